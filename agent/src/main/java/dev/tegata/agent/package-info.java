@@ -1,0 +1,8 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+
+/// agent
+@NullMarked
+package dev.tegata.agent;
+
+import org.jspecify.annotations.NullMarked;
