@@ -1,0 +1,125 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform;
+
+/// Every way in which Tegata says no. Numbers and codes are stable: clients and runbooks key on them.
+///
+/// `httpStatus` is the answer's status, `code` its stable name, `title` one sentence that is the same each time, `next`
+/// what the reader can do about it.
+public enum ErrorCode {
+    // The request itself.
+    MALFORMED_REQUEST(
+            1, 400, "The request cannot be read.", "Correct the part that the detail names and send it again."),
+    INVALID_IDENTIFIER(2, 400, "An identifier has the wrong form.", "Copy the identifier from a listing."),
+    INVALID_FIELD(3, 422, "A field has a value that is not allowed.", "Correct the field that the detail names."),
+    TOO_LARGE(4, 413, "The request is larger than is accepted here.", "Send less, or in several requests."),
+    UNSUPPORTED_MEDIA_TYPE(
+            5, 415, "The content type is not one that is understood here.", "Use the type that the detail names."),
+    NOT_FOUND(
+            6,
+            404,
+            "There is no such thing here.",
+            "Check the identifier, and that the key belongs to the right tenant."),
+    METHOD_NOT_ALLOWED(7, 405, "This address does not know that method.", "See /openapi.yaml for what it knows."),
+    CONFLICT(8, 409, "The state of things does not allow it.", "Read the current state and decide again."),
+    PRECONDITION_FAILED(
+            9, 412, "It has changed since you read it.", "Read it again and repeat the change with its new ETag."),
+    IDEMPOTENCY_KEY_REUSED(
+            10, 422, "This idempotency key was used for another request.", "Use a new key for a new request."),
+
+    // Who asks.
+    UNAUTHENTICATED(
+            20,
+            401,
+            "The request carries no valid credentials.",
+            "Send 'Authorization: Bearer' with an API key that is neither expired nor revoked."),
+    FORBIDDEN(21, 403, "The API key's role does not allow this.", "Use a key with a role that may."),
+    TOO_MANY_ATTEMPTS(22, 429, "Too many failed attempts.", "Wait for the time in Retry-After."),
+
+    // Enrolment.
+    DEVICE_UNKNOWN(
+            40,
+            403,
+            "No claimed device has this key or certificate.",
+            "Claim the device, or check which fleet its firmware names."),
+    DEVICE_NOT_ACTIVE(41, 403, "The device's state does not allow enrolment.", "See the device's history for why."),
+    WRONG_FLEET(42, 403, "The device belongs to another fleet.", "Check the fleet id in the firmware."),
+    KEY_MISMATCH(
+            43, 403, "The key is not the one that this credential is bound to.", "Enrol with the device's own key."),
+    TOKEN_INVALID(44, 401, "The claim token is unknown, expired or used up.", "Make a new claim token for the device."),
+    REQUEST_INVALID(45, 400, "The certificate request is not acceptable.", "Correct what the detail names."),
+    KEY_NOT_ALLOWED(
+            46,
+            400,
+            "The fleet's profile does not allow a key of this kind.",
+            "Use a kind of key that csrattrs lists."),
+    APPROVAL_PENDING(
+            47, 202, "The fleet wants approval before it issues.", "An operator approves the device; ask again later."),
+    ENROLMENT_IN_PROGRESS(
+            48,
+            503,
+            "Another enrolment of this device is being carried out.",
+            "Ask again after the time in Retry-After."),
+    CERTIFICATE_EXPIRED(
+            49,
+            403,
+            "The certificate has expired and the grace period is over.",
+            "Refurbish the device, or lengthen the fleet's grace period."),
+    CERTIFICATE_REVOKED(50, 403, "The certificate has been revoked.", "See the device's history for why."),
+    NOT_ENABLED(51, 403, "The fleet does not offer this.", "Turn it on in the fleet's policy."),
+    AUTHORITY_NOT_READY(
+            52,
+            503,
+            "The fleet's authority cannot issue.",
+            "Finish setting the authority up, or replace its expired certificate."),
+
+    // Claims.
+    MANIFEST_UNREADABLE(
+            60,
+            422,
+            "The file is no manifest that is known here.",
+            "See the documentation for the formats that can be imported."),
+    MANIFEST_CANCELLED(61, 409, "The import was cancelled.", "Import the file again: what was claimed stays claimed."),
+
+    // The platform.
+    UNAVAILABLE(
+            80,
+            503,
+            "A part that is needed is not available at the moment.",
+            "Ask again after the time in Retry-After."),
+    INTERNAL(81, 500, "Something went wrong inside.", "Report the request id to the operator.");
+
+    private final int number;
+    private final int httpStatus;
+    private final String title;
+    private final String next;
+
+    ErrorCode(int number, int httpStatus, String title, String next) {
+        this.number = number;
+        this.httpStatus = httpStatus;
+        this.title = title;
+        this.next = next;
+    }
+
+    /// Never reused, never renumbered.
+    public int number() {
+        return number;
+    }
+
+    /// The stable name as clients see it: `device-unknown`.
+    public String code() {
+        return name().toLowerCase(java.util.Locale.ROOT).replace('_', '-');
+    }
+
+    public int httpStatus() {
+        return httpStatus;
+    }
+
+    public String title() {
+        return title;
+    }
+
+    public String next() {
+        return next;
+    }
+}

@@ -1,0 +1,30 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform;
+
+import java.util.random.RandomGenerator;
+
+/// Short identifiers that people read aloud: lower-case letters and digits without `i`, `l`, `o` and `u`.
+final class PublicIds {
+    private static final String ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
+
+    private PublicIds() {}
+
+    static String random(RandomGenerator random, int length) {
+        StringBuilder id = new StringBuilder(length);
+        for (int i = 0; i < length; i++) {
+            id.append(ALPHABET.charAt(random.nextInt(ALPHABET.length())));
+        }
+        return id.toString();
+    }
+
+    static boolean isValid(String id) {
+        return id.chars().allMatch(c -> ALPHABET.indexOf(c) >= 0);
+    }
+
+    static void require(String what, String value, boolean valid) {
+        if (!valid) {
+            throw new RefusedException(ErrorCode.INVALID_IDENTIFIER, "'" + Texts.quoted(value) + "' is not a " + what);
+        }
+    }
+}
