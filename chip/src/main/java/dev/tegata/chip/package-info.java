@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Tegata authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// chip
+/// The virtual secure element: an ECC608 at command level, in process.
 @NullMarked
 package dev.tegata.chip;
 
