@@ -31,6 +31,15 @@ public enum KeyAlgorithm {
         };
     }
 
+    /// Whether a key of this kind can make signatures of `algorithm`.
+    public boolean signsWith(SignatureAlgorithm algorithm) {
+        return switch (algorithm) {
+            case ECDSA_SHA256, ECDSA_SHA384, ECDSA_SHA512 -> this == EC_P256 || this == EC_P384;
+            case ED25519 -> this == ED25519;
+            case RSA_SHA256, RSA_SHA384, RSA_SHA512 -> this == RSA_2048 || this == RSA_3072 || this == RSA_4096;
+        };
+    }
+
     /// The algorithm called `id`.
     ///
     /// @throws IllegalArgumentException where there is none

@@ -19,7 +19,7 @@ final class KeyFactories {
 
     private static KeyFactory create(String algorithm) {
         try {
-            return KeyFactory.getInstance(algorithm);
+            return NativeProvider.keyFactory(algorithm);
         } catch (GeneralSecurityException e) {
             throw new IllegalStateException("no provider has keys of " + algorithm, e);
         }

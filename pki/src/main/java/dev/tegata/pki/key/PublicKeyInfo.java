@@ -5,17 +5,30 @@ package dev.tegata.pki.key;
 import dev.tegata.pki.Bytes;
 import java.security.GeneralSecurityException;
 import java.security.PublicKey;
-import java.security.interfaces.RSAPublicKey;
 import java.security.spec.X509EncodedKeySpec;
+import java.util.Arrays;
+import java.util.HexFormat;
 
 /// A public key that has been checked: known algorithm, minimum strength, a point on its curve.
 ///
 /// `encoded` is the DER SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) in the one form that we accept: named curve,
 /// uncompressed point, RSA exponent of at least 65 537.
 public final class PublicKeyInfo {
-    private static final String P256_PREFIX = "3059301306072a8648ce3d020106082a8648ce3d030107034200" + "04";
-    private static final String P384_PREFIX = "3076301006072a8648ce3d020106052b81040022036200" + "04";
-    private static final String ED25519_PREFIX = "302a300506032b6570032100";
+    // Each supported key has one length and one beginning, so that a comparison does the work of a DER reader. The
+    // beginnings end with the BIT STRING's count of unused bits; the point or key follows.
+    private static final byte[] P256_PREFIX =
+            HexFormat.of().parseHex("3059301306072a8648ce3d020106082a8648ce3d030107034200");
+    private static final byte[] P384_PREFIX = HexFormat.of().parseHex("3076301006072a8648ce3d020106052b81040022036200");
+    private static final byte[] ED25519_PREFIX = HexFormat.of().parseHex("302a300506032b6570032100");
+    private static final byte[] EC_OID = HexFormat.of().parseHex("06072a8648ce3d0201");
+    private static final byte[] RSA_ALGORITHM = HexFormat.of().parseHex("300d06092a864886f70d0101010500");
+    private static final byte UNCOMPRESSED = 0x04;
+
+    // Where the parts of an RSA key begin: all its outer lengths are in the form 82 xx xx.
+    private static final int RSA_BIT_STRING = 4 + 15;
+    private static final int RSA_KEY = RSA_BIT_STRING + 5;
+    private static final int RSA_MODULUS = RSA_KEY + 4;
+    private static final int RSA_MODULUS_VALUE = RSA_MODULUS + 5;
 
     private final Bytes encoded;
     private final KeyAlgorithm algorithm;
@@ -31,22 +44,25 @@ public final class PublicKeyInfo {
     ///
     /// @throws InvalidKeyInfoException where the key is malformed, weak or of a kind that is not supported
     public static PublicKeyInfo parse(Bytes encoded) throws InvalidKeyInfoException {
-        String hex = encoded.hex();
-        if (hex.startsWith(P256_PREFIX)) {
-            return new PublicKeyInfo(encoded, KeyAlgorithm.EC_P256, decode("EC", encoded));
+        byte[] der = encoded.toArray();
+        if (contains(der, 0, P256_PREFIX)) {
+            return new PublicKeyInfo(encoded, KeyAlgorithm.EC_P256, decodeEc(der, P256_PREFIX.length, 32));
         }
-        if (hex.startsWith(P384_PREFIX)) {
-            return new PublicKeyInfo(encoded, KeyAlgorithm.EC_P384, decode("EC", encoded));
+        if (contains(der, 0, P384_PREFIX)) {
+            return new PublicKeyInfo(encoded, KeyAlgorithm.EC_P384, decodeEc(der, P384_PREFIX.length, 48));
         }
-        if (hex.startsWith(ED25519_PREFIX)) {
-            return new PublicKeyInfo(encoded, KeyAlgorithm.ED25519, decode("Ed25519", encoded));
+        if (contains(der, 0, ED25519_PREFIX)) {
+            return new PublicKeyInfo(encoded, KeyAlgorithm.ED25519, decodeEd25519(der));
         }
-        if (hex.contains("06092a864886f70d010101")) {
-            RSAPublicKey rsa = (RSAPublicKey) decode("RSA", encoded);
-            return new PublicKeyInfo(encoded, rsaAlgorithm(rsa), rsa);
+        if (containsAfterHeader(der, 0, RSA_ALGORITHM)) {
+            return new PublicKeyInfo(encoded, rsaAlgorithm(der), decode("RSA", der));
         }
-        throw new InvalidKeyInfoException(
-                "the public key is of a kind that is not supported: use P-256, P-384, Ed25519 or RSA of 2048, 3072 or 4096 bits");
+        if (containsAfterHeader(der, 2, EC_OID)) {
+            throw new InvalidKeyInfoException(
+                    "elliptic-curve keys must name the curve P-256 or P-384 and give their point uncompressed");
+        }
+        throw new InvalidKeyInfoException("the public key is of a kind that is not supported: "
+                + "use P-256, P-384, Ed25519 or RSA of 2048, 3072 or 4096 bits");
     }
 
     /// The checked form of a key that the JDK or a provider made.
@@ -63,27 +79,132 @@ public final class PublicKeyInfo {
         if (x.size() != 32 || y.size() != 32) {
             throw new InvalidKeyInfoException("a P-256 coordinate has 32 bytes");
         }
-        return parse(Bytes.ofHex(P256_PREFIX).concat(x).concat(y));
+        return parse(
+                Bytes.of(P256_PREFIX).concat(Bytes.of(UNCOMPRESSED)).concat(x).concat(y));
     }
 
-    private static PublicKey decode(String algorithm, Bytes encoded) throws InvalidKeyInfoException {
-        try {
-            return KeyFactories.of(algorithm).generatePublic(new X509EncodedKeySpec(encoded.toArray()));
-        } catch (GeneralSecurityException | RuntimeException e) {
+    /// An elliptic-curve key from its uncompressed point (SEC 1 §2.3.3), or an Ed25519 key from its 32 bytes.
+    ///
+    /// @throws InvalidKeyInfoException where the point is not on the curve
+    /// @throws IllegalArgumentException where `algorithm` is RSA
+    static PublicKeyInfo ofPoint(KeyAlgorithm algorithm, byte[] point) throws InvalidKeyInfoException {
+        byte[] prefix = switch (algorithm) {
+            case EC_P256 -> P256_PREFIX;
+            case EC_P384 -> P384_PREFIX;
+            case ED25519 -> ED25519_PREFIX;
+            case RSA_2048, RSA_3072, RSA_4096 ->
+                throw new IllegalArgumentException(algorithm.id() + " keys have no point");
+        };
+        return parse(Bytes.of(prefix).concat(Bytes.of(point)));
+    }
+
+    private static boolean contains(byte[] der, int offset, byte[] part) {
+        return der.length >= offset + part.length
+                && Arrays.equals(der, offset, offset + part.length, part, 0, part.length);
+    }
+
+    /// Whether `part` follows a header of two to four bytes at `offset`.
+    private static boolean containsAfterHeader(byte[] der, int offset, byte[] part) {
+        return contains(der, offset + 2, part) || contains(der, offset + 3, part) || contains(der, offset + 4, part);
+    }
+
+    private static void requireSize(byte[] der, int size) throws InvalidKeyInfoException {
+        if (der.length != size) {
             throw new InvalidKeyInfoException(
-                    "the public key is malformed: its point is not on the curve, or its encoding is wrong");
+                    der.length < size
+                            ? "the public key is cut off"
+                            : "the public key is followed by bytes that do not belong to it");
         }
     }
 
-    private static KeyAlgorithm rsaAlgorithm(RSAPublicKey key) throws InvalidKeyInfoException {
-        return switch (key.getModulus().bitLength()) {
-            case 2048 -> KeyAlgorithm.RSA_2048;
-            case 3072 -> KeyAlgorithm.RSA_3072;
-            case 4096 -> KeyAlgorithm.RSA_4096;
-            default ->
-                throw new InvalidKeyInfoException("RSA keys must have 2048, 3072 or 4096 bits, this one has "
-                        + key.getModulus().bitLength());
+    private static PublicKey decodeEc(byte[] der, int point, int coordinate) throws InvalidKeyInfoException {
+        requireSize(der, point + 1 + 2 * coordinate);
+        if (der[point] != UNCOMPRESSED) {
+            throw new InvalidKeyInfoException("the public key's point must be uncompressed");
+        }
+        // BoringSSL refuses points off the curve; the JDK takes them.
+        if (NativeProvider.find().isEmpty() && !CurvePoints.onCurve(der, point + 1, coordinate)) {
+            throw new InvalidKeyInfoException("the public key's point is not on its curve");
+        }
+        try {
+            return KeyFactories.of("EC").generatePublic(new X509EncodedKeySpec(der));
+        } catch (GeneralSecurityException e) {
+            // Everything but the coordinates has been checked.
+            throw new InvalidKeyInfoException("the public key's point is not on its curve");
+        }
+    }
+
+    private static PublicKey decodeEd25519(byte[] der) throws InvalidKeyInfoException {
+        requireSize(der, ED25519_PREFIX.length + 32);
+        if (!CurvePoints.onEd25519(Arrays.copyOfRange(der, ED25519_PREFIX.length, der.length))) {
+            throw new InvalidKeyInfoException("the public key's point is not on its curve, or of small order");
+        }
+        return decode("Ed25519", der);
+    }
+
+    private static PublicKey decode(String algorithm, byte[] der) throws InvalidKeyInfoException {
+        try {
+            return KeyFactories.of(algorithm).generatePublic(new X509EncodedKeySpec(der));
+        } catch (GeneralSecurityException e) {
+            throw new InvalidKeyInfoException("the public key is malformed");
+        }
+    }
+
+    /// Checks a whole RSA SubjectPublicKeyInfo, in which all lengths follow from the modulus's size and the total.
+    private static KeyAlgorithm rsaAlgorithm(byte[] der) throws InvalidKeyInfoException {
+        if (der.length < RSA_MODULUS_VALUE + 256) {
+            throw new InvalidKeyInfoException("RSA keys must have 2048, 3072 or 4096 bits");
+        }
+        int modulusSize = unsignedShort(der, RSA_MODULUS + 2) - 1;
+        int exponent = RSA_MODULUS_VALUE + modulusSize;
+        boolean wellFormed = header(der, 0, 0x30, der.length - 4)
+                && contains(der, 4, RSA_ALGORITHM)
+                && header(der, RSA_BIT_STRING, 0x03, der.length - RSA_BIT_STRING - 4)
+                && der[RSA_BIT_STRING + 4] == 0
+                && header(der, RSA_KEY, 0x30, der.length - RSA_KEY - 4)
+                && header(der, RSA_MODULUS, 0x02, modulusSize + 1)
+                && der.length >= exponent + 3
+                && der[exponent] == 0x02
+                && der[exponent + 1] == der.length - exponent - 2;
+        if (!wellFormed) {
+            throw new InvalidKeyInfoException("the public key is not the DER encoding of one RSA key");
+        }
+        KeyAlgorithm algorithm = switch (modulusSize) {
+            case 256 -> KeyAlgorithm.RSA_2048;
+            case 384 -> KeyAlgorithm.RSA_3072;
+            case 512 -> KeyAlgorithm.RSA_4096;
+            default -> throw new InvalidKeyInfoException("RSA keys must have 2048, 3072 or 4096 bits");
         };
+        if (der[RSA_MODULUS_VALUE - 1] != 0 || der[RSA_MODULUS_VALUE] >= 0) {
+            throw new InvalidKeyInfoException("the RSA modulus must have exactly " + 8 * modulusSize + " bits");
+        }
+        if ((der[exponent - 1] & 1) == 0) {
+            throw new InvalidKeyInfoException("the RSA modulus is even");
+        }
+        requireExponent(der, exponent + 2);
+        return algorithm;
+    }
+
+    private static boolean header(byte[] der, int offset, int tag, int length) {
+        return der[offset] == tag && der[offset + 1] == (byte) 0x82 && unsignedShort(der, offset + 2) == length;
+    }
+
+    private static int unsignedShort(byte[] der, int offset) {
+        return (der[offset] & 0xff) << 8 | der[offset + 1] & 0xff;
+    }
+
+    /// The last INTEGER of the key, `from` its first byte to the end: odd, at least 65 537, and at most 32 bits long so
+    /// that nobody makes us compute with a huge one.
+    private static void requireExponent(byte[] der, int from) throws InvalidKeyInfoException {
+        int size = der.length - from;
+        boolean shortest = der[from] > 0 || der[from] == 0 && size > 1 && der[from + 1] < 0;
+        long value = 0;
+        for (int i = from; i < der.length && size <= 5; i++) {
+            value = value << 8 | der[i] & 0xff;
+        }
+        if (!shortest || value < 65_537 || value > 0xffff_ffffL || (value & 1) == 0) {
+            throw new InvalidKeyInfoException("the RSA exponent must be odd, at least 65537 and at most 32 bits long");
+        }
     }
 
     public Bytes encoded() {
@@ -94,6 +215,7 @@ public final class PublicKeyInfo {
         return algorithm;
     }
 
+    /// The key as the native engine decoded it. The JDK's own signatures do not know its Ed25519 keys: use [#verifies].
     public PublicKey key() {
         return key;
     }
@@ -101,6 +223,18 @@ public final class PublicKeyInfo {
     /// SHA-256 of [#encoded]: how a key is found in storage.
     public Bytes fingerprint() {
         return encoded.sha256();
+    }
+
+    /// The key identifier that our certificates carry (RFC 5280 §4.2.1.2): the leftmost 160 bits of SHA-256 over the
+    /// BIT STRING's content (RFC 7093 §2, method 1).
+    public Bytes keyIdentifier() {
+        int content = switch (algorithm) {
+            case EC_P256 -> P256_PREFIX.length;
+            case EC_P384 -> P384_PREFIX.length;
+            case ED25519 -> ED25519_PREFIX.length;
+            case RSA_2048, RSA_3072, RSA_4096 -> RSA_KEY;
+        };
+        return encoded.slice(content, encoded.size()).sha256().slice(0, 20);
     }
 
     /// Whether `signature` over `data` was made with this key's private half. A malformed signature is a wrong one.
