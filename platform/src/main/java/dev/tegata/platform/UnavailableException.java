@@ -6,6 +6,10 @@ package dev.tegata.platform;
 public final class UnavailableException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
+    public UnavailableException(String message) {
+        super(message);
+    }
+
     public UnavailableException(String message, Throwable cause) {
         super(message, cause);
     }

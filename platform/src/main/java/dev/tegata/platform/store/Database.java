@@ -1,0 +1,183 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.store;
+
+import com.zaxxer.hikari.HikariConfig;
+import com.zaxxer.hikari.HikariDataSource;
+import com.zaxxer.hikari.HikariPoolMXBean;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.UnavailableException;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.concurrent.ThreadLocalRandom;
+import org.jdbi.v3.core.Handle;
+import org.jdbi.v3.core.Jdbi;
+import org.jspecify.annotations.Nullable;
+
+/// The one way to PostgreSQL. Every access is one transaction that sees one tenant.
+///
+/// Implementation notes:
+/// - Row-level security reads the setting `tegata.tenant`, which is set for the transaction only: a connection that
+/// goes
+///   back to the pool sees no tenant.
+/// - Transactions are READ COMMITTED. Where two writers meet, code locks the row or names the version that it read.
+/// - A transaction that the server ends because of others (serialization failure, deadlock) is run again after a pause
+///   that doubles and is jittered, so that the same two do not meet again.
+/// - A connection that breaks during the commit leaves open whether it was stored. The caller gets
+///   [UnavailableException] either way, so requests that create carry idempotency keys.
+public final class Database implements AutoCloseable {
+    private static final int ATTEMPTS = 6;
+    private static final Duration FIRST_PAUSE = Duration.ofMillis(5);
+    private static final Duration CONNECTION_WAIT = Duration.ofSeconds(5);
+    private static final int READY_SECONDS = 2;
+
+    /// Setting that opens the few tables whose policy allows it.
+    private static final String EVERY_TENANT = "*";
+
+    private static final String NO_TENANT = "";
+
+    /// Bound while this thread is inside a transaction. A second one would wait for a second connection while it holds
+    /// the first: under load, all connections would wait for each other.
+    private static final ScopedValue<Boolean> IN_TRANSACTION = ScopedValue.newInstance();
+
+    private final HikariDataSource pool;
+    private final Jdbi jdbi;
+
+    private Database(HikariDataSource pool) {
+        this.pool = pool;
+        this.jdbi = Mappings.install(Jdbi.create(pool));
+    }
+
+    /// Connects, checks server and role, brings the schema up to date, and opens the pool. Several nodes may do so at
+    /// once.
+    ///
+    /// @throws UnavailableException with a sentence that says what to change, where the database cannot be used
+    public static Database open(DatabaseConfig config) {
+        String role = Preparation.prepare(config);
+        return new Database(pool(config, role));
+    }
+
+    /// Runs `work` in one transaction that sees the rows of `tenant` and no others.
+    ///
+    /// @throws UnavailableException where the database cannot be used now; other exceptions of `work` pass through.
+    /// Either way nothing is kept of what `work` did
+    public <T extends @Nullable Object> T inTenant(TenantId tenant, Work<T> work) {
+        return run(tenant.value(), work);
+    }
+
+    /// Runs `work` with the rows of **all** tenants in view, in the few tables whose policy allows it; the others look
+    /// empty.
+    ///
+    /// The poison cupboard: for background work that looks for tenants with something to do, and then does it with
+    /// [#inTenant]. Never for an answer to a request of a tenant.
+    public <T extends @Nullable Object> T acrossTenants(Work<T> work) {
+        return run(EVERY_TENANT, work);
+    }
+
+    /// Runs `work` with no tenant in view: for the facts of this installation.
+    public <T extends @Nullable Object> T installation(Work<T> work) {
+        return run(NO_TENANT, work);
+    }
+
+    /// Whether the database answers, found out in a few seconds at most.
+    public boolean isReady() {
+        try (Connection connection = pool.getConnection()) {
+            return connection.isValid(READY_SECONDS);
+        } catch (SQLException e) {
+            return false;
+        }
+    }
+
+    /// How the pool is used at this moment.
+    public PoolUsage poolUsage() {
+        HikariPoolMXBean bean = pool.getHikariPoolMXBean();
+        return new PoolUsage(
+                bean.getActiveConnections(),
+                bean.getIdleConnections(),
+                bean.getThreadsAwaitingConnection(),
+                pool.getMaximumPoolSize());
+    }
+
+    @Override
+    public void close() {
+        pool.close();
+    }
+
+    /// Connections in use and idle, threads that wait for one, and how many connections there may be.
+    public record PoolUsage(int active, int idle, int waiting, int limit) {}
+
+    private <T extends @Nullable Object> T run(String tenant, Work<T> work) {
+        if (IN_TRANSACTION.isBound()) {
+            throw new IllegalStateException("a transaction was begun inside another one");
+        }
+        return ScopedValue.where(IN_TRANSACTION, true).call(() -> runRepeatedly(tenant, work));
+    }
+
+    private <T extends @Nullable Object> T runRepeatedly(String tenant, Work<T> work) {
+        for (int attempt = 1; ; attempt++) {
+            try {
+                return jdbi.inTransaction(handle -> {
+                    see(handle, tenant);
+                    return work.run(handle);
+                });
+            } catch (RuntimeException e) {
+                switch (Failure.of(e)) {
+                    case OTHER -> throw e;
+                    case UNAVAILABLE -> throw new UnavailableException("the database cannot be used now", e);
+                    case DISK_FULL -> throw new UnavailableException("the database's disk is full", e);
+                    case REPEATABLE -> pauseBeforeNext(attempt, e);
+                }
+            }
+        }
+    }
+
+    private static void see(Handle handle, String tenant) {
+        if (!tenant.equals(NO_TENANT)) {
+            handle.createQuery("SELECT set_config('tegata.tenant', :tenant, true)")
+                    .bind("tenant", tenant)
+                    .mapTo(String.class)
+                    .one();
+        }
+    }
+
+    private static void pauseBeforeNext(int attempt, RuntimeException cause) {
+        if (attempt == ATTEMPTS) {
+            throw new UnavailableException("too many others change the same rows", cause);
+        }
+        long ceiling = FIRST_PAUSE.toNanos() << attempt;
+        try {
+            Thread.sleep(Duration.ofNanos(ThreadLocalRandom.current().nextLong(ceiling / 2, ceiling)));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new UnavailableException("interrupted while waiting to repeat a transaction", cause);
+        }
+    }
+
+    private static HikariDataSource pool(DatabaseConfig config, String role) {
+        HikariConfig hikari = new HikariConfig();
+        hikari.setPoolName("tegata");
+        hikari.setJdbcUrl(config.jdbcUrl());
+        hikari.setUsername(config.user());
+        hikari.setPassword(config.password());
+        hikari.setDataSourceProperties(Preparation.driverProperties());
+        hikari.setMaximumPoolSize(config.poolSize());
+        hikari.setMinimumIdle(Math.min(2, config.poolSize()));
+        hikari.setConnectionTimeout(CONNECTION_WAIT.toMillis());
+        hikari.setTransactionIsolation("TRANSACTION_READ_COMMITTED");
+        hikari.setConnectionInitSql(sessionSettings(role));
+        hikari.setInitializationFailTimeout(CONNECTION_WAIT.toMillis());
+        return new HikariDataSource(hikari);
+    }
+
+    /// A statement that hangs and a session that forgot its transaction end by themselves, well before the driver's
+    /// socket timeout takes the connection for dead.
+    private static String sessionSettings(String role) {
+        return """
+                SET ROLE %s;
+                SET tegata.tenant = '';
+                SET statement_timeout = '30s';
+                SET lock_timeout = '10s';
+                SET idle_in_transaction_session_timeout = '60s'""".formatted(Preparation.quoted(role));
+    }
+}
