@@ -33,9 +33,8 @@ public record DatabaseConfig(String jdbcUrl, String user, String password, int p
     /// Reads `postgresql://user:password@host:port/database?parameters`, with or without `jdbc:` in front; user and
     /// password may also stand among the parameters.
     ///
-    /// @throws RefusedException where the text is something else; its detail never repeats the text, which may hold
-    a
-    /// password
+    /// @throws RefusedException where the text is something else; the detail does not repeat it, for it may hold
+    /// a password
     public static DatabaseConfig parse(String url) {
         String rest = afterScheme(url);
         int question = rest.indexOf('?');
