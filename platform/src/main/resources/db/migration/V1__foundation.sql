@@ -205,7 +205,9 @@ CREATE INDEX certificate_by_device ON certificate (tenant_id, device_id, issued_
 CREATE TABLE audit_head (
     tenant_id text COLLATE "C" PRIMARY KEY REFERENCES tenant,
     sequence  bigint NOT NULL,
-    hash      bytea NOT NULL
+    hash      bytea NOT NULL,
+    key_handle text COLLATE "C" NOT NULL,  -- of the key in the vault that signs checkpoints
+    public_key bytea NOT NULL              -- DER SubjectPublicKeyInfo of that key
 );
 CREATE TABLE audit_record (
     tenant_id text COLLATE "C" NOT NULL,

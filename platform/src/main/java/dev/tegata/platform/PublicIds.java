@@ -5,12 +5,13 @@ package dev.tegata.platform;
 import java.util.random.RandomGenerator;
 
 /// Short identifiers that people read aloud: lower-case letters and digits without `i`, `l`, `o` and `u`.
-final class PublicIds {
+public final class PublicIds {
     private static final String ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
 
     private PublicIds() {}
 
-    static String random(RandomGenerator random, int length) {
+    /// A new identifier of `length` characters, five random bits each.
+    public static String random(RandomGenerator random, int length) {
         StringBuilder id = new StringBuilder(length);
         for (int i = 0; i < length; i++) {
             id.append(ALPHABET.charAt(random.nextInt(ALPHABET.length())));
@@ -18,7 +19,8 @@ final class PublicIds {
         return id.toString();
     }
 
-    static boolean isValid(String id) {
+    /// Whether every character of `id` is one of these.
+    public static boolean isValid(String id) {
         return id.chars().allMatch(c -> ALPHABET.indexOf(c) >= 0);
     }
 

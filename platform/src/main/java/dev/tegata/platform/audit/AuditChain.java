@@ -4,6 +4,7 @@ package dev.tegata.platform.audit;
 
 import dev.tegata.pki.Bytes;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.access.Actor;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
@@ -20,6 +21,11 @@ import tools.jackson.core.json.JsonFactory;
 /// SHA-256(previous hash || record in UTF-8); the first record follows a hash of the tenant's id, so that no chain can
 /// pass for another tenant's.
 final class AuditChain {
+    /// What the file of an export says it is.
+    static final String FORMAT = "tegata-audit-v1";
+
+    static final String BEGUN = "audit.begun";
+
     private static final JsonFactory JSON = new JsonFactory();
 
     private AuditChain() {}
@@ -35,8 +41,13 @@ final class AuditChain {
     static Head start(TenantId tenant) {
         return new Head(
                 0,
-                Bytes.of(("tegata-audit-v1 " + tenant).getBytes(StandardCharsets.UTF_8))
+                Bytes.of((FORMAT + " " + tenant).getBytes(StandardCharsets.UTF_8))
                         .sha256());
+    }
+
+    /// The first event of a chain: says which key signs its checkpoints.
+    static AuditEvent begun(TenantId tenant, Actor actor, Bytes publicKey) {
+        return new AuditEvent(actor, BEGUN, "tenant:" + tenant, Map.of("publicKey", publicKey.base64()));
     }
 
     /// The record for `event` directly after `head`.

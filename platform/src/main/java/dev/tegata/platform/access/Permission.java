@@ -1,0 +1,30 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.access;
+
+import java.util.Locale;
+
+/// Something that a role may allow. Which role allows what stands in [Role].
+public enum Permission {
+    /// See the tenant and its authorities.
+    READ_TENANT,
+    /// Make authorities, upload their certificates, import them with their keys.
+    MANAGE_AUTHORITIES,
+    /// Say which birth CAs and which signers of manifests are trusted.
+    MANAGE_TRUST,
+    READ_FLEETS,
+    MANAGE_FLEETS,
+    READ_MANIFESTS,
+    IMPORT_MANIFESTS,
+    READ_DEVICES,
+    /// Approve enrolments, make claim tokens, suspend, revoke and retire devices.
+    MANAGE_DEVICES,
+    READ_API_KEYS,
+    MANAGE_API_KEYS,
+    READ_AUDIT;
+
+    /// The name in the API: `read-audit`.
+    public String id() {
+        return name().toLowerCase(Locale.ROOT).replace('_', '-');
+    }
+}

@@ -1,0 +1,53 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.access;
+
+import static dev.tegata.platform.access.Permission.IMPORT_MANIFESTS;
+import static dev.tegata.platform.access.Permission.MANAGE_API_KEYS;
+import static dev.tegata.platform.access.Permission.MANAGE_AUTHORITIES;
+import static dev.tegata.platform.access.Permission.MANAGE_DEVICES;
+import static dev.tegata.platform.access.Permission.READ_API_KEYS;
+import static dev.tegata.platform.access.Permission.READ_AUDIT;
+import static dev.tegata.platform.access.Permission.READ_DEVICES;
+import static dev.tegata.platform.access.Permission.READ_FLEETS;
+import static dev.tegata.platform.access.Permission.READ_MANIFESTS;
+import static dev.tegata.platform.access.Permission.READ_TENANT;
+
+import java.util.EnumSet;
+import java.util.Locale;
+import java.util.Set;
+
+/// What the holder of an API key is to the tenant. This file is the whole table.
+public enum Role {
+    /// Everything, and the only role that hands itself on.
+    OWNER(EnumSet.allOf(Permission.class)),
+    /// Everything but the owners' keys and the authorities, on which all trust hangs.
+    ADMIN(EnumSet.complementOf(EnumSet.of(MANAGE_AUTHORITIES))),
+    /// The daily work with devices.
+    OPERATOR(EnumSet.of(
+            READ_TENANT, READ_FLEETS, READ_MANIFESTS, IMPORT_MANIFESTS, READ_DEVICES, MANAGE_DEVICES, READ_AUDIT)),
+    /// Sees everything, changes nothing.
+    AUDITOR(EnumSet.of(READ_TENANT, READ_FLEETS, READ_MANIFESTS, READ_DEVICES, READ_API_KEYS, READ_AUDIT)),
+    /// For the production line or the purchasing system that delivers manifests.
+    DEVICE_IMPORT(EnumSet.of(READ_FLEETS, READ_MANIFESTS, IMPORT_MANIFESTS));
+
+    private final Set<Permission> permissions;
+
+    Role(Set<Permission> permissions) {
+        this.permissions = permissions;
+    }
+
+    public boolean allows(Permission permission) {
+        return permissions.contains(permission);
+    }
+
+    /// Whether a key of this role may make and revoke keys of `other`: nobody hands on what they do not have.
+    public boolean mayManage(Role other) {
+        return allows(MANAGE_API_KEYS) && permissions.containsAll(other.permissions);
+    }
+
+    /// The name in the API: `device-import`.
+    public String id() {
+        return name().toLowerCase(Locale.ROOT).replace('_', '-');
+    }
+}
