@@ -20,6 +20,10 @@ public final class VaultException extends RuntimeException {
         this.retryable = retryable;
     }
 
+    static VaultException noSuchKey(KeySpace space, KeyHandle key) {
+        return new VaultException("there is no key " + key.id() + " in " + space.name(), false);
+    }
+
     public boolean retryable() {
         return retryable;
     }
