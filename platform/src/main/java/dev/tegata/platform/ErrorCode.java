@@ -26,6 +26,14 @@ public enum ErrorCode {
             9, 412, "It has changed since you read it.", "Read it again and repeat the change with its new ETag."),
     IDEMPOTENCY_KEY_REUSED(
             10, 422, "This idempotency key was used for another request.", "Use a new key for a new request."),
+    NOT_ACCEPTABLE(
+            11, 406, "The answer has no form that the request accepts.", "Accept the type that the detail names."),
+    REQUEST_TIMEOUT(12, 408, "The request did not arrive in time.", "Send it again, without pauses."),
+    PRECONDITION_REQUIRED(
+            13,
+            428,
+            "The change does not say which version it is for.",
+            "Send 'If-Match' with the ETag that you read."),
 
     // Who asks.
     UNAUTHENTICATED(

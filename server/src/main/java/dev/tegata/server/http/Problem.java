@@ -1,0 +1,74 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.http;
+
+import dev.tegata.pki.key.VaultException;
+import dev.tegata.platform.ErrorCode;
+import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.UnavailableException;
+import java.util.HashMap;
+import java.util.Map;
+
+/// Why a request failed, before it takes the form of a protocol. This is the one place that maps what was thrown to a
+/// code, and a code to an RFC 9457 document.
+///
+/// `headers` go with the answer whatever its form: `Retry-After`, `WWW-Authenticate`, `Allow`.
+public record Problem(ErrorCode code, String detail, Map<String, String> headers) {
+    public static final String MEDIA_TYPE = "application/problem+json";
+
+    public Problem {
+        headers = Map.copyOf(headers);
+    }
+
+    public Problem(ErrorCode code, String detail) {
+        this(code, detail, defaultHeaders(code));
+    }
+
+    /// This problem with one more header, or another value for one that it has.
+    public Problem with(String name, String value) {
+        Map<String, String> more = new HashMap<>(headers);
+        more.put(name, value);
+        return new Problem(code, detail, more);
+    }
+
+    /// What may be told of `thrown`. Only the exceptions that are meant as answers have their words repeated.
+    public static Problem of(Throwable thrown) {
+        return switch (thrown) {
+            case ProblemException e -> e.problem();
+            case RefusedException e -> new Problem(e.code(), e.detail());
+            case UnavailableException _ -> new Problem(ErrorCode.UNAVAILABLE, "The storage cannot be used now.");
+            case VaultException e
+            when e.retryable() -> new Problem(ErrorCode.UNAVAILABLE, "The key vault cannot be used now.");
+            default -> new Problem(ErrorCode.INTERNAL, "The operator finds the cause in the log, by the request id.");
+        };
+    }
+
+    Response toResponse(String requestId) {
+        Document document = new Document(
+                "/docs/errors#" + code.code(),
+                code.code(),
+                code.title(),
+                code.httpStatus(),
+                detail,
+                code.next(),
+                requestId);
+        Response response = Response.of(code.httpStatus(), MEDIA_TYPE, Json.write(document));
+        for (Map.Entry<String, String> header : headers.entrySet()) {
+            response = response.with(header.getKey(), header.getValue());
+        }
+        return response;
+    }
+
+    private static Map<String, String> defaultHeaders(ErrorCode code) {
+        return switch (code) {
+            case UNAUTHENTICATED -> Map.of("WWW-Authenticate", "Bearer realm=\"tegata\"");
+            case ENROLMENT_IN_PROGRESS -> Map.of("Retry-After", "1");
+            case UNAVAILABLE -> Map.of("Retry-After", "5");
+            case AUTHORITY_NOT_READY, TOO_MANY_ATTEMPTS -> Map.of("Retry-After", "60");
+            default -> Map.of();
+        };
+    }
+
+    private record Document(
+            String type, String code, String title, int status, String detail, String next, String requestId) {}
+}
