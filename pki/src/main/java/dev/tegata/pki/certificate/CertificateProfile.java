@@ -1,0 +1,400 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.pki.certificate;
+
+import dev.tegata.pki.der.Oid;
+import dev.tegata.pki.key.KeyAlgorithm;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.Period;
+import java.time.ZoneOffset;
+import java.time.temporal.ChronoUnit;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/// The rules that certificates of one kind follow, as plain data. Checked when made: an `IllegalArgumentException`
+/// names
+/// the field and what is wrong with it.
+///
+/// A certificate starts at the full hour before `backdate` ago, so that devices whose clocks run late accept it at
+/// once.
+/// A `lifetime` in days, months or years counts from there (both ends then fall on the hour, as the compressed form of
+/// secure elements needs); one in hours or minutes counts from now. No certificate outlives its issuer: its end is cut.
+///
+/// @param name of the profile, 1 to 64 characters
+/// @param subject a [NameTemplate]
+/// @param lifetime an ISO 8601 period or duration such as `P1Y`, `P90D` or `PT12H`; or `unlimited`, which RFC 5280
+///     writes as 99991231235959Z
+/// @param backdate an ISO 8601 duration of at most 7 days
+/// @param keyAlgorithms those that the subject's key may have, the preferred one first
+/// @param pathLength how many authorities may follow below this one, 0 to 6; null where no limit is written, and in
+///     certificates that are not of authorities
+/// @param extendedKeyUsages names such as `clientAuth`, or dotted object identifiers
+/// @param alternativeNames `uri:`, `dns:` or `ip:` followed by a text with variables, such as
+/// `uri:urn:uuid:{device.id}`
+/// @param requestedExtensions what becomes of extensions that a request asks for; they are never copied
+public record CertificateProfile(
+        String name,
+        Kind kind,
+        String subject,
+        String lifetime,
+        String backdate,
+        List<KeyAlgorithm> keyAlgorithms,
+        @Nullable Integer pathLength,
+        List<KeyUsage> keyUsages,
+        List<String> extendedKeyUsages,
+        List<String> alternativeNames,
+        Locations locations,
+        RequestedExtensions requestedExtensions) {
+    /// The lifetime of a certificate without a well-defined end.
+    public static final String UNLIMITED = "unlimited";
+
+    private static final int MAX_PATH_LENGTH = 6;
+    private static final int MAX_YEARS = 100;
+    private static final int MAX_ENTRIES = 16;
+    private static final Duration MAX_BACKDATE = Duration.ofDays(7);
+    // Periods have no length of their own; they are compared by where they end from here.
+    private static final Instant REFERENCE = Instant.parse("2001-01-01T00:00:00Z");
+
+    /// What a certificate is for.
+    public enum Kind {
+        /// A self-signed authority.
+        ROOT,
+        /// An authority under another.
+        ISSUING,
+        /// The operational identity of a device.
+        DEVICE,
+        TLS_SERVER,
+        /// A delegated OCSP responder (RFC 6960 §4.2.2.2).
+        OCSP_RESPONDER;
+
+        public boolean isAuthority() {
+            return this == ROOT || this == ISSUING;
+        }
+    }
+
+    public enum RequestedExtensions {
+        /// The certificate is made as if none had been asked for.
+        IGNORE,
+        /// A request that asks for any is refused.
+        REFUSE
+    }
+
+    /// Where relying parties find status and issuers: `http` or `https` URLs, possibly none.
+    ///
+    /// @param crls distribution points
+    /// @param ocsp responders
+    /// @param issuers the issuer's certificate
+    public record Locations(List<String> crls, List<String> ocsp, List<String> issuers) {
+        public static final Locations NONE = new Locations(List.of(), List.of(), List.of());
+
+        public Locations {
+            crls = checkUrls("locations.crls", crls);
+            ocsp = checkUrls("locations.ocsp", ocsp);
+            issuers = checkUrls("locations.issuers", issuers);
+        }
+    }
+
+    public CertificateProfile {
+        keyAlgorithms = List.copyOf(keyAlgorithms);
+        keyUsages = List.copyOf(keyUsages);
+        extendedKeyUsages = List.copyOf(extendedKeyUsages);
+        alternativeNames = List.copyOf(alternativeNames);
+        require(name.matches("[\\p{Graph} ]{1,64}") && !name.isBlank(), "name", "must have 1 to 64 characters");
+        checkSubject(kind, subject, alternativeNames);
+        checkLifetime(kind, lifetime, backdate);
+        checkKeyAlgorithms(keyAlgorithms);
+        checkPathLength(kind, pathLength);
+        checkKeyUsages(kind, keyUsages);
+        checkExtendedKeyUsages(kind, extendedKeyUsages);
+        checkAlternativeNames(alternativeNames);
+    }
+
+    /// A root: 25 years, as long as the products it will serve may last, since replacing it means touching each of
+    /// them.
+    public static CertificateProfile root() {
+        return new CertificateProfile(
+                "root",
+                Kind.ROOT,
+                "CN=Root CA,O={tenant.organization}",
+                "P25Y",
+                "PT1H",
+                List.of(KeyAlgorithm.EC_P384, KeyAlgorithm.EC_P256, KeyAlgorithm.RSA_4096, KeyAlgorithm.RSA_3072),
+                null,
+                List.of(KeyUsage.KEY_CERT_SIGN, KeyUsage.CRL_SIGN),
+                List.of(),
+                List.of(),
+                Locations.NONE,
+                RequestedExtensions.IGNORE);
+    }
+
+    /// An issuing authority: 10 years, no authority below it. `DIGITAL_SIGNATURE` lets it sign OCSP responses itself.
+    public static CertificateProfile issuing() {
+        return new CertificateProfile(
+                "issuing",
+                Kind.ISSUING,
+                "CN=Issuing CA,O={tenant.organization}",
+                "P10Y",
+                "PT1H",
+                List.of(KeyAlgorithm.EC_P256, KeyAlgorithm.EC_P384, KeyAlgorithm.RSA_3072, KeyAlgorithm.RSA_4096),
+                0,
+                List.of(KeyUsage.KEY_CERT_SIGN, KeyUsage.CRL_SIGN, KeyUsage.DIGITAL_SIGNATURE),
+                List.of(),
+                List.of(),
+                Locations.NONE,
+                RequestedExtensions.IGNORE);
+    }
+
+    /// A device's operational identity: one year. A device that renews from two thirds of it may sleep for four months
+    /// and still renew with what it has; and a revocation that some target never hears of ends by itself.
+    public static CertificateProfile device() {
+        return new CertificateProfile(
+                "device",
+                Kind.DEVICE,
+                "CN={device.id}",
+                "P1Y",
+                "PT1H",
+                List.of(
+                        KeyAlgorithm.EC_P256,
+                        KeyAlgorithm.EC_P384,
+                        KeyAlgorithm.RSA_2048,
+                        KeyAlgorithm.RSA_3072,
+                        KeyAlgorithm.RSA_4096),
+                null,
+                List.of(KeyUsage.DIGITAL_SIGNATURE),
+                List.of("clientAuth"),
+                List.of(),
+                Locations.NONE,
+                RequestedExtensions.IGNORE);
+    }
+
+    /// A TLS server with these host names (`dns:`) or addresses (`ip:`): 90 days.
+    public static CertificateProfile tlsServer(List<String> alternativeNames) {
+        return new CertificateProfile(
+                "tls-server",
+                Kind.TLS_SERVER,
+                "",
+                "P90D",
+                "PT1H",
+                List.of(KeyAlgorithm.EC_P256, KeyAlgorithm.EC_P384, KeyAlgorithm.RSA_2048, KeyAlgorithm.RSA_3072),
+                null,
+                List.of(KeyUsage.DIGITAL_SIGNATURE),
+                List.of("serverAuth"),
+                alternativeNames,
+                Locations.NONE,
+                RequestedExtensions.IGNORE);
+    }
+
+    /// A delegated OCSP responder: 30 days, as nobody checks whether it was revoked.
+    public static CertificateProfile ocspResponder() {
+        return new CertificateProfile(
+                "ocsp-responder",
+                Kind.OCSP_RESPONDER,
+                "CN=OCSP responder,O={tenant.organization}",
+                "P30D",
+                "PT1H",
+                List.of(KeyAlgorithm.EC_P256, KeyAlgorithm.EC_P384, KeyAlgorithm.RSA_2048, KeyAlgorithm.RSA_3072),
+                null,
+                List.of(KeyUsage.DIGITAL_SIGNATURE),
+                List.of("OCSPSigning"),
+                List.of(),
+                Locations.NONE,
+                RequestedExtensions.IGNORE);
+    }
+
+    public CertificateProfile withSubject(String newSubject) {
+        return new CertificateProfile(
+                name,
+                kind,
+                newSubject,
+                lifetime,
+                backdate,
+                keyAlgorithms,
+                pathLength,
+                keyUsages,
+                extendedKeyUsages,
+                alternativeNames,
+                locations,
+                requestedExtensions);
+    }
+
+    public CertificateProfile withLifetime(String newLifetime) {
+        return new CertificateProfile(
+                name,
+                kind,
+                subject,
+                newLifetime,
+                backdate,
+                keyAlgorithms,
+                pathLength,
+                keyUsages,
+                extendedKeyUsages,
+                alternativeNames,
+                locations,
+                requestedExtensions);
+    }
+
+    public CertificateProfile withLocations(Locations newLocations) {
+        return new CertificateProfile(
+                name,
+                kind,
+                subject,
+                lifetime,
+                backdate,
+                keyAlgorithms,
+                pathLength,
+                keyUsages,
+                extendedKeyUsages,
+                alternativeNames,
+                newLocations,
+                requestedExtensions);
+    }
+
+    /// The purposes as object identifiers.
+    List<Oid> purposes() {
+        return extendedKeyUsages.stream().map(KeyPurpose::of).toList();
+    }
+
+    /// The validity of a certificate that is made at `now`, before it is cut to that of its issuer.
+    Validity validity(Instant now) {
+        Instant notBefore = now.minus(Duration.parse(backdate)).truncatedTo(ChronoUnit.HOURS);
+        if (lifetime.equals(UNLIMITED)) {
+            return new Validity(notBefore, Validity.NO_EXPIRY);
+        }
+        Instant notAfter = period(lifetime)
+                .map(period -> plus(notBefore, period))
+                .orElseGet(() -> now.plus(Duration.parse(lifetime)).truncatedTo(ChronoUnit.SECONDS));
+        return new Validity(notBefore, notAfter);
+    }
+
+    private static Optional<Period> period(String text) {
+        try {
+            return Optional.of(Period.parse(text));
+        } catch (java.time.format.DateTimeParseException e) {
+            return Optional.empty();
+        }
+    }
+
+    private static Instant plus(Instant from, Period period) {
+        return from.atOffset(ZoneOffset.UTC).plus(period).toInstant();
+    }
+
+    private static void checkSubject(Kind kind, String subject, List<String> alternativeNames) {
+        NameTemplate template = named("subject", () -> NameTemplate.parse(subject));
+        require(
+                !template.isEmpty() || !kind.isAuthority() && !alternativeNames.isEmpty(),
+                "subject",
+                "may be empty only where there are alternativeNames and the kind is not an authority");
+    }
+
+    private static void checkLifetime(Kind kind, String lifetime, String backdate) {
+        Duration back = named("backdate", () -> Duration.parse(backdate));
+        require(!back.isNegative() && back.compareTo(MAX_BACKDATE) <= 0, "backdate", "must be from PT0S to P7D");
+        if (lifetime.equals(UNLIMITED)) {
+            require(
+                    kind != Kind.TLS_SERVER && kind != Kind.OCSP_RESPONDER,
+                    "lifetime",
+                    "may be 'unlimited' for authorities and devices only");
+            return;
+        }
+        Optional<Period> period = period(lifetime);
+        Instant end = period.map(value -> named("lifetime", () -> plus(REFERENCE, value)))
+                .orElseGet(() -> named("lifetime", () -> REFERENCE.plus(Duration.parse(lifetime))));
+        require(end.isAfter(REFERENCE), "lifetime", "must be positive");
+        require(
+                !end.isAfter(plus(REFERENCE, Period.ofYears(MAX_YEARS))),
+                "lifetime",
+                "must be at most " + MAX_YEARS + " years, or '" + UNLIMITED + "'");
+        require(
+                period.isEmpty() || end.isAfter(REFERENCE.plus(back).plus(Duration.ofHours(1))),
+                "lifetime",
+                "must be more than an hour longer than backdate");
+    }
+
+    private static void checkKeyAlgorithms(List<KeyAlgorithm> keyAlgorithms) {
+        require(!keyAlgorithms.isEmpty(), "keyAlgorithms", "must name at least one");
+        requireDistinct("keyAlgorithms", keyAlgorithms);
+    }
+
+    private static void checkPathLength(Kind kind, @Nullable Integer pathLength) {
+        if (pathLength != null) {
+            require(kind.isAuthority(), "pathLength", "is for authorities only");
+            require(pathLength >= 0 && pathLength <= MAX_PATH_LENGTH, "pathLength", "must be 0 to " + MAX_PATH_LENGTH);
+        }
+    }
+
+    private static void checkKeyUsages(Kind kind, List<KeyUsage> keyUsages) {
+        require(!keyUsages.isEmpty(), "keyUsages", "must name at least one");
+        requireDistinct("keyUsages", keyUsages);
+        for (KeyUsage usage : List.of(KeyUsage.KEY_CERT_SIGN, KeyUsage.CRL_SIGN)) {
+            require(
+                    keyUsages.contains(usage) == kind.isAuthority(),
+                    "keyUsages",
+                    kind.isAuthority() ? "must have " + usage : "may have " + usage + " for authorities only");
+        }
+        require(
+                !keyUsages.contains(KeyUsage.ENCIPHER_ONLY) && !keyUsages.contains(KeyUsage.DECIPHER_ONLY)
+                        || keyUsages.contains(KeyUsage.KEY_AGREEMENT),
+                "keyUsages",
+                "may have ENCIPHER_ONLY or DECIPHER_ONLY only beside KEY_AGREEMENT");
+    }
+
+    private static void checkExtendedKeyUsages(Kind kind, List<String> extendedKeyUsages) {
+        require(extendedKeyUsages.size() <= MAX_ENTRIES, "extendedKeyUsages", "may have at most " + MAX_ENTRIES);
+        List<Oid> purposes = named(
+                "extendedKeyUsages",
+                () -> extendedKeyUsages.stream().map(KeyPurpose::of).toList());
+        requireDistinct("extendedKeyUsages", purposes);
+        require(
+                !purposes.contains(KeyPurpose.ANY),
+                "extendedKeyUsages",
+                "must not be anyExtendedKeyUsage: leave it empty instead");
+        require(
+                kind.isAuthority() || purposes.contains(KeyPurpose.OCSP_SIGNING) == (kind == Kind.OCSP_RESPONDER),
+                "extendedKeyUsages",
+                "must have OCSPSigning where the kind is OCSP_RESPONDER, and nowhere else");
+        require(
+                kind != Kind.TLS_SERVER || purposes.contains(KeyPurpose.SERVER_AUTH),
+                "extendedKeyUsages",
+                "must have serverAuth where the kind is TLS_SERVER");
+    }
+
+    private static void checkAlternativeNames(List<String> alternativeNames) {
+        require(alternativeNames.size() <= MAX_ENTRIES, "alternativeNames", "may have at most " + MAX_ENTRIES);
+        requireDistinct("alternativeNames", alternativeNames);
+        alternativeNames.forEach(entry -> named("alternativeNames", () -> AlternativeNameTemplate.parse(entry)));
+    }
+
+    private static List<String> checkUrls(String field, List<String> urls) {
+        require(urls.size() <= MAX_ENTRIES, field, "may have at most " + MAX_ENTRIES);
+        requireDistinct(field, urls);
+        for (String url : urls) {
+            require(
+                    url.matches("https?://[\\x21-\\x7e]{1,500}"),
+                    field,
+                    "must be http or https URLs of at most 500 ASCII characters: '" + url + "'");
+        }
+        return List.copyOf(urls);
+    }
+
+    private static void requireDistinct(String field, List<?> values) {
+        require(new HashSet<>(values).size() == values.size(), field, "names something twice");
+    }
+
+    private static void require(boolean condition, String field, String problem) {
+        if (!condition) {
+            throw new IllegalArgumentException(field + ": " + problem);
+        }
+    }
+
+    /// Runs a check of its own and puts the field's name before what it complains about.
+    private static <T> T named(String field, java.util.function.Supplier<T> check) {
+        try {
+            return check.get();
+        } catch (IllegalArgumentException | java.time.DateTimeException | ArithmeticException e) {
+            throw new IllegalArgumentException(field + ": " + e.getMessage(), e);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.pki.certificate;
+
+import dev.tegata.pki.key.PublicKeyInfo;
+import dev.tegata.pki.key.SignatureAlgorithm;
+import java.util.List;
+
+/// A request that the profile said yes to, with everything decided that the certificate will say. Only
+/// [Issuance#grant] makes one.
+public final class GrantedRequest {
+    private final Issuance issuance;
+    private final ProvenRequest request;
+    private final Name subject;
+    private final List<GeneralName> alternativeNames;
+    private final SerialNumber serial;
+    private final Validity validity;
+
+    GrantedRequest(
+            Issuance issuance,
+            ProvenRequest request,
+            Name subject,
+            List<GeneralName> alternativeNames,
+            SerialNumber serial,
+            Validity validity) {
+        this.issuance = issuance;
+        this.request = request;
+        this.subject = subject;
+        this.alternativeNames = List.copyOf(alternativeNames);
+        this.serial = serial;
+        this.validity = validity;
+    }
+
+    public Issuance issuance() {
+        return issuance;
+    }
+
+    public ProvenRequest request() {
+        return request;
+    }
+
+    public PublicKeyInfo publicKey() {
+        return request.publicKey();
+    }
+
+    public Name subject() {
+        return subject;
+    }
+
+    public List<GeneralName> alternativeNames() {
+        return alternativeNames;
+    }
+
+    public SerialNumber serial() {
+        return serial;
+    }
+
+    public Validity validity() {
+        return validity;
+    }
+
+    /// What the issuer will sign with: its key's usual algorithm.
+    public SignatureAlgorithm signatureAlgorithm() {
+        return signingKey().algorithm().signatureAlgorithm();
+    }
+
+    /// The issuer's key; the request's own where the certificate is to be self-signed.
+    PublicKeyInfo signingKey() {
+        return issuance.issuerKey().orElse(publicKey());
+    }
+
+    Name issuerName() {
+        return issuance.issuer().map(Certificate::subject).orElse(subject);
+    }
+
+    /// Encodes what is to be signed, and checks the encoding.
+    ///
+    /// @throws LintException where it breaks a rule; nothing has been signed then
+    public LintedTbs lint() {
+        byte[] tbs = issuance.template().fill(this);
+        List<LintException.Finding> findings = Linter.lint(tbs, this);
+        if (!findings.isEmpty()) {
+            throw new LintException(findings);
+        }
+        return new LintedTbs(tbs, this);
+    }
+
+    @Override
+    public String toString() {
+        return "certificate " + serial + " for " + subject;
+    }
+}
