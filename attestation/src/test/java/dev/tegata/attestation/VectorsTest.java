@@ -7,6 +7,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.tegata.attestation.cbor.Cbor;
 import dev.tegata.attestation.cbor.CborLimits;
 import dev.tegata.attestation.cmw.Cmw;
+import dev.tegata.attestation.corim.Corim;
+import dev.tegata.attestation.corim.SignedCorim;
+import dev.tegata.attestation.corim.Tag;
+import dev.tegata.attestation.corim.Triple;
 import dev.tegata.attestation.cose.CoseAlgorithm;
 import dev.tegata.attestation.cose.CoseKey;
 import dev.tegata.attestation.cose.CoseMessage;
@@ -14,9 +18,12 @@ import dev.tegata.attestation.eat.Eat;
 import dev.tegata.attestation.eat.EatToken;
 import dev.tegata.attestation.eat.MeasuredComponent;
 import dev.tegata.attestation.json.Json;
+import dev.tegata.attestation.psa.PsaToken;
 import dev.tegata.pki.Bytes;
+import dev.tegata.pki.key.PublicKeyInfo;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DisplayName;
@@ -42,6 +49,8 @@ class VectorsTest {
         coseRows();
         eatRows();
         cmwRows();
+        psaRows();
+        corimRows();
         return rows.values().stream()
                 .map(row -> DynamicTest.dynamicTest(
                         row.file() + ": " + row.expected(),
@@ -244,5 +253,159 @@ class VectorsTest {
                 return Json.toCbor(cmw.toJson()).equals(Json.toCbor(inner)) ? "read, and written as it was" : "another";
             });
         }
+    }
+
+    private void psaRows() {
+        for (String file : Vectors.files("psa/rfc9783/claims-sets", ".diag")) {
+            row(file, file.contains("GOOD") ? "claims survive a round trip" : "refused", () -> psaClaims(file));
+        }
+        for (String file : Vectors.files("psa/psatoken-claims-sets", ".diag")) {
+            boolean bad = file.contains("Missing") || file.contains("Invalid");
+            row(file, bad ? "refused" : "claims survive a round trip", () -> psaClaims(file));
+        }
+        for (String file : List.of("mac0-claims", "sign1-claims", "psa-token")) {
+            String path = "psa/rfc9783/" + file + ".diag";
+            row(path, "claims survive a round trip", () -> psaClaims(path));
+        }
+        row("psa/rfc9783/psa-sign1.cbor", "verifies, claims as in sign1-claims.diag", () -> {
+            CoseMessage message = PsaToken.parseEnvelope(Vectors.bytes("psa/rfc9783/psa-sign1.cbor"));
+            boolean same = PsaToken.parse(message.content())
+                    .equals(PsaToken.of(
+                            Vectors.diagnostic("psa/rfc9783/sign1-claims.diag").mapping("claims")));
+            return (message.verifies(pem("psa/rfc9783/tfm-es-iak.pem")) ? "verifies" : "fails")
+                    + (same ? ", claims as in sign1-claims.diag" : ", other claims");
+        });
+        row("psa/rfc9783/psa-mac0.cbor", "verifies, claims as in mac0-claims.diag", () -> {
+            CoseMessage message = PsaToken.parseEnvelope(Vectors.bytes("psa/rfc9783/psa-mac0.cbor"));
+            CoseKey key =
+                    CoseKey.ofSecret(Vectors.bytes("psa/rfc9783/tfm-hs-iak.bin").toArray());
+            boolean same = PsaToken.parse(message.content())
+                    .equals(PsaToken.of(
+                            Vectors.diagnostic("psa/rfc9783/mac0-claims.diag").mapping("claims")));
+            return (message.verifies(key) ? "verifies" : "fails")
+                    + (same ? ", claims as in mac0-claims.diag" : ", other claims");
+        });
+        for (String name : List.of("psa-sign1", "psa-mac0")) {
+            String path = "psa/rfc9783/" + name + ".diag";
+            row(
+                    path,
+                    "the same message as the .cbor",
+                    () -> Vectors.diagnostic(path).encode().equals(Vectors.bytes("psa/rfc9783/" + name + ".cbor"))
+                            ? "the same message as the .cbor"
+                            : "another message");
+        }
+        row("psa/tfm-iat-verifier/iat.cbor", "PSA_IOT_PROFILE_1, verifies", () -> {
+            CoseMessage message = PsaToken.parseEnvelope(Vectors.bytes("psa/tfm-iat-verifier/iat.cbor"));
+            return PsaToken.parse(message.content()).profile().profileName()
+                    + (message.verifies(pem("psa/tfm-iat-verifier/key.pem")) ? ", verifies" : ", fails");
+        });
+        row(
+                "psa/veraison-e2e/psa-evidence.cbor",
+                "verifies, nonce 414a7c174141b3d0e9a1d28af31520f0d42299feac4007ded89d68ae6cd92f19, SECURED",
+                () -> {
+                    CoseMessage message = PsaToken.parseEnvelope(Vectors.bytes("psa/veraison-e2e/psa-evidence.cbor"));
+                    PsaToken token = PsaToken.parse(message.content());
+                    CoseKey key = publicKey(Vectors.json("psa/veraison-e2e/ec-p256.jwk"));
+                    return (message.verifies(key) ? "verifies" : "fails") + ", nonce " + token.nonce() + ", "
+                            + token.lifecycleState();
+                });
+    }
+
+    private static String psaClaims(String file) throws MalformedException {
+        PsaToken token = PsaToken.of(Vectors.diagnostic(file).mapping("the claims"));
+        return PsaToken.of(token.claims()).equals(token) ? "claims survive a round trip" : "other claims";
+    }
+
+    private static CoseKey pem(String file) throws Exception {
+        String base64 = Vectors.text(file).replaceAll("-----[^-]*-----", "").replaceAll("\\s", "");
+        Bytes der = Bytes.ofBase64(base64);
+        if (Vectors.text(file).contains("EC PRIVATE")) {
+            // RFC 5915: the public point is the last 65 bytes.
+            Bytes point = der.slice(der.size() - 64, der.size());
+            return CoseKey.of(PublicKeyInfo.ofP256Point(point.slice(0, 32), point.slice(32, 64)));
+        }
+        return CoseKey.of(PublicKeyInfo.parse(der));
+    }
+
+    private void corimRows() {
+        for (String file : Vectors.files("corim/comid", ".cbor")) {
+            row(file, "as its source says, and encodes to the same", () -> {
+                String source = file.replace("comid/comid", "comid/src/comid").replace(".cbor", ".diag");
+                Tag.Comid comid = Tag.Comid.parse(Vectors.bytes(file));
+                boolean same = comid.equals(Tag.Comid.of(Vectors.diagnostic(source)))
+                        && Tag.Comid.of(comid.toCbor()).equals(comid);
+                return same ? "as its source says, and encodes to the same" : "other content";
+            });
+        }
+        for (String file : Vectors.files("corim", ".diag")) {
+            if (file.contains("/src/") || file.contains("coserv")) {
+                continue;
+            }
+            String name = file.substring(file.lastIndexOf('/') + 1);
+            if (name.startsWith("comid")) {
+                row(file, "a CoMID", () -> {
+                    Tag.Comid comid = Tag.Comid.of(Vectors.diagnostic(file));
+                    return Tag.Comid.of(comid.toCbor()).equals(comid) ? "a CoMID" : "changed";
+                });
+            } else if (name.startsWith("corim") || name.startsWith("payload")) {
+                row(file, "a CoRIM", () -> {
+                    Corim corim = Corim.of(Vectors.diagnostic(file));
+                    return Corim.of(corim.toCbor()).equals(corim) ? "a CoRIM" : "changed";
+                });
+            } else if (name.startsWith("cotl")) {
+                row(
+                        file,
+                        "a CoTL with 3 tags",
+                        () -> "a CoTL with "
+                                + Tag.Cotl.of(Vectors.diagnostic(file))
+                                        .activated()
+                                        .size() + " tags");
+            } else if (name.startsWith("protected")) {
+                row(
+                        file,
+                        "a header of ES384",
+                        () -> Cbor.of(-35)
+                                        .equals(Vectors.diagnostic(file)
+                                                .mapping("header")
+                                                .get(1))
+                                ? "a header of ES384"
+                                : "another");
+            }
+        }
+        for (String name : List.of("corim-1", "corim-2")) {
+            String file = "corim/corim/" + name + ".cbor";
+            row(
+                    file,
+                    "as its source says",
+                    () -> Corim.parse(Vectors.bytes(file))
+                                    .equals(Corim.of(Vectors.diagnostic("corim/corim/src/" + name + ".diag")))
+                            ? "as its source says"
+                            : "other content");
+        }
+        row(
+                "corim/corim/unsigned-good-corim.cbor",
+                "test corim id",
+                () -> Corim.parse(Vectors.bytes("corim/corim/unsigned-good-corim.cbor"))
+                        .name());
+        row("corim/corim/signed-good-corim.cbor", "verifies; signed by ACME Ltd signing key until 2025-12-31", () -> {
+            SignedCorim signed = SignedCorim.parse(Vectors.bytes("corim/corim/signed-good-corim.cbor"));
+            boolean verifies = signed.verifies(publicKey(Vectors.json("corim/corim/src/ec-p256.jwk")));
+            return (verifies ? "verifies" : "fails") + "; signed by " + signed.signerName() + " until "
+                    + Objects.requireNonNull(signed.validity())
+                            .notAfter()
+                            .toString()
+                            .substring(0, 10);
+        });
+        row("corim/psa-profile/psa-valid.cbor", "tag:arm.com,2025:psa#1.0.0, 1 reference, 1 key", () -> {
+            Corim corim = Corim.parse(Vectors.bytes("corim/psa-profile/psa-valid.cbor"));
+            Tag.Comid comid = (Tag.Comid) corim.tags().getFirst();
+            return corim.profile() + ", "
+                    + comid.triples().stream()
+                            .filter(Triple.Reference.class::isInstance)
+                            .count() + " reference, "
+                    + comid.triples().stream()
+                            .filter(Triple.Keys.class::isInstance)
+                            .count() + " key";
+        });
     }
 }
