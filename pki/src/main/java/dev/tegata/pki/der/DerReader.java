@@ -199,9 +199,10 @@ public final class DerReader {
         header(tag);
         requireBitString(data, contentStart, contentEnd);
         int octets = contentEnd - contentStart - 1;
-        // spec| X.690 §11.2.2: named bit lists have no trailing zero bits
-        if (octets > 3 || octets > 0 && (data[contentEnd - 1] >> data[contentStart] & 1) == 0) {
-            throw error("a list of named bits is too long or ends in zeros");
+        // X.690 §11.2.2 allows no trailing zero bits, but the certificates in millions of Infineon's chips have them in
+        // their key usage (03 02 00 80). They mean the same, and nothing that is read here is encoded anew.
+        if (octets > 3) {
+            throw error("a list of named bits is too long");
         }
         int bits = 0;
         for (int i = 0; i < octets; i++) {
