@@ -1,0 +1,16 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.claim;
+
+import dev.tegata.platform.device.Device.Proof;
+import java.util.List;
+
+/// A chip as a manifest describes it.
+///
+/// @param serial lower case
+/// @param keys its birth keys by slot, each slot and each key once; may be empty
+record Candidate(Chip chip, String serial, String model, Proof proof, List<BirthKey> keys) {
+    Candidate {
+        keys = List.copyOf(keys);
+    }
+}
