@@ -175,7 +175,6 @@ CREATE INDEX claim_token_by_device ON claim_token (tenant_id, device_id);
 CREATE TABLE pending_enrolment (
     tenant_id  text COLLATE "C" NOT NULL,
     device_id  uuid NOT NULL,
-    public_key bytea NOT NULL,             -- DER SubjectPublicKeyInfo that asked
     state      text NOT NULL CHECK (state IN ('PENDING', 'APPROVED', 'REJECTED')),
     asked_at   timestamptz NOT NULL,
     decided_at timestamptz,
