@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Tegata authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// agent
+/// The device side: keys in a chip, enrolment over EST.
 @NullMarked
 package dev.tegata.agent;
 

@@ -1,0 +1,122 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.agent;
+
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.key.NativeProvider;
+import java.io.ByteArrayInputStream;
+import java.net.Socket;
+import java.security.GeneralSecurityException;
+import java.security.Principal;
+import java.security.PrivateKey;
+import java.security.Provider;
+import java.security.cert.CertificateException;
+import java.security.cert.CertificateFactory;
+import java.security.cert.X509Certificate;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import javax.net.ssl.KeyManager;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLEngine;
+import javax.net.ssl.TrustManager;
+import javax.net.ssl.X509ExtendedKeyManager;
+
+/// What a device shows in TLS: a key that stays in its chip, and a certificate chain around it.
+public final class DeviceIdentity {
+    private final DeviceKey key;
+    private final X509Certificate[] chain;
+
+    private DeviceIdentity(DeviceKey key, X509Certificate[] chain) {
+        this.key = key;
+        this.chain = chain;
+    }
+
+    /// @param chain DER certificates, the key's own first
+    /// @throws IllegalArgumentException where a certificate cannot be read
+    public static DeviceIdentity of(DeviceKey key, List<Bytes> chain) {
+        return new DeviceIdentity(key, certificates(chain).toArray(new X509Certificate[0]));
+    }
+
+    static List<X509Certificate> certificates(List<Bytes> encoded) {
+        try {
+            CertificateFactory factory = CertificateFactory.getInstance("X.509");
+            List<X509Certificate> certificates = new ArrayList<>(encoded.size());
+            for (Bytes der : encoded) {
+                certificates.add(
+                        (X509Certificate) factory.generateCertificate(new ByteArrayInputStream(der.toArray())));
+            }
+            return certificates;
+        } catch (CertificateException e) {
+            throw new IllegalArgumentException("not a certificate in DER", e);
+        }
+    }
+
+    public DeviceKey key() {
+        return key;
+    }
+
+    /// A TLS context that shows this identity and trusts what `trust` trusts.
+    SSLContext tls(TrustManager trust) {
+        DeviceKeyProvider.register();
+        try {
+            Optional<Provider> nativeTls = NativeProvider.find();
+            SSLContext context = nativeTls.isPresent()
+                    ? SSLContext.getInstance("TLS", nativeTls.get())
+                    : SSLContext.getInstance("TLS");
+            context.init(new KeyManager[] {new OneKey(key, chain)}, new TrustManager[] {trust}, null);
+            return context;
+        } catch (GeneralSecurityException e) {
+            throw new IllegalStateException("this JVM has no TLS", e);
+        }
+    }
+
+    /// Offers the one key whatever the server asks for: the server decides whether it likes it.
+    private static final class OneKey extends X509ExtendedKeyManager {
+        private static final String ALIAS = "device";
+
+        private final DeviceKey key;
+        private final X509Certificate[] chain;
+
+        OneKey(DeviceKey key, X509Certificate[] chain) {
+            this.key = key;
+            this.chain = chain;
+        }
+
+        @Override
+        public String chooseClientAlias(String[] keyTypes, Principal[] issuers, Socket socket) {
+            return ALIAS;
+        }
+
+        @Override
+        public String chooseEngineClientAlias(String[] keyTypes, Principal[] issuers, SSLEngine engine) {
+            return ALIAS;
+        }
+
+        @Override
+        public X509Certificate[] getCertificateChain(String alias) {
+            return chain.clone();
+        }
+
+        @Override
+        public PrivateKey getPrivateKey(String alias) {
+            return key;
+        }
+
+        @Override
+        public String[] getClientAliases(String keyType, Principal[] issuers) {
+            return new String[] {ALIAS};
+        }
+
+        @Override
+        public String[] getServerAliases(String keyType, Principal[] issuers) {
+            return new String[0];
+        }
+
+        @Override
+        @SuppressWarnings("NullAway") // The JDK's contract for "no such key" is null.
+        public String chooseServerAlias(String keyType, Principal[] issuers, Socket socket) {
+            return null;
+        }
+    }
+}
