@@ -1,0 +1,370 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.authority;
+
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.CertificateRequest;
+import dev.tegata.pki.certificate.InvalidCertificateException;
+import dev.tegata.pki.certificate.InvalidRequestException;
+import dev.tegata.pki.key.KeyAlgorithm;
+import dev.tegata.pki.key.KeyHandle;
+import dev.tegata.platform.AuthorityId;
+import dev.tegata.platform.ErrorCode;
+import dev.tegata.platform.IntegrityException;
+import dev.tegata.platform.Page;
+import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.UnavailableException;
+import dev.tegata.platform.access.Actor;
+import dev.tegata.platform.audit.AuditEvent;
+import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.authority.Authority.Kind;
+import dev.tegata.platform.authority.Authority.State;
+import dev.tegata.platform.store.Database;
+import java.sql.Array;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.time.OffsetDateTime;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import org.jdbi.v3.core.Handle;
+import org.jspecify.annotations.Nullable;
+
+/// The authorities of tenants.
+///
+/// Implementation note: keys and signatures are made before the transaction that stores what came of them, never
+/// inside it: a vault may take its time, and the software vault has transactions of its own.
+public final class Authorities {
+    private static final int MAX_DEPTH = 10;
+    private static final String COLUMNS = """
+            tenant_id, authority_id, kind, state, name, algorithm, key_handle, parent_id, request, certificate,
+            upper_chain, created_at""";
+
+    private final Database database;
+    private final AuditLog audit;
+    private final AuthorityMaker maker;
+    private final InstantSource clock;
+
+    public Authorities(Database database, AuditLog audit, AuthorityMaker maker, InstantSource clock) {
+        this.database = database;
+        this.audit = audit;
+        this.maker = maker;
+        this.clock = clock;
+    }
+
+    /// All authorities of a tenant, oldest first.
+    public Page<Authority> list(TenantId tenant, Page.Request page) {
+        UUID after = page.position()
+                .map(position -> AuthorityId.parse(position).value())
+                .orElse(new UUID(0, 0));
+        List<Authority> rows = database.inTenant(
+                tenant,
+                tx -> tx.createQuery("SELECT " + COLUMNS + """
+                         FROM authority
+                        WHERE tenant_id = :tenant AND authority_id > :after
+                        ORDER BY authority_id LIMIT :limit""")
+                        .bind("tenant", tenant)
+                        .bind("after", after)
+                        .bind("limit", page.limit() + 1)
+                        .map((row, context) -> authority(row))
+                        .list());
+        return Page.of(rows, page, authority -> authority.id().toString());
+    }
+
+    /// @throws RefusedException [ErrorCode#NOT_FOUND]
+    public Authority get(TenantId tenant, AuthorityId id) {
+        return database.inTenant(tenant, tx -> require(tx, tenant, id));
+    }
+
+    /// The certificate of an authority and those above it up to the root, nearest first.
+    ///
+    /// @throws RefusedException where there is no such authority, or it has no certificate yet
+    public List<Certificate> chain(TenantId tenant, AuthorityId id) {
+        return database.inTenant(tenant, tx -> chain(tx, require(tx, tenant, id)));
+    }
+
+    /// The request for the certificate of an authority that waits for it.
+    ///
+    /// @throws RefusedException where there is no such authority, or its certificate is there or was made here
+    public CertificateRequest request(TenantId tenant, AuthorityId id) {
+        Authority authority = get(tenant, id);
+        if (authority.request() == null) {
+            throw new RefusedException(ErrorCode.CONFLICT, "the authority does not wait for a certificate");
+        }
+        return authority.request();
+    }
+
+    /// What is needed to issue under an authority, for whatever it is meant for: devices, or other authorities.
+    ///
+    /// @throws RefusedException where there is no such authority, or it cannot sign
+    public IssuingAuthority issuing(TenantId tenant, AuthorityId id) {
+        return database.inTenant(tenant, tx -> issuing(tx, tenant, id));
+    }
+
+    /// As [#issuing(TenantId, AuthorityId)], within the transaction `tx`.
+    public IssuingAuthority issuing(Handle tx, TenantId tenant, AuthorityId id) {
+        Authority authority = require(tx, tenant, id);
+        if (authority.state() != State.ACTIVE) {
+            throw new RefusedException(
+                    ErrorCode.AUTHORITY_NOT_READY, "the authority is in the state " + authority.state());
+        }
+        return new IssuingAuthority(
+                id, tenant.keySpace(), authority.key(), authority.algorithm(), chain(tx, authority));
+    }
+
+    /// Makes another authority for devices, under one of the tenant's.
+    ///
+    /// @throws RefusedException where there is no such parent, or it may have no authority below it
+    public Authority createIssuing(TenantId tenant, Actor actor, AuthorityId parent, NewAuthority wanted) {
+        return store(tenant, actor, maker.issuing(tenant, wanted, issuing(tenant, parent)));
+    }
+
+    /// Makes a key, and a request for a certificate that somebody else will make.
+    public Authority createPending(TenantId tenant, Actor actor, NewAuthority wanted) {
+        requireTenant(tenant);
+        return store(tenant, actor, maker.pending(tenant, wanted));
+    }
+
+    /// Takes in an authority that was made elsewhere. `pkcs8` is wiped.
+    ///
+    /// @param certificates as [CertificateChain#read] reads them
+    /// @param pkcs8 its private key: DER PrivateKeyInfo (PKCS#8), not encrypted
+    /// @throws RefusedException where key and certificates do not belong together, or the chain is not whole
+    /// and valid
+    public Authority importAuthority(TenantId tenant, Actor actor, String name, Bytes certificates, byte[] pkcs8) {
+        try {
+            requireTenant(tenant);
+            return store(tenant, actor, maker.imported(tenant, name, CertificateChain.read(certificates), pkcs8));
+        } finally {
+            Arrays.fill(pkcs8, (byte) 0);
+        }
+    }
+
+    /// A tenant that does not exist must not get keys.
+    private void requireTenant(TenantId tenant) {
+        boolean exists = database.inTenant(
+                tenant,
+                tx -> tx.createQuery("SELECT count(*) FROM tenant WHERE tenant_id = :tenant")
+                                .bind("tenant", tenant)
+                                .mapTo(Integer.class)
+                                .one()
+                        > 0);
+        if (!exists) {
+            throw new RefusedException(ErrorCode.NOT_FOUND, "there is no tenant " + tenant);
+        }
+    }
+
+    private Authority store(TenantId tenant, Actor actor, PreparedAuthority prepared) {
+        try {
+            return database.inTenant(tenant, tx -> insert(tx, tenant, actor, prepared));
+        } catch (UnavailableException e) {
+            // Nobody knows whether it was stored; a key that nothing names does no harm, a missing one would.
+            throw e;
+        } catch (RuntimeException e) {
+            maker.discard(prepared);
+            throw e;
+        }
+    }
+
+    /// Stores an authority as part of the transaction `tx`.
+    public Authority insert(Handle tx, TenantId tenant, Actor actor, PreparedAuthority prepared) {
+        Authority authority = prepared.authority();
+        tx.createUpdate("INSERT INTO authority (" + COLUMNS + """
+                        ) VALUES (:tenant, :id, :kind, :state, :name, :algorithm, :key, :parent, :request, :certificate,
+                            :upperChain, :createdAt)""")
+                .bind("tenant", tenant)
+                .bind("id", authority.id())
+                .bind("kind", authority.kind())
+                .bind("state", authority.state())
+                .bind("name", authority.name())
+                .bind("algorithm", authority.algorithm().id())
+                .bind("key", authority.key().id())
+                .bindByType("parent", authority.parent(), AuthorityId.class)
+                .bindByType("request", encoded(authority.request()), Bytes.class)
+                .bindByType("certificate", encoded(authority.certificate()), Bytes.class)
+                .bind("upperChain", encoded(authority.upperChain()))
+                .bind("createdAt", authority.createdAt())
+                .execute();
+        if (authority.certificate() != null) {
+            insertCertificate(tx, authority, authority.certificate());
+        }
+        audit.append(
+                tx,
+                tenant,
+                List.of(new AuditEvent(
+                        actor, prepared.origin().action(), "authority:" + authority.id(), detail(authority))));
+        return authority;
+    }
+
+    /// Takes the certificate of an authority that waits for it.
+    ///
+    /// @param certificates as [CertificateChain#read] reads them
+    /// @throws RefusedException where the authority does not wait for one, or the chain is not whole, valid and for
+    ///     its key
+    public Authority uploadCertificate(TenantId tenant, Actor actor, AuthorityId id, Bytes certificates) {
+        List<Certificate> given = CertificateChain.read(certificates);
+        return database.inTenant(tenant, tx -> {
+            Authority pending = lock(tx, tenant, id);
+            if (pending.request() == null || pending.state() != State.PENDING_CERTIFICATE) {
+                throw new RefusedException(ErrorCode.CONFLICT, "the authority has its certificate already");
+            }
+            CertificateChain chain =
+                    CertificateChain.of(pending.request().publicKey().encoded(), given, clock.instant());
+            if (chain.above().isEmpty()) {
+                throw new RefusedException(
+                        ErrorCode.INVALID_FIELD, "certificate is self-signed; it must be made by your root");
+            }
+            tx.createUpdate("""
+                            UPDATE authority SET state = 'ACTIVE', request = NULL, certificate = :certificate,
+                                upper_chain = :upperChain
+                            WHERE tenant_id = :tenant AND authority_id = :id""")
+                    .bind("certificate", chain.certificate().encoded())
+                    .bind("upperChain", encoded(chain.above()))
+                    .bind("tenant", tenant)
+                    .bind("id", id)
+                    .execute();
+            insertCertificate(tx, pending, chain.certificate());
+            Authority active = require(tx, tenant, id);
+            AuditEvent event = new AuditEvent(actor, "authority.certified", "authority:" + id, detail(active));
+            audit.append(tx, tenant, List.of(event));
+            return active;
+        });
+    }
+
+    private static Map<String, Object> detail(Authority authority) {
+        Map<String, Object> detail = new LinkedHashMap<>();
+        detail.put("name", authority.name());
+        detail.put("kind", authority.kind());
+        detail.put("algorithm", authority.algorithm().id());
+        if (authority.parent() != null) {
+            detail.put("parent", authority.parent());
+        }
+        Certificate certificate = authority.certificate();
+        if (certificate != null) {
+            detail.put("subject", certificate.subject());
+            detail.put("issuer", certificate.issuer());
+            detail.put("serialNumber", certificate.serial().hex());
+            detail.put("fingerprint", certificate.fingerprint());
+        } else if (authority.request() != null) {
+            detail.put("subject", authority.request().subject());
+            detail.put("publicKey", authority.request().publicKey().fingerprint());
+        }
+        return detail;
+    }
+
+    /// Serial numbers are unique per issuer, and the table has them once per tenant: of two certificates from
+    /// elsewhere with one number the first is listed. Those that we make have 128 random bits.
+    private void insertCertificate(Handle tx, Authority authority, Certificate certificate) {
+        tx.createUpdate("""
+                        INSERT INTO certificate (tenant_id, serial_number, authority_id, public_key_fingerprint,
+                            not_before, not_after, issued_at, encoded)
+                        VALUES (:tenant, :serial, :issuer, :key, :notBefore, :notAfter, :now, :encoded)
+                        ON CONFLICT DO NOTHING""")
+                .bind("tenant", authority.tenant())
+                .bind("serial", certificate.serial().content())
+                .bind("issuer", Optional.ofNullable(authority.parent()).orElse(authority.id()))
+                .bind("key", certificate.publicKeyEncoded().sha256())
+                .bind("notBefore", certificate.validity().notBefore())
+                .bind("notAfter", certificate.validity().notAfter())
+                .bind("now", clock.instant())
+                .bind("encoded", certificate.encoded())
+                .execute();
+    }
+
+    private static List<Certificate> chain(Handle tx, Authority authority) {
+        List<Certificate> chain = new ArrayList<>();
+        @Nullable Authority next = authority;
+        while (next != null) {
+            if (next.certificate() == null) {
+                throw new RefusedException(ErrorCode.AUTHORITY_NOT_READY, "the authority waits for its certificate");
+            }
+            chain.add(next.certificate());
+            chain.addAll(next.upperChain());
+            if (chain.size() > MAX_DEPTH) {
+                throw new IntegrityException("the chain of authority " + authority.id() + " has no end");
+            }
+            next = next.parent() == null ? null : require(tx, authority.tenant(), next.parent());
+        }
+        return chain;
+    }
+
+    /// An authority as the transaction `tx` sees it.
+    public Optional<Authority> find(Handle tx, TenantId tenant, AuthorityId id) {
+        return find(tx, tenant, id, "");
+    }
+
+    private static Authority require(Handle tx, TenantId tenant, AuthorityId id) {
+        return find(tx, tenant, id, "").orElseThrow(() -> notFound(id));
+    }
+
+    private static Authority lock(Handle tx, TenantId tenant, AuthorityId id) {
+        return find(tx, tenant, id, " FOR UPDATE").orElseThrow(() -> notFound(id));
+    }
+
+    private static RefusedException notFound(AuthorityId id) {
+        return new RefusedException(ErrorCode.NOT_FOUND, "there is no authority " + id);
+    }
+
+    private static Optional<Authority> find(Handle tx, TenantId tenant, AuthorityId id, String lock) {
+        return tx.createQuery(
+                        "SELECT " + COLUMNS + " FROM authority WHERE tenant_id = :tenant AND authority_id = :id" + lock)
+                .bind("tenant", tenant)
+                .bind("id", id)
+                .map((row, context) -> authority(row))
+                .findOne();
+    }
+
+    private static Authority authority(ResultSet row) throws SQLException {
+        AuthorityId id = new AuthorityId(row.getObject("authority_id", UUID.class));
+        try {
+            UUID parent = row.getObject("parent_id", UUID.class);
+            byte[] request = row.getBytes("request");
+            byte[] certificate = row.getBytes("certificate");
+            Instant createdAt =
+                    row.getObject("created_at", OffsetDateTime.class).toInstant();
+            return new Authority(
+                    new TenantId(row.getString("tenant_id")),
+                    id,
+                    Kind.valueOf(row.getString("kind")),
+                    State.valueOf(row.getString("state")),
+                    row.getString("name"),
+                    KeyAlgorithm.of(row.getString("algorithm")),
+                    new KeyHandle(row.getString("key_handle")),
+                    parent == null ? null : new AuthorityId(parent),
+                    request == null ? null : CertificateRequest.parse(Bytes.of(request)),
+                    certificate == null ? null : Certificate.parse(Bytes.of(certificate)),
+                    certificates(row.getArray("upper_chain")),
+                    createdAt);
+        } catch (InvalidCertificateException | InvalidRequestException e) {
+            throw new IntegrityException("what is stored of authority " + id + " cannot be read", e);
+        }
+    }
+
+    private static List<Certificate> certificates(Array encoded) throws SQLException, InvalidCertificateException {
+        List<Certificate> certificates = new ArrayList<>();
+        for (byte[] each : (byte[][]) encoded.getArray()) {
+            certificates.add(Certificate.parse(Bytes.of(each)));
+        }
+        return certificates;
+    }
+
+    private static Bytes[] encoded(List<Certificate> certificates) {
+        return certificates.stream().map(Certificate::encoded).toArray(Bytes[]::new);
+    }
+
+    private static @Nullable Bytes encoded(@Nullable Certificate certificate) {
+        return certificate == null ? null : certificate.encoded();
+    }
+
+    private static @Nullable Bytes encoded(@Nullable CertificateRequest request) {
+        return request == null ? null : request.encoded();
+    }
+}

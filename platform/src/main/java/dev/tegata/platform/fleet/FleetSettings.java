@@ -1,0 +1,21 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.fleet;
+
+import dev.tegata.pki.certificate.CertificateProfile;
+import dev.tegata.platform.AuthorityId;
+import dev.tegata.platform.Fields;
+
+/// All that can be chosen about a fleet.
+///
+/// @param name what people call it
+/// @param authority that signs its devices
+/// @param profile of their operational certificates: one of the kind DEVICE
+public record FleetSettings(String name, AuthorityId authority, CertificateProfile profile, FleetPolicy policy) {
+    public FleetSettings {
+        name = Fields.name("name", name);
+        if (profile.kind() != CertificateProfile.Kind.DEVICE) {
+            throw Fields.invalid("profile.kind", "must be DEVICE");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.fleet;
+
+import dev.tegata.pki.certificate.CertificateProfile;
+import dev.tegata.pki.certificate.InvalidCertificateException;
+import dev.tegata.pki.certificate.Issuance;
+import dev.tegata.platform.AuthorityId;
+import dev.tegata.platform.ErrorCode;
+import dev.tegata.platform.Fields;
+import dev.tegata.platform.FleetId;
+import dev.tegata.platform.Page;
+import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.access.Actor;
+import dev.tegata.platform.audit.AuditEvent;
+import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.authority.Authorities;
+import dev.tegata.platform.authority.Authority;
+import dev.tegata.platform.authority.Authority.State;
+import dev.tegata.platform.store.Database;
+import dev.tegata.platform.store.Json;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.time.OffsetDateTime;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.random.RandomGenerator;
+import org.jdbi.v3.core.Handle;
+
+/// The fleets of tenants.
+public final class Fleets {
+    private static final String COLUMNS = "fleet_id, name, authority_id, profile, policy, version, created_at";
+
+    private final Database database;
+    private final AuditLog audit;
+    private final Authorities authorities;
+    private final IssuingFleets issuing;
+    private final InstantSource clock;
+    private final RandomGenerator random;
+
+    /// @param issuing what is remembered of fleets, to be told of changes
+    public Fleets(
+            Database database,
+            AuditLog audit,
+            Authorities authorities,
+            IssuingFleets issuing,
+            InstantSource clock,
+            RandomGenerator random) {
+        this.database = database;
+        this.audit = audit;
+        this.authorities = authorities;
+        this.issuing = issuing;
+        this.clock = clock;
+        this.random = random;
+    }
+
+    /// @throws RefusedException where the authority is not there, or cannot make certificates by that profile
+    public Fleet create(TenantId tenant, Actor actor, FleetSettings settings) {
+        FleetId id = FleetId.random(tenant, random);
+        return database.inTenant(tenant, tx -> {
+            checkAuthority(tx, tenant, settings);
+            tx.createUpdate("""
+                            INSERT INTO fleet (tenant_id, fleet_id, name, authority_id, profile, policy, created_at)
+                            VALUES (:tenant, :fleet, :name, :authority, :profile::jsonb, :policy::jsonb, :now)""")
+                    .bind("tenant", tenant)
+                    .bind("fleet", id)
+                    .bindMap(columns(settings))
+                    .bind("now", clock.instant())
+                    .execute();
+            audit.append(tx, tenant, List.of(event(actor, "fleet.created", id, settings)));
+            return require(tx, tenant, id);
+        });
+    }
+
+    /// @throws RefusedException [ErrorCode#NOT_FOUND]
+    public Fleet get(TenantId tenant, FleetId id) {
+        return database.inTenant(tenant, tx -> require(tx, tenant, id));
+    }
+
+    /// All fleets of a tenant, in the order of their ids.
+    public Page<Fleet> list(TenantId tenant, Page.Request page) {
+        List<Fleet> rows = database.inTenant(
+                tenant,
+                tx -> tx.createQuery("SELECT " + COLUMNS + """
+                         FROM fleet
+                        WHERE tenant_id = :tenant AND fleet_id > :after
+                        ORDER BY fleet_id LIMIT :limit""")
+                        .bind("tenant", tenant)
+                        .bind("after", page.position().orElse(""))
+                        .bind("limit", page.limit() + 1)
+                        .map((row, context) -> fleet(row))
+                        .list());
+        return Page.of(rows, page, fleet -> fleet.id().value());
+    }
+
+    /// Changes a fleet. Takes effect at once on this node, and within [IssuingFleets#LIFETIME] on others.
+    ///
+    /// @param version the one that the change was decided on
+    /// @throws RefusedException [ErrorCode#PRECONDITION_FAILED] where the fleet has another version by now
+    public Fleet update(TenantId tenant, Actor actor, FleetId id, int version, FleetSettings settings) {
+        Fleet changed = database.inTenant(tenant, tx -> {
+            Fleet before = require(tx, tenant, id);
+            checkAuthority(tx, tenant, settings);
+            int rows = tx.createUpdate("""
+                            UPDATE fleet SET name = :name, authority_id = :authority, profile = :profile::jsonb,
+                                policy = :policy::jsonb, version = version + 1
+                            WHERE tenant_id = :tenant AND fleet_id = :fleet AND version = :version""")
+                    .bindMap(columns(settings))
+                    .bind("tenant", tenant)
+                    .bind("fleet", id)
+                    .bind("version", version)
+                    .execute();
+            if (rows == 0) {
+                throw new RefusedException(
+                        ErrorCode.PRECONDITION_FAILED,
+                        "the fleet has version " + before.version() + ", the change was made for version " + version);
+            }
+            audit.append(tx, tenant, List.of(event(actor, "fleet.updated", id, settings)));
+            return require(tx, tenant, id);
+        });
+        issuing.forget(id);
+        return changed;
+    }
+
+    /// A fleet may be made before its authority has its certificate, so that both can be prepared side by side.
+    private void checkAuthority(Handle tx, TenantId tenant, FleetSettings settings) {
+        Authority authority = authorities
+                .find(tx, tenant, settings.authority())
+                .orElseThrow(() ->
+                        Fields.invalid("authority", "names no authority of this tenant: " + settings.authority()));
+        if (authority.state() == State.RETIRED) {
+            throw Fields.invalid("authority", "is retired and signs nothing any more");
+        }
+        if (authority.isForAuthorities()) {
+            throw Fields.invalid("authority", "is a root for other authorities; use one of those below it");
+        }
+        if (authority.certificate() != null) {
+            try {
+                Issuance.of(authority.certificate(), settings.profile());
+            } catch (InvalidCertificateException | IllegalArgumentException e) {
+                throw Fields.invalid("profile", "does not fit the authority: " + e.getMessage());
+            }
+        }
+    }
+
+    private static Map<String, Object> columns(FleetSettings settings) {
+        return Map.of(
+                "name", settings.name(),
+                "authority", settings.authority(),
+                "profile", Json.write(settings.profile()),
+                "policy", Json.write(settings.policy()));
+    }
+
+    private static AuditEvent event(Actor actor, String action, FleetId id, FleetSettings settings) {
+        Map<String, Object> detail = new LinkedHashMap<>();
+        detail.put("name", settings.name());
+        detail.put("authority", settings.authority());
+        detail.put("profile", Json.mapper().convertValue(settings.profile(), Map.class));
+        detail.put("policy", Json.mapper().convertValue(settings.policy(), Map.class));
+        return new AuditEvent(actor, action, "fleet:" + id, detail);
+    }
+
+    private static Fleet require(Handle tx, TenantId tenant, FleetId id) {
+        return find(tx, tenant, id)
+                .orElseThrow(() -> new RefusedException(ErrorCode.NOT_FOUND, "there is no fleet " + id));
+    }
+
+    static Optional<Fleet> find(Handle tx, TenantId tenant, FleetId id) {
+        return tx.createQuery("SELECT " + COLUMNS + " FROM fleet WHERE tenant_id = :tenant AND fleet_id = :fleet")
+                .bind("tenant", tenant)
+                .bind("fleet", id)
+                .map((row, context) -> fleet(row))
+                .findOne();
+    }
+
+    private static Fleet fleet(ResultSet row) throws SQLException {
+        Instant createdAt = row.getObject("created_at", OffsetDateTime.class).toInstant();
+        return new Fleet(
+                new FleetId(row.getString("fleet_id")),
+                row.getString("name"),
+                new AuthorityId(row.getObject("authority_id", UUID.class)),
+                Json.read(row.getString("profile"), CertificateProfile.class),
+                Json.read(row.getString("policy"), FleetPolicy.class),
+                row.getInt("version"),
+                createdAt);
+    }
+}

@@ -1,0 +1,82 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.fleet;
+
+import dev.tegata.pki.certificate.InvalidCertificateException;
+import dev.tegata.pki.certificate.Issuance;
+import dev.tegata.platform.ErrorCode;
+import dev.tegata.platform.FleetId;
+import dev.tegata.platform.RecentValues;
+import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.authority.Authorities;
+import dev.tegata.platform.authority.IssuingAuthority;
+import dev.tegata.platform.store.Database;
+import java.time.Duration;
+import java.time.InstantSource;
+import org.jdbi.v3.core.Handle;
+
+/// Fleets ready to issue, remembered for [#LIFETIME]: enrolment asks for the same few thousands of times a second.
+public final class IssuingFleets {
+    /// How late a change on another node is seen at the most.
+    public static final Duration LIFETIME = Duration.ofSeconds(2);
+
+    private static final int CAPACITY = 10_000;
+
+    private final Database database;
+    private final Authorities authorities;
+    private final RecentValues<FleetId, Outcome> recent;
+
+    public IssuingFleets(Database database, Authorities authorities, InstantSource clock) {
+        this.database = database;
+        this.authorities = authorities;
+        this.recent = new RecentValues<>(clock, LIFETIME, CAPACITY, this::load);
+    }
+
+    /// A refusal is remembered too, or whoever asks for a fleet that does not exist would ask the database each time.
+    private sealed interface Outcome {
+        record Ready(IssuingFleet fleet) implements Outcome {}
+
+        record Refused(RefusedException reason) implements Outcome {}
+    }
+
+    /// The fleet that firmware names. Not to be called inside a transaction.
+    ///
+    /// @throws RefusedException [ErrorCode#NOT_FOUND], or [ErrorCode#AUTHORITY_NOT_READY]
+    public IssuingFleet get(FleetId id) {
+        return switch (recent.get(id)) {
+            case Outcome.Ready ready -> ready.fleet();
+            case Outcome.Refused refused -> throw refused.reason();
+        };
+    }
+
+    /// Makes the next [#get] read the fleet again.
+    void forget(FleetId id) {
+        recent.forget(id);
+    }
+
+    private Outcome load(FleetId id) {
+        try {
+            return new Outcome.Ready(database.inTenant(id.tenant(), tx -> read(tx, id)));
+        } catch (RefusedException e) {
+            return new Outcome.Refused(e);
+        }
+    }
+
+    private IssuingFleet read(Handle tx, FleetId id) {
+        TenantId tenant = id.tenant();
+        Fleet fleet = Fleets.find(tx, tenant, id)
+                .orElseThrow(() -> new RefusedException(ErrorCode.NOT_FOUND, "there is no fleet " + id));
+        IssuingAuthority authority = authorities.issuing(tx, tenant, fleet.authority());
+        String organization = tx.createQuery("SELECT subject->>'organization' FROM tenant WHERE tenant_id = :tenant")
+                .bind("tenant", tenant)
+                .mapTo(String.class)
+                .one();
+        try {
+            Issuance issuance = Issuance.of(authority.certificate(), fleet.profile());
+            return new IssuingFleet(tenant, fleet, authority, issuance, organization);
+        } catch (InvalidCertificateException e) {
+            throw new RefusedException(ErrorCode.AUTHORITY_NOT_READY, String.valueOf(e.getMessage()));
+        }
+    }
+}
