@@ -18,7 +18,7 @@ import java.util.TreeMap;
 /// @param password its password; empty where the server asks for none or the driver finds it in `~/.pgpass`
 /// @param poolSize how many connections this node opens at most
 public record DatabaseConfig(String jdbcUrl, String user, String password, int poolSize) {
-    private static final int DEFAULT_POOL_SIZE = 16;
+    static final int DEFAULT_POOL_SIZE = 16;
 
     /// Parameters that libpq and the JDBC driver spell differently.
     private static final Map<String, String> LIBPQ_NAMES =
