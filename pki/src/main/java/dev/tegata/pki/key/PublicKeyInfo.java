@@ -228,13 +228,18 @@ public final class PublicKeyInfo {
     /// The key identifier that our certificates carry (RFC 5280 §4.2.1.2): the leftmost 160 bits of SHA-256 over the
     /// BIT STRING's content (RFC 7093 §2, method 1).
     public Bytes keyIdentifier() {
-        int content = switch (algorithm) {
+        return bitString().sha256().slice(0, 20);
+    }
+
+    /// The content of the subjectPublicKey BIT STRING: a point, or a DER RSAPublicKey.
+    Bytes bitString() {
+        int start = switch (algorithm) {
             case EC_P256 -> P256_PREFIX.length;
             case EC_P384 -> P384_PREFIX.length;
             case ED25519 -> ED25519_PREFIX.length;
             case RSA_2048, RSA_3072, RSA_4096 -> RSA_KEY;
         };
-        return encoded.slice(content, encoded.size()).sha256().slice(0, 20);
+        return encoded.slice(start, encoded.size());
     }
 
     /// Whether `signature` over `data` was made with this key's private half. A malformed signature is a wrong one.

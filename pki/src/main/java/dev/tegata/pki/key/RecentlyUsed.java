@@ -4,7 +4,6 @@ package dev.tegata.pki.key;
 
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /// A cache of bounded size that drops what was used longest ago.
@@ -27,8 +26,13 @@ final class RecentlyUsed<K, V> {
         };
     }
 
+    /// Fetches a value from where it lives.
+    interface Load<V, X extends Exception> {
+        V load() throws X;
+    }
+
     /// The value of `key`, loaded where it is not held. Two threads that miss at the same time both load.
-    V get(K key, Supplier<V> load) {
+    <X extends Exception> V get(K key, Load<V, X> load) throws X {
         long removalsBefore;
         synchronized (this) {
             @Nullable V held = entries.get(key);
@@ -37,7 +41,7 @@ final class RecentlyUsed<K, V> {
             }
             removalsBefore = removals;
         }
-        V loaded = load.get();
+        V loaded = load.load();
         synchronized (this) {
             // What was removed while it was being loaded must not come back.
             if (removals == removalsBefore) {

@@ -1,0 +1,548 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.pki.key;
+
+import dev.tegata.pki.key.Cryptoki.Attribute;
+import dev.tegata.pki.key.Pkcs11Token.Address;
+import dev.tegata.pki.key.Pkcs11Token.Pkcs11Key;
+import java.math.BigInteger;
+import java.nio.charset.StandardCharsets;
+import java.security.GeneralSecurityException;
+import java.security.MessageDigest;
+import java.security.SecureRandom;
+import java.security.interfaces.ECPrivateKey;
+import java.security.interfaces.RSAPrivateCrtKey;
+import java.security.spec.RSAPublicKeySpec;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalLong;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import javax.crypto.Mac;
+import javax.crypto.spec.SecretKeySpec;
+
+/// A vault whose keys live in the tokens of a PKCS#11 v2.40 module and are used there.
+///
+/// Keys are made sensitive and non-extractable, which is verified, and are found by CKA_ID (the handle) and CKA_LABEL
+/// (the space). Calls run on platform threads of the vault's own: a module may take long, and a native call holds the
+/// thread that a virtual thread runs on.
+public final class Pkcs11Vault implements Vault {
+    private static final long TIMEOUT_SECONDS = 60;
+    private static final byte[] P256 = HexFormat.of().parseHex("06082a8648ce3d030107");
+    private static final byte[] P384 = HexFormat.of().parseHex("06052b81040022");
+    private static final byte[] ED25519 = HexFormat.of().parseHex("06032b6570");
+    private static final byte[] PUBLIC_EXPONENT = {1, 0, 1};
+    private static final byte OCTET_STRING = 0x04;
+    private static final List<KeyAlgorithm> CURVES =
+            List.of(KeyAlgorithm.EC_P256, KeyAlgorithm.EC_P384, KeyAlgorithm.ED25519);
+
+    // The tests look into the module through what is package-private here.
+    final Cryptoki cryptoki;
+    private final Pkcs11Config config;
+    private final SecureRandom random;
+    private final boolean initializedHere;
+    private final ThreadPoolExecutor threads;
+    private final Map<String, Pkcs11Token> tokens = new ConcurrentHashMap<>();
+    /// Held while a token is made.
+    private final Object creation = new Object();
+
+    private Pkcs11Vault(Cryptoki cryptoki, Pkcs11Config config, SecureRandom random, boolean initializedHere) {
+        this.cryptoki = cryptoki;
+        this.config = config;
+        this.random = random;
+        this.initializedHere = initializedHere;
+        this.threads = new ThreadPoolExecutor(
+                config.sessions(),
+                config.sessions(),
+                1,
+                TimeUnit.MINUTES,
+                // As long as there are callers: each waits for its one call.
+                new LinkedBlockingQueue<>(),
+                Thread.ofPlatform().daemon().name("tegata-pkcs11-", 0).factory());
+        threads.allowCoreThreadTimeOut(true);
+    }
+
+    /// Loads and initializes the module.
+    ///
+    /// @throws VaultException where the library cannot be loaded, or does not initialize
+    public static Pkcs11Vault open(Pkcs11Config config, SecureRandom random) {
+        Cryptoki cryptoki = Cryptoki.load(config.library());
+        try {
+            return new Pkcs11Vault(cryptoki, config, random, cryptoki.initialize());
+        } catch (CryptokiException e) {
+            throw e.asVaultException("initializing " + config.library());
+        }
+    }
+
+    /// Makes and initializes a token for the space, where each has its own. Two processes must not create the same
+    /// space at the same time: PKCS#11 has no lock against it.
+    @Override
+    public void createSpace(KeySpace space) {
+        run(() -> {
+            if (config.sharedToken() == null) {
+                createToken(space.name());
+            }
+            return token(space).use("opening the token", cryptoki::loggedIn);
+        });
+    }
+
+    private void createToken(String label) {
+        try {
+            synchronized (creation) {
+                if (slotOf(cryptoki, label).isEmpty()) {
+                    cryptoki.initToken(freeSlot(label), pin("security officer", label), label);
+                }
+                long slot = slotOf(cryptoki, label)
+                        .orElseThrow(() -> new VaultException("the new token '" + label + "' did not appear", true));
+                // Unset also where an earlier attempt was cut off here.
+                if (!cryptoki.tokenInfo(slot).userPinInitialized()) {
+                    setUserPin(slot, label);
+                }
+            }
+        } catch (CryptokiException e) {
+            throw e.asVaultException("making the token '" + label + "'");
+        }
+    }
+
+    private void setUserPin(long slot, String label) throws CryptokiException {
+        long session = cryptoki.openSession(slot);
+        try {
+            cryptoki.login(session, Cryptoki.SECURITY_OFFICER, pin("security officer", label));
+            cryptoki.initPin(session, pin("user", label));
+            cryptoki.logout(session);
+        } finally {
+            cryptoki.closeSession(session);
+        }
+    }
+
+    private long freeSlot(String label) throws CryptokiException {
+        for (long slot : cryptoki.slots()) {
+            if (!cryptoki.tokenInfo(slot).initialized()) {
+                return slot;
+            }
+        }
+        throw new VaultException(
+                "the PKCS#11 module has no free token for '" + label
+                        + "': add one, or let all key spaces share one token",
+                false);
+    }
+
+    static OptionalLong slotOf(Cryptoki cryptoki, String label) throws CryptokiException {
+        OptionalLong found = OptionalLong.empty();
+        for (long slot : cryptoki.slots()) {
+            Cryptoki.TokenInfo info = cryptoki.tokenInfo(slot);
+            if (info.initialized() && info.label().equals(label)) {
+                if (found.isPresent()) {
+                    throw new VaultException("two tokens are called '" + label + "': remove the unused one", false);
+                }
+                found = OptionalLong.of(slot);
+            }
+        }
+        return found;
+    }
+
+    @Override
+    public KeyHandle generate(KeySpace space, KeyAlgorithm algorithm) {
+        KeyHandle handle = KeyHandle.random(random);
+        List<Attribute> publicKey = publicTemplate(space, handle);
+        long mechanism = switch (algorithm) {
+            case EC_P256, EC_P384 -> Cryptoki.EC_KEY_PAIR_GEN;
+            case ED25519 -> Cryptoki.EC_EDWARDS_KEY_PAIR_GEN;
+            case RSA_2048, RSA_3072, RSA_4096 -> Cryptoki.RSA_PKCS_KEY_PAIR_GEN;
+        };
+        switch (algorithm) {
+            case EC_P256, EC_P384, ED25519 -> publicKey.add(new Attribute(Cryptoki.EC_PARAMS, parameters(algorithm)));
+            case RSA_2048, RSA_3072, RSA_4096 -> {
+                publicKey.add(Attribute.of(Cryptoki.MODULUS_BITS, bits(algorithm)));
+                publicKey.add(new Attribute(Cryptoki.PUBLIC_EXPONENT, PUBLIC_EXPONENT));
+            }
+        }
+        use(space, "generating a key of " + algorithm.id(), session -> {
+            Cryptoki.KeyPair pair =
+                    cryptoki.generateKeyPair(session, mechanism, publicKey, privateTemplate(space, handle));
+            if (!cryptoki.flag(session, pair.privateKey(), Cryptoki.ALWAYS_SENSITIVE)
+                    || !cryptoki.flag(session, pair.privateKey(), Cryptoki.NEVER_EXTRACTABLE)
+                    || extractable(session, pair.privateKey())) {
+                cryptoki.destroyObject(session, pair.privateKey());
+                cryptoki.destroyObject(session, pair.publicKey());
+                throw new VaultException("the PKCS#11 module makes keys that can be extracted: do not use it", false);
+            }
+            return handle;
+        });
+        return handle;
+    }
+
+    private boolean extractable(long session, long key) throws CryptokiException {
+        return !cryptoki.flag(session, key, Cryptoki.SENSITIVE) || cryptoki.flag(session, key, Cryptoki.EXTRACTABLE);
+    }
+
+    /// Takes a key in by C_CreateObject, which some modules allow in no mode, or not in their FIPS mode.
+    @Override
+    public KeyHandle importKey(KeySpace space, byte[] pkcs8) {
+        SoftwareKey key;
+        try {
+            key = SoftwareKey.ofPkcs8(pkcs8);
+        } catch (InvalidKeyInfoException e) {
+            throw new VaultException("the key cannot be imported: " + e.getMessage(), false);
+        }
+        KeyHandle handle = KeyHandle.random(random);
+        List<Attribute> publicKey = publicTemplate(space, handle);
+        List<Attribute> privateKey = privateTemplate(space, handle);
+        publicKey.add(Attribute.of(Cryptoki.CLASS, Cryptoki.PUBLIC_KEY));
+        privateKey.add(Attribute.of(Cryptoki.CLASS, Cryptoki.PRIVATE_KEY));
+        addMaterial(key, publicKey, privateKey);
+        use(space, "importing a key", session -> {
+            // A key exists once its private half does.
+            cryptoki.createObject(session, publicKey);
+            long object = cryptoki.createObject(session, privateKey);
+            if (extractable(session, object)) {
+                destroyAll(session, new Address(space, handle));
+                throw new VaultException("the PKCS#11 module lets imported keys be extracted: do not use it", false);
+            }
+            return handle;
+        });
+        return handle;
+    }
+
+    private static void addMaterial(SoftwareKey key, List<Attribute> publicKey, List<Attribute> privateKey) {
+        KeyAlgorithm algorithm = key.publicKey().algorithm();
+        switch (algorithm) {
+            case EC_P256, EC_P384, ED25519 -> {
+                boolean edwards = algorithm == KeyAlgorithm.ED25519;
+                Attribute type = Attribute.of(Cryptoki.KEY_TYPE, edwards ? Cryptoki.EC_EDWARDS : Cryptoki.EC);
+                Attribute parameters = new Attribute(Cryptoki.EC_PARAMS, parameters(algorithm));
+                byte[] point = key.publicKey().bitString().toArray();
+                byte[] wrapped = new byte[2 + point.length];
+                wrapped[0] = OCTET_STRING;
+                wrapped[1] = (byte) point.length;
+                System.arraycopy(point, 0, wrapped, 2, point.length);
+                publicKey.addAll(List.of(type, parameters, new Attribute(Cryptoki.EC_POINT, wrapped)));
+                privateKey.addAll(List.of(type, parameters, new Attribute(Cryptoki.VALUE, secret(key))));
+            }
+            case RSA_2048, RSA_3072, RSA_4096 -> {
+                RSAPrivateCrtKey rsa = (RSAPrivateCrtKey) key.privateKey();
+                Attribute type = Attribute.of(Cryptoki.KEY_TYPE, Cryptoki.RSA);
+                Attribute modulus = new Attribute(Cryptoki.MODULUS, unsigned(rsa.getModulus()));
+                Attribute exponent = new Attribute(Cryptoki.PUBLIC_EXPONENT, unsigned(rsa.getPublicExponent()));
+                publicKey.addAll(List.of(type, modulus, exponent));
+                privateKey.addAll(List.of(
+                        type,
+                        modulus,
+                        exponent,
+                        new Attribute(Cryptoki.PRIVATE_EXPONENT, unsigned(rsa.getPrivateExponent())),
+                        new Attribute(Cryptoki.PRIME_1, unsigned(rsa.getPrimeP())),
+                        new Attribute(Cryptoki.PRIME_2, unsigned(rsa.getPrimeQ())),
+                        new Attribute(Cryptoki.EXPONENT_1, unsigned(rsa.getPrimeExponentP())),
+                        new Attribute(Cryptoki.EXPONENT_2, unsigned(rsa.getPrimeExponentQ())),
+                        new Attribute(Cryptoki.COEFFICIENT, unsigned(rsa.getCrtCoefficient()))));
+            }
+        }
+    }
+
+    /// CKA_VALUE: the scalar of an EC key, or the seed of an Ed25519 key.
+    private static byte[] secret(SoftwareKey key) {
+        if (key.privateKey() instanceof ECPrivateKey ec) {
+            return unsigned(ec.getS());
+        }
+        // The encoding that our engines make ends with the seed (RFC 8410 §7).
+        byte[] pkcs8 = key.pkcs8();
+        return Arrays.copyOfRange(pkcs8, pkcs8.length - 32, pkcs8.length);
+    }
+
+    private static byte[] unsigned(BigInteger value) {
+        byte[] bytes = value.toByteArray();
+        return bytes[0] == 0 ? Arrays.copyOfRange(bytes, 1, bytes.length) : bytes;
+    }
+
+    private static List<Attribute> publicTemplate(KeySpace space, KeyHandle handle) {
+        List<Attribute> template = new ArrayList<>(named(space, handle));
+        template.add(Attribute.of(Cryptoki.TOKEN, true));
+        template.add(Attribute.of(Cryptoki.PRIVATE, false));
+        template.add(Attribute.of(Cryptoki.VERIFY, true));
+        return template;
+    }
+
+    private static List<Attribute> privateTemplate(KeySpace space, KeyHandle handle) {
+        List<Attribute> template = new ArrayList<>(named(space, handle));
+        template.add(Attribute.of(Cryptoki.TOKEN, true));
+        template.add(Attribute.of(Cryptoki.PRIVATE, true));
+        template.add(Attribute.of(Cryptoki.SENSITIVE, true));
+        template.add(Attribute.of(Cryptoki.EXTRACTABLE, false));
+        template.add(Attribute.of(Cryptoki.SIGN, true));
+        template.add(Attribute.of(Cryptoki.DECRYPT, false));
+        template.add(Attribute.of(Cryptoki.UNWRAP, false));
+        template.add(Attribute.of(Cryptoki.DERIVE, false));
+        return template;
+    }
+
+    private static List<Attribute> named(KeySpace space, KeyHandle handle) {
+        return List.of(
+                new Attribute(Cryptoki.ID, HexFormat.of().parseHex(handle.id())),
+                Attribute.of(Cryptoki.LABEL, space.name()));
+    }
+
+    private static byte[] parameters(KeyAlgorithm algorithm) {
+        return switch (algorithm) {
+            case EC_P256 -> P256;
+            case EC_P384 -> P384;
+            case ED25519 -> ED25519;
+            case RSA_2048, RSA_3072, RSA_4096 -> throw new IllegalArgumentException("RSA keys have no curve");
+        };
+    }
+
+    private static long bits(KeyAlgorithm algorithm) {
+        return switch (algorithm) {
+            case RSA_2048 -> 2048;
+            case RSA_3072 -> 3072;
+            case RSA_4096 -> 4096;
+            case EC_P256, EC_P384, ED25519 -> throw new IllegalArgumentException("curves fix the size of their keys");
+        };
+    }
+
+    @Override
+    public PublicKeyInfo publicKey(KeySpace space, KeyHandle key) {
+        Address address = new Address(space, key);
+        return use(space, "reading a key", session -> find(session, address)).publicKey();
+    }
+
+    @Override
+    public byte[] sign(KeySpace space, KeyHandle key, SignatureAlgorithm algorithm, byte[] data) {
+        Address address = new Address(space, key);
+        byte[] digest = digest(algorithm, data);
+        return use(space, "signing", session -> sign(session, find(session, address), algorithm, digest));
+    }
+
+    private byte[] sign(long session, Pkcs11Key key, SignatureAlgorithm algorithm, byte[] digest)
+            throws CryptokiException {
+        KeyAlgorithm kind = key.publicKey().algorithm();
+        if (!kind.signsWith(algorithm)) {
+            throw new VaultException("a key of " + kind.id() + " cannot sign with " + algorithm, false);
+        }
+        return switch (kind) {
+            case EC_P256 -> ecdsa(session, key, digest, 32);
+            case EC_P384 -> ecdsa(session, key, digest, 48);
+            case ED25519 -> cryptoki.sign(session, Cryptoki.EDDSA, key.object(), digest);
+            case RSA_2048, RSA_3072, RSA_4096 ->
+                cryptoki.sign(session, Cryptoki.RSA_PKCS, key.object(), digestInfo(algorithm, digest));
+        };
+    }
+
+    private byte[] ecdsa(long session, Pkcs11Key key, byte[] digest, int size) throws CryptokiException {
+        // FIPS 186-5 §6.4.1: of a digest that is longer than the order, the leftmost bits count.
+        byte[] leftmost = Arrays.copyOf(digest, Math.min(digest.length, size));
+        byte[] raw = cryptoki.sign(session, Cryptoki.ECDSA, key.object(), leftmost);
+        if (raw.length != 2 * size) {
+            throw new VaultException("the PKCS#11 module made a signature of " + raw.length + " bytes", false);
+        }
+        return EcdsaSignature.derOf(raw);
+    }
+
+    /// What goes to the token; Ed25519 hashes there, and twice.
+    private static byte[] digest(SignatureAlgorithm algorithm, byte[] data) {
+        try {
+            return switch (algorithm) {
+                case ECDSA_SHA256, RSA_SHA256 ->
+                    MessageDigest.getInstance("SHA-256").digest(data);
+                case ECDSA_SHA384, RSA_SHA384 ->
+                    MessageDigest.getInstance("SHA-384").digest(data);
+                case ECDSA_SHA512, RSA_SHA512 ->
+                    MessageDigest.getInstance("SHA-512").digest(data);
+                case ED25519 -> data;
+            };
+        } catch (GeneralSecurityException e) {
+            throw new IllegalStateException("every JDK has SHA-2", e);
+        }
+    }
+
+    /// DER DigestInfo (RFC 8017 §9.2).
+    private static byte[] digestInfo(SignatureAlgorithm algorithm, byte[] digest) {
+        byte hash = switch (algorithm) {
+            case RSA_SHA256 -> 1;
+            case RSA_SHA384 -> 2;
+            case RSA_SHA512 -> 3;
+            case ECDSA_SHA256, ECDSA_SHA384, ECDSA_SHA512, ED25519 ->
+                throw new IllegalArgumentException(algorithm + " has no DigestInfo");
+        };
+        byte[] info = HexFormat.of().parseHex("3000300d06096086480165030402000500" + "0400");
+        info[1] = (byte) (17 + digest.length);
+        info[14] = hash;
+        info[18] = (byte) digest.length;
+        byte[] whole = Arrays.copyOf(info, info.length + digest.length);
+        System.arraycopy(digest, 0, whole, info.length, digest.length);
+        return whole;
+    }
+
+    @Override
+    public void destroy(KeySpace space, KeyHandle key) {
+        Address address = new Address(space, key);
+        use(space, "destroying a key", session -> {
+            destroyAll(session, address);
+            return address;
+        });
+        token(space).keys().remove(address);
+    }
+
+    private void destroyAll(long session, Address address) throws CryptokiException {
+        // The private half first: without it the key no longer exists, whatever follows.
+        for (long type : new long[] {Cryptoki.PRIVATE_KEY, Cryptoki.PUBLIC_KEY}) {
+            for (long object : cryptoki.findObjects(session, template(type, address), 16)) {
+                cryptoki.destroyObject(session, object);
+            }
+        }
+    }
+
+    private static List<Attribute> template(long type, Address address) {
+        List<Attribute> template = new ArrayList<>(named(address.space(), address.handle()));
+        template.add(Attribute.of(Cryptoki.CLASS, type));
+        return template;
+    }
+
+    Pkcs11Key find(long session, Address address) throws CryptokiException {
+        return token(address.space()).keys().get(address, () -> {
+            long[] objects = cryptoki.findObjects(session, template(Cryptoki.PRIVATE_KEY, address), 2);
+            if (objects.length == 0 && !cryptoki.loggedIn(session)) {
+                // Private objects are invisible, not absent.
+                throw new CryptokiException("C_FindObjects", CryptokiException.USER_NOT_LOGGED_IN);
+            }
+            long[] publicObjects = cryptoki.findObjects(session, template(Cryptoki.PUBLIC_KEY, address), 2);
+            if (objects.length == 0 || publicObjects.length == 0) {
+                throw VaultException.noSuchKey(address.space(), address.handle());
+            }
+            if (objects.length > 1 || publicObjects.length > 1) {
+                throw new VaultException(
+                        "two objects in the token have the id "
+                                + address.handle().id(),
+                        false);
+            }
+            return new Pkcs11Key(objects[0], readPublicKey(session, publicObjects[0]));
+        });
+    }
+
+    private PublicKeyInfo readPublicKey(long session, long object) throws CryptokiException {
+        try {
+            byte[] type = cryptoki.attribute(session, object, Cryptoki.KEY_TYPE);
+            if (Arrays.equals(
+                    type, Attribute.of(Cryptoki.KEY_TYPE, Cryptoki.RSA).value())) {
+                BigInteger modulus = new BigInteger(1, cryptoki.attribute(session, object, Cryptoki.MODULUS));
+                BigInteger exponent = new BigInteger(1, cryptoki.attribute(session, object, Cryptoki.PUBLIC_EXPONENT));
+                return PublicKeyInfo.of(KeyFactories.of("RSA").generatePublic(new RSAPublicKeySpec(modulus, exponent)));
+            }
+            byte[] parameters = cryptoki.attribute(session, object, Cryptoki.EC_PARAMS);
+            byte[] point = cryptoki.attribute(session, object, Cryptoki.EC_POINT);
+            for (KeyAlgorithm algorithm : CURVES) {
+                if (Arrays.equals(parameters, parameters(algorithm))) {
+                    return PublicKeyInfo.ofPoint(algorithm, unwrapped(point, algorithm));
+                }
+            }
+            throw new InvalidKeyInfoException("its curve is not supported");
+        } catch (InvalidKeyInfoException | GeneralSecurityException e) {
+            throw new VaultException("the PKCS#11 module holds a bad public key: " + e.getMessage(), false);
+        }
+    }
+
+    /// PKCS#11 v2.40 §2.3.3 wraps the point in an OCTET STRING; some modules do not.
+    private static byte[] unwrapped(byte[] point, KeyAlgorithm algorithm) {
+        int size = switch (algorithm) {
+            case EC_P256 -> 1 + 2 * 32;
+            case EC_P384 -> 1 + 2 * 48;
+            case ED25519 -> 32;
+            case RSA_2048, RSA_3072, RSA_4096 -> throw new IllegalArgumentException("RSA keys have no point");
+        };
+        boolean wrapped = point.length == 2 + size && point[0] == OCTET_STRING && point[1] == size;
+        return wrapped ? Arrays.copyOfRange(point, 2, point.length) : point;
+    }
+
+    private Pkcs11Token token(KeySpace space) {
+        String shared = config.sharedToken();
+        String label = shared != null ? shared : space.name();
+        return tokens.computeIfAbsent(
+                label,
+                name -> new Pkcs11Token(
+                        cryptoki, name, shared != null ? config.secret().text() : pin("user", name)));
+    }
+
+    /// A PIN of 32 hex digits that only the holder of the secret can work out.
+    private String pin(String role, String label) {
+        try {
+            Mac mac = Mac.getInstance("HmacSHA256");
+            mac.init(new SecretKeySpec(config.secret().text().getBytes(StandardCharsets.UTF_8), "HmacSHA256"));
+            byte[] derived = mac.doFinal(("tegata " + role + " pin " + label).getBytes(StandardCharsets.UTF_8));
+            return HexFormat.of().formatHex(derived, 0, 16);
+        } catch (GeneralSecurityException e) {
+            throw new IllegalStateException("every JDK has HMAC-SHA-256", e);
+        }
+    }
+
+    <T> T use(KeySpace space, String doing, Pkcs11Token.Work<T> work) {
+        return run(() -> token(space).use(doing, work));
+    }
+
+    private <T> T run(Callable<T> task) {
+        Future<T> result;
+        try {
+            result = threads.submit(task);
+        } catch (RejectedExecutionException e) {
+            throw new VaultException("the vault is closed", false, e);
+        }
+        try {
+            return result.get(TIMEOUT_SECONDS, TimeUnit.SECONDS);
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof VaultException refusal) {
+                throw refusal;
+            }
+            throw new IllegalStateException("a PKCS#11 call failed", e.getCause());
+        } catch (TimeoutException e) {
+            result.cancel(false);
+            throw new VaultException(
+                    "the PKCS#11 module did not answer within " + TIMEOUT_SECONDS + " seconds", true, e);
+        } catch (InterruptedException e) {
+            result.cancel(false);
+            Thread.currentThread().interrupt();
+            throw new VaultException("interrupted while waiting for the PKCS#11 module", true, e);
+        }
+    }
+
+    @Override
+    public String kind() {
+        return "pkcs11";
+    }
+
+    /// Waits for the calls that run, closes all sessions, and shuts the module down if this vault started it.
+    @Override
+    public void close() {
+        threads.shutdown();
+        try {
+            if (!threads.awaitTermination(TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
+                return; // a call hangs in the module: pulling it away would bring the process down
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return;
+        }
+        tokens.values().forEach(Pkcs11Token::close);
+        tokens.clear();
+        if (initializedHere) {
+            try {
+                cryptoki.shutDown();
+            } catch (CryptokiException e) {
+                // Somebody else in this process did it.
+            }
+        }
+    }
+
+    /// Nothing of the secrets.
+    @Override
+    public String toString() {
+        return "PKCS#11 vault over " + config.library();
+    }
+}
