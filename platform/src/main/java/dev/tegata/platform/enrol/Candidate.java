@@ -1,0 +1,40 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.enrol;
+
+import dev.tegata.pki.Bytes;
+import dev.tegata.platform.DeviceId;
+import dev.tegata.platform.FleetId;
+import dev.tegata.platform.device.DeviceState;
+import java.time.Instant;
+import org.jspecify.annotations.Nullable;
+
+/// What enrolment needs to know of the device that a credential led to.
+///
+/// @param version on which the decision to issue will rest
+/// @param current the certificate it was given last, where it has one
+/// @param approval what an operator said, where the device has asked before
+record Candidate(
+        DeviceId id,
+        FleetId fleet,
+        DeviceState state,
+        String serial,
+        int version,
+        @Nullable CurrentCertificate current,
+        @Nullable Approval approval) {
+
+    /// The certificate it was given last.
+    record CurrentCertificate(
+            Bytes encoded, Bytes publicKeyFingerprint, Instant issuedAt, Instant notAfter, boolean revoked) {}
+
+    /// What an operator said.
+    enum Approval {
+        PENDING,
+        APPROVED,
+        REJECTED
+    }
+
+    String subject() {
+        return "device:" + id;
+    }
+}

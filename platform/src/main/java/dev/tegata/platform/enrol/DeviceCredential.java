@@ -1,0 +1,32 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.enrol;
+
+import dev.tegata.pki.Bytes;
+import java.util.List;
+
+/// What a device proves itself with. The protocol adapter vouches for no more than its form.
+public sealed interface DeviceCredential {
+    /// A certificate chain, leaf first, DER, whose leaf key was proven by the TLS handshake. Nothing else
+    /// about it has
+    /// been checked.
+    record TlsCertificate(List<Bytes> chain) implements DeviceCredential {
+        public TlsCertificate {
+            chain = List.copyOf(chain);
+            if (chain.isEmpty()) {
+                throw new IllegalArgumentException("a chain has a leaf");
+            }
+        }
+    }
+
+    /// A one-time claim token.
+    record ClaimToken(String secret) implements DeviceCredential {
+        @Override
+        public String toString() {
+            return "ClaimToken[…]";
+        }
+    }
+
+    /// The device showed nothing.
+    record None() implements DeviceCredential {}
+}

@@ -1,0 +1,189 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.enrol;
+
+import dev.tegata.pki.Bytes;
+import dev.tegata.platform.DeviceId;
+import dev.tegata.platform.FleetId;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.device.DeviceState;
+import dev.tegata.platform.store.Database;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import org.jdbi.v3.core.Handle;
+import org.jdbi.v3.core.statement.UnableToExecuteStatementException;
+import org.jspecify.annotations.Nullable;
+
+/// Finds the device behind a key, a certificate, a serial number or a token. Straight JDBC: each enrolment
+/// asks once or
+/// twice.
+final class DeviceLookup {
+    private static final String CANDIDATE = """
+            d.device_id, d.fleet_id, d.state, d.serial, d.version, c.encoded, c.public_key_fingerprint, c.issued_at,
+            c.not_after, c.revoked_at IS NOT NULL AS revoked, p.state AS approval
+            """;
+    private static final String CURRENT = """
+            LEFT JOIN certificate c ON c.tenant_id = d.tenant_id AND c.serial_number = d.certificate
+            LEFT JOIN pending_enrolment p ON p.tenant_id = d.tenant_id AND p.device_id = d.device_id
+            """;
+
+    private final Database database;
+
+    DeviceLookup(Database database) {
+        this.database = database;
+    }
+
+    /// The devices that the keys with these fingerprints were claimed for.
+    Map<Bytes, Candidate> byBirthKeys(TenantId tenant, List<Bytes> fingerprints) {
+        return query(
+                tenant,
+                "SELECT " + CANDIDATE + """
+                        , k.fingerprint FROM device_key k
+                        JOIN device d ON d.tenant_id = k.tenant_id AND d.device_id = k.device_id
+                        """ + CURRENT + "WHERE k.tenant_id = ? AND k.fingerprint = ANY (?)",
+                (statement, connection) -> {
+                    statement.setString(1, tenant.value());
+                    statement.setArray(
+                            2,
+                            connection.createArrayOf(
+                                    "bytea",
+                                    fingerprints.stream().map(Bytes::toArray).toArray(byte[][]::new)));
+                },
+                rows -> {
+                    Map<Bytes, Candidate> found = new HashMap<>();
+                    while (rows.next()) {
+                        found.put(Bytes.of(rows.getBytes("fingerprint")), candidate(rows));
+                    }
+                    return found;
+                });
+    }
+
+    /// An operational certificate of ours, and the device it was issued to.
+    ///
+    /// @param revoked whether this certificate (not the device's current one) is revoked or on hold
+    record Operational(Candidate device, Bytes encoded, boolean revoked) {}
+
+    Optional<Operational> bySerialNumber(TenantId tenant, Bytes serialNumber) {
+        return query(
+                tenant,
+                "SELECT " + CANDIDATE + """
+                        , shown.encoded AS shown_encoded, shown.revoked_at IS NOT NULL AS shown_revoked
+                        FROM certificate shown
+                        JOIN device d ON d.tenant_id = shown.tenant_id AND d.device_id = shown.device_id
+                        """ + CURRENT + "WHERE shown.tenant_id = ? AND shown.serial_number = ?",
+                (statement, connection) -> {
+                    statement.setString(1, tenant.value());
+                    statement.setBytes(2, serialNumber.toArray());
+                },
+                rows -> rows.next()
+                        ? Optional.of(new Operational(
+                                candidate(rows),
+                                Bytes.of(rows.getBytes("shown_encoded")),
+                                rows.getBoolean("shown_revoked")))
+                        : Optional.empty());
+    }
+
+    /// A claimed device, and whether the manifest told keys of it.
+    record Claimed(Candidate device, boolean keysKnown) {}
+
+    /// The devices whose chips have one of these serial numbers (lower case).
+    List<Claimed> byChipSerials(TenantId tenant, List<String> serials) {
+        return query(
+                tenant,
+                "SELECT " + CANDIDATE + """
+                        , EXISTS (SELECT FROM device_key k
+                            WHERE k.tenant_id = d.tenant_id AND k.device_id = d.device_id) AS keys_known
+                        FROM device d
+                        """ + CURRENT + "WHERE d.tenant_id = ? AND d.serial = ANY (?)",
+                (statement, connection) -> {
+                    statement.setString(1, tenant.value());
+                    statement.setArray(2, connection.createArrayOf("text", serials.toArray()));
+                },
+                rows -> {
+                    List<Claimed> found = new ArrayList<>();
+                    while (rows.next()) {
+                        found.add(new Claimed(candidate(rows), rows.getBoolean("keys_known")));
+                    }
+                    return found;
+                });
+    }
+
+    /// The device that an unused, unexpired token was made for.
+    Optional<Candidate> byToken(TenantId tenant, Bytes tokenHash, Instant now) {
+        return query(
+                tenant,
+                "SELECT " + CANDIDATE
+                        + """
+                        FROM claim_token t
+                        JOIN device d ON d.tenant_id = t.tenant_id AND d.device_id = t.device_id
+                        """
+                        + CURRENT
+                        + "WHERE t.tenant_id = ? AND t.token_hash = ? AND t.used_at IS NULL AND t.expires_at > ?",
+                (statement, connection) -> {
+                    statement.setString(1, tenant.value());
+                    statement.setBytes(2, tokenHash.toArray());
+                    statement.setTimestamp(3, java.sql.Timestamp.from(now));
+                },
+                rows -> rows.next() ? Optional.of(candidate(rows)) : Optional.empty());
+    }
+
+    private interface Binder {
+        void bind(PreparedStatement statement, Connection connection) throws SQLException;
+    }
+
+    private interface Reader<T> {
+        T read(ResultSet rows) throws SQLException;
+    }
+
+    private <T> T query(TenantId tenant, String sql, Binder binder, Reader<T> reader) {
+        return database.inTenant(tenant, tx -> run(tx, sql, binder, reader));
+    }
+
+    private static <T> T run(Handle tx, String sql, Binder binder, Reader<T> reader) {
+        try (PreparedStatement statement = tx.getConnection().prepareStatement(sql)) {
+            binder.bind(statement, tx.getConnection());
+            try (ResultSet rows = statement.executeQuery()) {
+                return reader.read(rows);
+            }
+        } catch (SQLException e) {
+            throw new UnableToExecuteStatementException(e, null);
+        }
+    }
+
+    private static Candidate candidate(ResultSet row) throws SQLException {
+        return new Candidate(
+                new DeviceId(row.getObject("device_id", UUID.class)),
+                new FleetId(row.getString("fleet_id")),
+                DeviceState.valueOf(row.getString("state")),
+                row.getString("serial"),
+                row.getInt("version"),
+                current(row),
+                approval(row));
+    }
+
+    private static Candidate.@Nullable CurrentCertificate current(ResultSet row) throws SQLException {
+        byte[] encoded = row.getBytes("encoded");
+        return encoded == null
+                ? null
+                : new Candidate.CurrentCertificate(
+                        Bytes.of(encoded),
+                        Bytes.of(row.getBytes("public_key_fingerprint")),
+                        row.getTimestamp("issued_at").toInstant(),
+                        row.getTimestamp("not_after").toInstant(),
+                        row.getBoolean("revoked"));
+    }
+
+    private static Candidate.@Nullable Approval approval(ResultSet row) throws SQLException {
+        String state = row.getString("approval");
+        return state == null ? null : Candidate.Approval.valueOf(state);
+    }
+}

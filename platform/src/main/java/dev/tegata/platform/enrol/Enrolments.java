@@ -1,0 +1,444 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.enrol;
+
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.CertificateRequest;
+import dev.tegata.pki.certificate.InvalidCertificateException;
+import dev.tegata.pki.certificate.InvalidRequestException;
+import dev.tegata.pki.certificate.Name;
+import dev.tegata.pki.certificate.ProvenRequest;
+import dev.tegata.pki.certificate.SerialNumber;
+import dev.tegata.pki.key.KeyAlgorithm;
+import dev.tegata.pki.key.SoftwareKey;
+import dev.tegata.pki.key.Vault;
+import dev.tegata.pki.path.PathCheck;
+import dev.tegata.pki.path.TrustAnchors;
+import dev.tegata.platform.DeviceId;
+import dev.tegata.platform.ErrorCode;
+import dev.tegata.platform.FleetId;
+import dev.tegata.platform.IntegrityException;
+import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.access.Actor;
+import dev.tegata.platform.audit.AuditEvent;
+import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.audit.RefusalLog;
+import dev.tegata.platform.authority.IssuingAuthority;
+import dev.tegata.platform.device.DeviceState;
+import dev.tegata.platform.fleet.IssuingFleet;
+import dev.tegata.platform.fleet.IssuingFleets;
+import dev.tegata.platform.store.Database;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/// Gives devices their certificates: one service behind every protocol.
+///
+/// The order of things, and what is on disk when:
+///
+/// 1. The fleet is found by its public id; the request is read.
+/// 2. The credential leads to a device ([Identification]). Nothing is written.
+/// 3. State, fleet and key are judged. A refusal goes to the audit in the background.
+/// 4. The request's own signature is verified: no certificate for a key that was not proven.
+/// 5. Where the fleet wants approval, the wish is stored and the device told to come back.
+/// 6. The certificate is made, linted, and signed in the vault. It exists in memory only; a crash here loses
+/// nothing
+///    that anybody has seen.
+/// 7. [IssuanceJournal] stores certificate, device state and audit record in one transaction.
+/// 8. Only then it is answered.
+public final class Enrolments {
+    /// A device that lost our answer asks again with the same key; within this time it gets the same
+    /// certificate.
+    static final Duration REPEAT_WINDOW = Duration.ofHours(1);
+
+    /// Vendors' issuing certificates whose signatures are remembered as good.
+    private static final int SIGNATURE_CACHE = 1024;
+
+    private final IssuingFleets fleets;
+    private final Identification identification;
+    private final DeviceLookup lookup;
+    private final Approvals approvals;
+    private final IssuanceJournal journal;
+    private final Vault vault;
+    private final RefusalLog refusals;
+    private final InstantSource clock;
+    private final SecureRandom random;
+
+    /// @param birthCas the CAs whose birth certificates a tenant trusts
+    public Enrolments(
+            Database database,
+            Vault vault,
+            IssuingFleets fleets,
+            Function<TenantId, TrustAnchors> birthCas,
+            AuditLog auditLog,
+            RefusalLog refusals,
+            InstantSource clock,
+            SecureRandom random) {
+        this.fleets = fleets;
+        this.lookup = new DeviceLookup(database);
+        this.identification = new Identification(lookup, birthCas, new PathCheck(SIGNATURE_CACHE));
+        this.approvals = new Approvals(database, auditLog, clock, random);
+        this.journal = new IssuanceJournal(database, auditLog);
+        this.vault = vault;
+        this.refusals = refusals;
+        this.clock = clock;
+        this.random = random;
+    }
+
+    /// The fleet with its chain, for what a protocol tells devices before they enrol.
+    ///
+    /// @throws RefusedException where there is no such fleet, or its authority is not ready
+    public IssuingFleet fleet(FleetId fleet) {
+        return fleets.get(fleet);
+    }
+
+    /// Carries out one enrolment. Blocks until the certificate is durable.
+    ///
+    /// @throws dev.tegata.platform.UnavailableException where database or vault cannot be used; asking again
+    /// is safe
+    public EnrolmentOutcome enrol(EnrolmentRequest request) {
+        IssuingFleet fleet;
+        try {
+            fleet = fleets.get(request.fleet());
+        } catch (RefusedException e) {
+            return new EnrolmentOutcome.Refused(e.code(), e.detail());
+        }
+        try {
+            return new Attempt(fleet, request, clock.instant()).run();
+        } catch (Refusal refusal) {
+            refusals.add(
+                    request.fleet().tenant(),
+                    new RefusalLog.Refusal(
+                            refusal.device == null ? Actor.system("unknown-device") : Actor.device(refusal.device),
+                            request.source(),
+                            refusal.code,
+                            refusal.device == null ? "fleet:" + request.fleet() : "device:" + refusal.device,
+                            refusal.detail));
+            return new EnrolmentOutcome.Refused(refusal.code, refusal.detail);
+        }
+    }
+
+    /// Makes the device's key pair here and enrols it (RFC 7030 §4.4): for devices that cannot make good
+    /// keys, where
+    /// the
+    /// fleet's policy allows it. The private key is in the answer and nowhere else.
+    ///
+    /// @param request whose own key is not used
+    /// @throws RefusedException where there is no such fleet, or it does not offer this
+    public ServerKeyOutcome enrolWithServerKey(EnrolmentRequest request) {
+        IssuingFleet fleet = fleets.get(request.fleet());
+        if (!fleet.fleet().policy().serverKeyGeneration()) {
+            throw new RefusedException(ErrorCode.NOT_ENABLED, "the fleet does not make keys for its devices");
+        }
+        KeyAlgorithm algorithm = fleet.issuance().profile().keyAlgorithms().getFirst();
+        SoftwareKey key = SoftwareKey.generate(algorithm);
+        CertificateRequest ours = CertificateRequest.create(
+                Name.EMPTY, key.publicKey(), List.of(), data -> key.sign(algorithm.signatureAlgorithm(), data));
+        EnrolmentOutcome outcome = enrol(new EnrolmentRequest(
+                request.fleet(), request.credential(), ours.encoded(), request.purpose(), request.source()));
+        return new ServerKeyOutcome(outcome, key);
+    }
+
+    /// @param key the key pair that `outcome` is about; worth nothing where nothing was issued
+    public record ServerKeyOutcome(EnrolmentOutcome outcome, SoftwareKey key) {}
+
+    /// Ends an attempt. Caught in [#enrol], never seen outside.
+    private static final class Refusal extends Exception {
+        private static final long serialVersionUID = 1L;
+        final transient ErrorCode code;
+        final transient String detail;
+        final transient @Nullable DeviceId device;
+
+        Refusal(ErrorCode code, String detail, @Nullable DeviceId device) {
+            super(detail, null, false, false);
+            this.code = code;
+            this.detail = detail;
+            this.device = device;
+        }
+    }
+
+    /// One enrolment on its way through the steps.
+    private final class Attempt {
+        private final IssuingFleet fleet;
+        private final TenantId tenant;
+        private final EnrolmentRequest request;
+        private final Instant now;
+
+        Attempt(IssuingFleet fleet, EnrolmentRequest request, Instant now) {
+            this.fleet = fleet;
+            this.tenant = fleet.tenant();
+            this.request = request;
+            this.now = now;
+        }
+
+        EnrolmentOutcome run() throws Refusal {
+            CertificateRequest wanted = read();
+            Identification.Result.Found found = identify();
+            judge(found);
+            refuseForeignKey(found, wanted);
+            Optional<EnrolmentOutcome> repeated = repeat(found.device(), wanted);
+            if (repeated.isPresent()) {
+                return repeated.get();
+            }
+            ProvenRequest proven = prove(found, wanted);
+            if (needsApproval(found)) {
+                return new EnrolmentOutcome.Pending(fleet.fleet().policy().retryAfter());
+            }
+            return issue(found, proven);
+        }
+
+        private CertificateRequest read() throws Refusal {
+            try {
+                return CertificateRequest.parse(request.request());
+            } catch (InvalidRequestException e) {
+                throw new Refusal(ErrorCode.REQUEST_INVALID, e.getMessage(), null);
+            }
+        }
+
+        private Identification.Result.Found identify() throws Refusal {
+            boolean operationalFirst = request.purpose() == EnrolmentRequest.Purpose.RE_ENROL;
+            return switch (identification.identify(fleet, request.credential(), operationalFirst, now)) {
+                case Identification.Result.Found found -> found;
+                case Identification.Result.NotFound(ErrorCode code, String detail) ->
+                    throw new Refusal(code, detail, null);
+                case Identification.Result.Unclaimed(Certificate birthCertificate) -> adopt(birthCertificate);
+            };
+        }
+
+        /// The fleet takes any device of a birth CA: it is claimed now, and found as if it had been claimed
+        /// before.
+        private Identification.Result.Found adopt(Certificate birthCertificate) throws Refusal {
+            if (!approvals.adopt(tenant, fleet.fleet().id(), birthCertificate)) {
+                throw new Refusal(
+                        ErrorCode.DEVICE_UNKNOWN,
+                        "the birth certificate '" + birthCertificate.subject()
+                                + "' names no serial number, or one that is taken",
+                        null);
+            }
+            Bytes fingerprint = birthCertificate.publicKeyEncoded().sha256();
+            Candidate device = lookup.byBirthKeys(tenant, List.of(fingerprint)).get(fingerprint);
+            if (device == null) {
+                throw new Refusal(ErrorCode.DEVICE_UNKNOWN, "the device was claimed and taken away again", null);
+            }
+            return new Identification.Result.Found(device, Identification.Basis.BIRTH_CERTIFICATE, null, null);
+        }
+
+        private void judge(Identification.Result.Found found) throws Refusal {
+            Candidate device = found.device();
+            if (!device.fleet().equals(fleet.fleet().id())) {
+                throw new Refusal(
+                        ErrorCode.WRONG_FLEET,
+                        "the device belongs to fleet " + device.fleet() + " and asked at "
+                                + fleet.fleet().id(),
+                        device.id());
+            }
+            boolean hasLife = device.state() == DeviceState.CLAIMED || device.state() == DeviceState.ACTIVE;
+            boolean wipedYetOld = device.state() == DeviceState.CLAIMED
+                    && found.basis() == Identification.Basis.OPERATIONAL_CERTIFICATE;
+            if (!hasLife || wipedYetOld) {
+                throw new Refusal(ErrorCode.DEVICE_NOT_ACTIVE, "the device is " + device.state(), device.id());
+            }
+            // Past the grace period nobody knows any more whose hands the device is in.
+            Candidate.CurrentCertificate current = device.current();
+            if (current != null
+                    && found.basis() != Identification.Basis.CLAIM_TOKEN
+                    && now.isAfter(
+                            current.notAfter().plus(fleet.fleet().policy().graceAfterExpiry()))) {
+                throw new Refusal(
+                        ErrorCode.CERTIFICATE_EXPIRED,
+                        "the last certificate ended on " + current.notAfter() + ", the grace period is over",
+                        device.id());
+            }
+        }
+
+        /// A key that was claimed for one device is never certified for another.
+        private void refuseForeignKey(Identification.Result.Found found, CertificateRequest wanted) throws Refusal {
+            Bytes fingerprint = wanted.publicKey().fingerprint();
+            Candidate owner = lookup.byBirthKeys(tenant, List.of(fingerprint)).get(fingerprint);
+            if (owner != null && !owner.id().equals(found.device().id())) {
+                throw new Refusal(
+                        ErrorCode.KEY_MISMATCH,
+                        "the request carries the birth key of device " + owner.id(),
+                        found.device().id());
+            }
+        }
+
+        private Optional<EnrolmentOutcome> repeat(Candidate device, CertificateRequest wanted) {
+            Candidate.CurrentCertificate current = device.current();
+            if (request.purpose() != EnrolmentRequest.Purpose.ENROL
+                    || device.state() != DeviceState.ACTIVE
+                    || current == null
+                    || current.revoked()
+                    || current.issuedAt().plus(REPEAT_WINDOW).isBefore(now)
+                    || !current.publicKeyFingerprint().equals(wanted.publicKey().fingerprint())) {
+                return Optional.empty();
+            }
+            Certificate certificate = stored(current.encoded());
+            IssuingAuthority authority = fleet.authority();
+            if (!certificate.issuer().equals(authority.certificate().subject())) {
+                return Optional.empty();
+            }
+            return Optional.of(new EnrolmentOutcome.Issued(device.id(), certificate, authority.chain()));
+        }
+
+        private ProvenRequest prove(Identification.Result.Found found, CertificateRequest wanted) throws Refusal {
+            try {
+                return wanted.prove();
+            } catch (InvalidRequestException e) {
+                throw refusal(found, e);
+            }
+        }
+
+        private boolean needsApproval(Identification.Result.Found found) throws Refusal {
+            if (!fleet.fleet().policy().approvalRequired() || found.device().state() != DeviceState.CLAIMED) {
+                return false;
+            }
+            Candidate.Approval approval = found.device().approval();
+            if (approval == null) {
+                approvals.ask(tenant, found.device().id(), request.source());
+                return true;
+            }
+            return switch (approval) {
+                case PENDING -> true;
+                case APPROVED -> false;
+                case REJECTED ->
+                    throw new Refusal(
+                            ErrorCode.DEVICE_NOT_ACTIVE,
+                            "an operator rejected the device",
+                            found.device().id());
+            };
+        }
+
+        private EnrolmentOutcome issue(Identification.Result.Found found, ProvenRequest proven) throws Refusal {
+            Candidate device = found.device();
+            IssuingAuthority authority = fleet.authority();
+            Certificate certificate = sign(found, proven, authority);
+            boolean stored = journal.store(tenant, entry(found, certificate, authority));
+            if (stored) {
+                return new EnrolmentOutcome.Issued(device.id(), certificate, authority.chain());
+            }
+            return answerOfTheWinner(found, proven);
+        }
+
+        private Certificate sign(Identification.Result.Found found, ProvenRequest proven, IssuingAuthority authority)
+                throws Refusal {
+            try {
+                return fleet.issuance()
+                        .grant(proven, variables(found.device()), SerialNumber.random(random), now)
+                        .lint()
+                        .redeem(authority.signer(vault));
+            } catch (InvalidRequestException e) {
+                throw refusal(found, e);
+            }
+        }
+
+        private Map<String, String> variables(Candidate device) {
+            return Map.of(
+                    "device.id", device.id().toString(),
+                    "device.serial", device.serial(),
+                    "fleet.id", fleet.fleet().id().value(),
+                    "fleet.name", fleet.fleet().name(),
+                    "tenant.id", tenant.value(),
+                    "tenant.organization", fleet.organization());
+        }
+
+        private IssuanceJournal.Entry entry(
+                Identification.Result.Found found, Certificate certificate, IssuingAuthority authority) {
+            Bytes publicKey = certificate.publicKeyEncoded();
+            // The key that came with a token is all that will be known of a device whose manifest lists none.
+            Bytes newBirthKey = found.claimToken() != null ? publicKey : found.newBirthKey();
+            return new IssuanceJournal.Entry(
+                    found.device().id(),
+                    found.device().version(),
+                    certificate.serial().content(),
+                    authority.id(),
+                    publicKey.sha256(),
+                    certificate.validity().notBefore(),
+                    certificate.validity().notAfter(),
+                    now,
+                    certificate.encoded(),
+                    found.claimToken(),
+                    newBirthKey,
+                    audit(found, certificate, authority));
+        }
+
+        private AuditEvent audit(
+                Identification.Result.Found found, Certificate certificate, IssuingAuthority authority) {
+            Map<String, Object> detail = new LinkedHashMap<>();
+            detail.put("serialNumber", certificate.serial().hex());
+            detail.put("authority", authority.id().toString());
+            detail.put("notAfter", certificate.validity().notAfter().toString());
+            detail.put("publicKey", certificate.publicKeyEncoded().sha256().hex());
+            detail.put("basis", found.basis().name());
+            detail.put("source", request.source());
+            return new AuditEvent(
+                    Actor.device(found.device().id()),
+                    found.device().state() == DeviceState.CLAIMED ? "device.activated" : "certificate.renewed",
+                    found.device().subject(),
+                    detail);
+        }
+
+        /// Another enrolment of the same device was stored first. Where it was for the same key, this is the
+        /// same
+        /// device asking twice, and both get the one certificate.
+        private EnrolmentOutcome answerOfTheWinner(Identification.Result.Found found, ProvenRequest proven)
+                throws Refusal {
+            Candidate device = found.device();
+            Candidate.CurrentCertificate current = currentAfterRace();
+            if (current != null
+                    && !current.revoked()
+                    && current.publicKeyFingerprint().equals(proven.publicKey().fingerprint())) {
+                return new EnrolmentOutcome.Issued(
+                        device.id(),
+                        stored(current.encoded()),
+                        fleet.authority().chain());
+            }
+            throw new Refusal(
+                    ErrorCode.ENROLMENT_IN_PROGRESS,
+                    "the device was changed by another request at the same moment",
+                    device.id());
+        }
+
+        private Candidate.@Nullable CurrentCertificate currentAfterRace() {
+            return identification.identify(fleet, request.credential(), false, now)
+                                    instanceof Identification.Result.Found again
+                            && again.device().state() == DeviceState.ACTIVE
+                    ? again.device().current()
+                    : null;
+        }
+
+        private Refusal refusal(Identification.Result.Found found, InvalidRequestException e) {
+            ErrorCode code = switch (e.reason()) {
+                case KEY_NOT_ALLOWED -> ErrorCode.KEY_NOT_ALLOWED;
+                case ISSUER_NOT_VALID -> ErrorCode.AUTHORITY_NOT_READY;
+                case MALFORMED,
+                        TOO_LARGE,
+                        UNSUPPORTED_KEY,
+                        WEAK_KEY,
+                        INVALID_KEY,
+                        UNSUPPORTED_SIGNATURE,
+                        BAD_SIGNATURE,
+                        EXTENSIONS_REFUSED,
+                        NAME_INVALID -> ErrorCode.REQUEST_INVALID;
+            };
+            return new Refusal(code, e.getMessage(), found.device().id());
+        }
+    }
+
+    private static Certificate stored(Bytes encoded) {
+        try {
+            return Certificate.parse(encoded);
+        } catch (InvalidCertificateException e) {
+            throw new IntegrityException("a stored certificate cannot be read", e);
+        }
+    }
+}

@@ -1,0 +1,277 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.enrol;
+
+import dev.tegata.pki.Bytes;
+import dev.tegata.platform.AuthorityId;
+import dev.tegata.platform.DeviceId;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.UnavailableException;
+import dev.tegata.platform.audit.AuditEvent;
+import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.store.Database;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Timestamp;
+import java.time.Instant;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import org.jdbi.v3.core.Handle;
+import org.jdbi.v3.core.statement.UnableToExecuteStatementException;
+import org.jspecify.annotations.Nullable;
+
+/// Puts issued certificates on disk, many per commit.
+///
+/// A durable commit costs an fsync, so requests that arrive while one is under way share the next. There are
+/// a fixed
+/// number of lanes; a tenant always uses the same one, and a lane has at most one transaction under way, of
+/// one tenant.
+/// The caller that finds its lane idle carries its own batch to the database and hands the lane on; nobody
+/// else waits
+/// for a thread.
+///
+/// A certificate is on disk together with its device's new state and the audit record, or not at all. Where two
+/// enrolments of one device meet, the one whose device version is still the stored one wins; the other
+/// certificate is
+/// forgotten, and has never left this process.
+final class IssuanceJournal {
+    private static final int LANES = 64;
+    private static final int BATCH_LIMIT = 256;
+    private static final int WAITING_LIMIT = 4096;
+
+    private final Database database;
+    private final AuditLog auditLog;
+    private final Lane[] lanes = new Lane[LANES];
+
+    IssuanceJournal(Database database, AuditLog auditLog) {
+        this.database = database;
+        this.auditLog = auditLog;
+        for (int i = 0; i < LANES; i++) {
+            lanes[i] = new Lane();
+        }
+    }
+
+    private record Waiting(TenantId tenant, Entry entry, CompletableFuture<Boolean> stored) {}
+
+    private static final class Lane {
+        // Both guarded by this lane's monitor.
+        private final ArrayDeque<Waiting> waiting = new ArrayDeque<>();
+        private boolean busy;
+    }
+
+    /// Stores an issuance and returns when it is durable.
+    ///
+    /// @return false where the device changed since `entry` was decided; nothing is stored then
+    /// @throws UnavailableException where the database cannot be reached or too many wait already. Nothing
+    /// is stored,
+    ///     or the connection broke during the commit and the same request, asked again, finds it stored
+    boolean store(TenantId tenant, Entry entry) {
+        Lane lane = lanes[Math.floorMod(tenant.hashCode(), LANES)];
+        Waiting mine = new Waiting(tenant, entry, new CompletableFuture<>());
+        boolean carry;
+        synchronized (lane) {
+            if (lane.waiting.size() >= WAITING_LIMIT) {
+                throw new UnavailableException("too many certificates wait to be stored");
+            }
+            lane.waiting.add(mine);
+            carry = !lane.busy;
+            lane.busy = true;
+        }
+        if (carry) {
+            carryOneBatch(lane);
+        }
+        try {
+            return mine.stored().join();
+        } catch (CompletionException e) {
+            throw e.getCause() instanceof RuntimeException cause ? cause : e;
+        }
+    }
+
+    private void carryOneBatch(Lane lane) {
+        List<Waiting> batch;
+        synchronized (lane) {
+            batch = takeBatch(lane.waiting);
+        }
+        storeBatch(batch);
+        synchronized (lane) {
+            if (lane.waiting.isEmpty()) {
+                lane.busy = false;
+                return;
+            }
+        }
+        Thread.ofVirtual().name("issuance-journal").start(() -> carryOneBatch(lane));
+    }
+
+    /// Takes entries of the first one's tenant, at most one per device: of two for one device only one can win.
+    private static List<Waiting> takeBatch(ArrayDeque<Waiting> waiting) {
+        List<Waiting> batch = new ArrayList<>();
+        Set<UUID> devices = new HashSet<>();
+        Iterator<Waiting> all = waiting.iterator();
+        while (all.hasNext() && batch.size() < BATCH_LIMIT) {
+            Waiting next = all.next();
+            boolean sameTenant = batch.isEmpty() || batch.getFirst().tenant().equals(next.tenant());
+            if (sameTenant && devices.add(next.entry().device().value())) {
+                batch.add(next);
+                all.remove();
+            }
+        }
+        return batch;
+    }
+
+    private void storeBatch(List<Waiting> batch) {
+        TenantId tenant = batch.getFirst().tenant();
+        try {
+            Set<UUID> winners = database.inTenant(
+                    tenant,
+                    tx -> write(tx, tenant, batch.stream().map(Waiting::entry).toList()));
+            for (Waiting waiting : batch) {
+                waiting.stored()
+                        .complete(winners.contains(waiting.entry().device().value()));
+            }
+        } catch (RuntimeException | Error e) {
+            batch.forEach(waiting -> waiting.stored().completeExceptionally(e));
+        }
+    }
+
+    private Set<UUID> write(Handle tx, TenantId tenant, List<Entry> entries) {
+        try {
+            Set<UUID> winners = writeCertificates(tx.getConnection(), tenant, entries);
+            List<AuditEvent> events = new ArrayList<>(winners.size());
+            for (Entry entry : entries) {
+                if (winners.contains(entry.device().value())) {
+                    events.add(entry.audit());
+                    if (entry.claimToken() != null) {
+                        useToken(tx, tenant, entry.claimToken(), entry.issuedAt());
+                    }
+                    if (entry.newBirthKey() != null) {
+                        bindBirthKey(tx, tenant, entry.device(), entry.newBirthKey());
+                    }
+                }
+            }
+            auditLog.append(tx, tenant, events);
+            return winners;
+        } catch (SQLException e) {
+            // JDBI's own exception, so that the database wrapper sees the SQL state as it does elsewhere.
+            throw new UnableToExecuteStatementException(e, null);
+        }
+    }
+
+    private static Set<UUID> writeCertificates(Connection connection, TenantId tenant, List<Entry> entries)
+            throws SQLException {
+        int count = entries.size();
+        UUID[] devices = new UUID[count];
+        Integer[] versions = new Integer[count];
+        byte[][] serialNumbers = new byte[count][];
+        UUID[] authorities = new UUID[count];
+        byte[][] fingerprints = new byte[count][];
+        Timestamp[] notBefore = new Timestamp[count];
+        Timestamp[] notAfter = new Timestamp[count];
+        Timestamp[] issuedAt = new Timestamp[count];
+        byte[][] encoded = new byte[count][];
+        for (int i = 0; i < count; i++) {
+            Entry entry = entries.get(i);
+            devices[i] = entry.device().value();
+            versions[i] = entry.deviceVersion();
+            serialNumbers[i] = entry.serialNumber().toArray();
+            authorities[i] = entry.authority().value();
+            fingerprints[i] = entry.publicKeyFingerprint().toArray();
+            notBefore[i] = Timestamp.from(entry.notBefore());
+            notAfter[i] = Timestamp.from(entry.notAfter());
+            issuedAt[i] = Timestamp.from(entry.issuedAt());
+            encoded[i] = entry.encoded().toArray();
+        }
+        try (PreparedStatement statement = connection.prepareStatement("""
+                WITH input AS (
+                    SELECT * FROM unnest(?::uuid[], ?::integer[], ?::bytea[], ?::uuid[], ?::bytea[], ?::timestamptz[],
+                            ?::timestamptz[], ?::timestamptz[], ?::bytea[])
+                        AS i (device_id, version, serial_number, authority_id, fingerprint, not_before, not_after,
+                            issued_at, encoded)
+                    ORDER BY device_id),
+                changed AS (
+                    UPDATE device d SET state = 'ACTIVE', certificate = i.serial_number, version = d.version + 1,
+                        activated_at = coalesce(d.activated_at, i.issued_at), last_seen_at = i.issued_at
+                    FROM input i
+                    WHERE d.tenant_id = ? AND d.device_id = i.device_id AND d.version = i.version
+                    RETURNING d.device_id)
+                INSERT INTO certificate (tenant_id, serial_number, authority_id, device_id, public_key_fingerprint,
+                    not_before, not_after, issued_at, encoded)
+                SELECT ?, i.serial_number, i.authority_id, i.device_id, i.fingerprint, i.not_before, i.not_after,
+                    i.issued_at, i.encoded
+                FROM input i JOIN changed USING (device_id)
+                RETURNING device_id""")) {
+            int index = 1;
+            for (Object[] column : new Object[][] {
+                devices, versions, serialNumbers, authorities, fingerprints, notBefore, notAfter, issuedAt, encoded
+            }) {
+                statement.setArray(index++, connection.createArrayOf(sqlType(column), column));
+            }
+            statement.setString(index++, tenant.value());
+            statement.setString(index, tenant.value());
+            Set<UUID> winners = new HashSet<>();
+            try (ResultSet rows = statement.executeQuery()) {
+                while (rows.next()) {
+                    winners.add(rows.getObject(1, UUID.class));
+                }
+            }
+            return winners;
+        }
+    }
+
+    private static String sqlType(Object[] column) {
+        return switch (column) {
+            case UUID[] ignored -> "uuid";
+            case Integer[] ignored -> "integer";
+            case Timestamp[] ignored -> "timestamptz";
+            default -> "bytea";
+        };
+    }
+
+    private static void useToken(Handle tx, TenantId tenant, Bytes token, Instant now) {
+        tx.createUpdate("UPDATE claim_token SET used_at = :now WHERE tenant_id = :tenant AND token_hash = :token")
+                .bind("now", now)
+                .bind("tenant", tenant.value())
+                .bind("token", token.toArray())
+                .execute();
+    }
+
+    private static void bindBirthKey(Handle tx, TenantId tenant, DeviceId device, Bytes publicKey) {
+        tx.createUpdate("""
+                        INSERT INTO device_key (tenant_id, fingerprint, device_id, slot, public_key)
+                        VALUES (:tenant, :fingerprint, :device, 0, :key)
+                        ON CONFLICT (tenant_id, fingerprint) DO NOTHING""")
+                .bind("tenant", tenant.value())
+                .bind("fingerprint", publicKey.sha256().toArray())
+                .bind("device", device.value())
+                .bind("key", publicKey.toArray())
+                .execute();
+    }
+
+    /// A certificate on its way to disk.
+    ///
+    /// @param deviceVersion the version of the device on which the decision to issue rests
+    /// @param claimToken the hash of the token that is used up by it, where one was shown
+    /// @param newBirthKey the SubjectPublicKeyInfo that becomes a birth key of the device by it, where there
+    /// is one
+    record Entry(
+            DeviceId device,
+            int deviceVersion,
+            Bytes serialNumber,
+            AuthorityId authority,
+            Bytes publicKeyFingerprint,
+            Instant notBefore,
+            Instant notAfter,
+            Instant issuedAt,
+            Bytes encoded,
+            @Nullable Bytes claimToken,
+            @Nullable Bytes newBirthKey,
+            AuditEvent audit) {}
+}

@@ -1,0 +1,215 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.est;
+
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.CertsOnlyCms;
+import dev.tegata.pki.certificate.CsrAttributes;
+import dev.tegata.platform.ErrorCode;
+import dev.tegata.platform.FleetId;
+import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.enrol.DeviceCredential;
+import dev.tegata.platform.enrol.EnrolmentOutcome;
+import dev.tegata.platform.enrol.EnrolmentRequest;
+import dev.tegata.platform.enrol.EnrolmentRequest.Purpose;
+import dev.tegata.platform.enrol.Enrolments;
+import dev.tegata.platform.fleet.IssuingFleet;
+import dev.tegata.server.http.Handler;
+import dev.tegata.server.http.Problem;
+import dev.tegata.server.http.Request;
+import dev.tegata.server.http.Response;
+import dev.tegata.server.http.Route;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.List;
+import java.util.Optional;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// Translates EST to [Enrolments] and back. Reads leniently, as real clients need; writes strictly.
+///
+/// The path's label is the fleet's public id: `/.well-known/est/{fleet}/simpleenroll`.
+public final class EstEndpoint {
+    private static final Logger LOG = LoggerFactory.getLogger(EstEndpoint.class);
+    private static final String BASE = "/.well-known/est/{fleet}";
+    private static final int BODY_LIMIT = 24 * 1024;
+    private static final String BOUNDARY = "tegata-est-part";
+
+    private final Enrolments enrolments;
+
+    public EstEndpoint(Enrolments enrolments) {
+        this.enrolments = enrolments;
+    }
+
+    public List<Route> routes() {
+        return List.of(
+                Route.get(BASE + "/cacerts", plainErrors(this::caCertificates)),
+                Route.get(BASE + "/csrattrs", plainErrors(this::requestAttributes)),
+                post("/simpleenroll", request -> enrol(request, Purpose.ENROL)),
+                post("/simplereenroll", request -> enrol(request, Purpose.RE_ENROL)),
+                post("/serverkeygen", this::generateKey));
+    }
+
+    private static Route post(String operation, Handler handler) {
+        return Route.post(BASE + operation, plainErrors(handler)).withBodyLimit(BODY_LIMIT);
+    }
+
+    /// Errors as one line of text: what is in reach of a small device's log (RFC 7030 §4.2.3 leaves the form open).
+    private static Handler plainErrors(Handler handler) {
+        return request -> {
+            try {
+                return handler.handle(request);
+            } catch (RuntimeException e) {
+                Problem problem = Problem.of(e);
+                if (problem.code() == ErrorCode.INTERNAL) {
+                    LOG.error("request {} failed", request.id(), e);
+                }
+                return refusal(problem, problem.detail());
+            }
+        };
+    }
+
+    private Response caCertificates(Request request) {
+        // spec| RFC 7030 §4.1.3: the CA's certificate and the chain up to the root.
+        return message("application/pkcs7-mime", fleet(request).authority().chain());
+    }
+
+    private Response requestAttributes(Request request) {
+        CsrAttributes attributes = CsrAttributes.of(fleet(request).issuance().profile());
+        return base64("application/csrattrs", attributes.encode());
+    }
+
+    private IssuingFleet fleet(Request request) {
+        return enrolments.fleet(fleetId(request));
+    }
+
+    private static FleetId fleetId(Request request) {
+        return new FleetId(request.pathParameter("fleet"));
+    }
+
+    private Response enrol(Request request, Purpose purpose) {
+        return answer(enrolments.enrol(enrolmentRequest(request, purpose)));
+    }
+
+    private Response answer(EnrolmentOutcome outcome) {
+        return switch (outcome) {
+            case EnrolmentOutcome.Issued issued ->
+                message("application/pkcs7-mime; smime-type=certs-only", List.of(issued.certificate()));
+            case EnrolmentOutcome.Pending(Duration retryAfter) -> {
+                Problem problem = new Problem(ErrorCode.APPROVAL_PENDING, "")
+                        .with("Retry-After", Long.toString(retryAfter.toSeconds()));
+                yield refusal(problem, "");
+            }
+            // The detail names other devices and certificates; the device learns the code and what it means.
+            case EnrolmentOutcome.Refused(ErrorCode code, String detail) ->
+                refusal(unauthenticatedAsBasic(new Problem(code, "")), isAboutTheRequest(code) ? detail : "");
+        };
+    }
+
+    private static boolean isAboutTheRequest(ErrorCode code) {
+        return code == ErrorCode.REQUEST_INVALID || code == ErrorCode.KEY_NOT_ALLOWED;
+    }
+
+    private static Problem unauthenticatedAsBasic(Problem problem) {
+        // spec| RFC 7030 §3.2.3: a 401 names the HTTP authentication that would do.
+        return problem.code() == ErrorCode.UNAUTHENTICATED || problem.code() == ErrorCode.TOKEN_INVALID
+                ? problem.with("WWW-Authenticate", "Basic realm=\"claim token\"")
+                : problem;
+    }
+
+    private Response generateKey(Request request) {
+        Enrolments.ServerKeyOutcome made = enrolments.enrolWithServerKey(enrolmentRequest(request, Purpose.ENROL));
+        if (!(made.outcome() instanceof EnrolmentOutcome.Issued issued)) {
+            return answer(made.outcome());
+        }
+        // spec| RFC 7030 §4.4.2: multipart/mixed, the private key first, then the certificate.
+        byte[] pkcs8 = made.key().pkcs8();
+        String body = part("application/pkcs8", Base64.getEncoder().encodeToString(pkcs8))
+                + part(
+                        "application/pkcs7-mime; smime-type=certs-only",
+                        CertsOnlyCms.encode(List.of(issued.certificate())).base64())
+                + "--" + BOUNDARY + "--\r\n";
+        java.util.Arrays.fill(pkcs8, (byte) 0);
+        return Response.text(200, "multipart/mixed; boundary=" + BOUNDARY, body);
+    }
+
+    private static String part(String contentType, String base64) {
+        return "--%s\r\nContent-Type: %s\r\nContent-Transfer-Encoding: base64\r\n\r\n%s\r\n"
+                .formatted(BOUNDARY, contentType, base64);
+    }
+
+    private EnrolmentRequest enrolmentRequest(Request request, Purpose purpose) {
+        return new EnrolmentRequest(
+                fleetId(request), credential(request), pkcs10(request.body()), purpose, request.remoteAddress());
+    }
+
+    /// A token that was sent on purpose goes before a certificate that TLS stacks show to anybody who asks.
+    private static DeviceCredential credential(Request request) {
+        Optional<String> authorization = request.header("Authorization");
+        if (authorization.isPresent()) {
+            return new DeviceCredential.ClaimToken(token(authorization.get()));
+        }
+        return request.peerChain().isEmpty()
+                ? new DeviceCredential.None()
+                : new DeviceCredential.TlsCertificate(request.peerChain());
+    }
+
+    private static String token(String authorization) {
+        if (authorization.regionMatches(true, 0, "Bearer ", 0, 7)) {
+            return authorization.substring(7).strip();
+        }
+        if (authorization.regionMatches(true, 0, "Basic ", 0, 6)) {
+            try {
+                String pair = new String(
+                        Base64.getDecoder().decode(authorization.substring(6).strip()), StandardCharsets.UTF_8);
+                // The user name is whatever the client likes to call itself: the token says which device it is.
+                return pair.substring(pair.indexOf(':') + 1);
+            } catch (IllegalArgumentException e) {
+                // Told below.
+            }
+        }
+        throw new RefusedException(
+                ErrorCode.TOKEN_INVALID, "Send the claim token as the password of Basic, or as Bearer.");
+    }
+
+    /// A PKCS#10 request as clients send it: base64 with or without line breaks (RFC 8951 §3.1), PEM, or plain DER.
+    private static Bytes pkcs10(byte[] body) {
+        if (body.length > 0 && body[0] == 0x30) {
+            return Bytes.of(body);
+        }
+        String text = new String(body, StandardCharsets.US_ASCII)
+                .replaceAll("-----(BEGIN|END) (NEW )?CERTIFICATE REQUEST-----", "")
+                .replaceAll("\\s", "");
+        if (text.isEmpty()) {
+            throw new RefusedException(ErrorCode.REQUEST_INVALID, "The body is empty; it should be a PKCS#10 request.");
+        }
+        try {
+            return Bytes.ofBase64(text);
+        } catch (IllegalArgumentException e) {
+            throw new RefusedException(
+                    ErrorCode.REQUEST_INVALID, "The body is neither base64 nor DER of a PKCS#10 request.");
+        }
+    }
+
+    private static Response message(String contentType, List<Certificate> certificates) {
+        return base64(contentType, CertsOnlyCms.encode(new ArrayList<>(certificates)));
+    }
+
+    /// One unwrapped line: there are clients that stop at the first line break.
+    private static Response base64(String contentType, Bytes content) {
+        return Response.text(200, contentType, content.base64()).with("Content-Transfer-Encoding", "base64");
+    }
+
+    private static Response refusal(Problem problem, String detail) {
+        ErrorCode code = problem.code();
+        String line = code.code() + ": " + code.title() + (detail.isEmpty() ? "" : " " + detail) + " " + code.next();
+        Response response = Response.text(code.httpStatus(), "text/plain; charset=utf-8", line + "\n");
+        for (var header : problem.headers().entrySet()) {
+            response = response.with(header.getKey(), header.getValue());
+        }
+        return response;
+    }
+}
