@@ -3,6 +3,7 @@
 package dev.tegata.pki.key;
 
 import java.util.Deque;
+import java.util.OptionalLong;
 import java.util.concurrent.ConcurrentLinkedDeque;
 import org.jspecify.annotations.Nullable;
 
@@ -19,6 +20,8 @@ final class Pkcs11Token {
     private final Deque<Long> idle = new ConcurrentLinkedDeque<>();
     private final RecentlyUsed<Address, Pkcs11Key> keys = new RecentlyUsed<>(CACHED_KEYS);
 
+    /// Guarded by this. Looked up once: a module may have thousands of slots.
+    private OptionalLong slot = OptionalLong.empty();
     /// Guarded by this. Once the module has refused the PIN we never offer it again: tokens lock after a few attempts.
     private @Nullable String pinRefusal;
 
@@ -86,9 +89,11 @@ final class Pkcs11Token {
         if (pinRefusal != null) {
             throw new VaultException(pinRefusal, false);
         }
-        long slot = Pkcs11Vault.slotOf(cryptoki, label)
-                .orElseThrow(() -> new VaultException("there is no token called '" + label + "'", true));
-        long session = cryptoki.openSession(slot);
+        if (slot.isEmpty()) {
+            slot = Pkcs11Vault.slotOf(cryptoki, label);
+        }
+        long session = cryptoki.openSession(
+                slot.orElseThrow(() -> new VaultException("there is no token called '" + label + "'", true)));
         try {
             logIn(session);
             return session;
@@ -114,10 +119,11 @@ final class Pkcs11Token {
         }
     }
 
-    private void startAfresh(CryptokiException cause) throws CryptokiException {
+    private synchronized void startAfresh(CryptokiException cause) throws CryptokiException {
         if (cause.code() == CryptokiException.CRYPTOKI_NOT_INITIALIZED) {
             cryptoki.initialize(); // somebody else in this process shut the module down
         }
+        slot = OptionalLong.empty();
         keys.clear();
         close();
     }

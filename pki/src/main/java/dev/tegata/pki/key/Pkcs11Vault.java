@@ -43,6 +43,8 @@ public final class Pkcs11Vault implements Vault {
     private static final byte[] ED25519 = HexFormat.of().parseHex("06032b6570");
     private static final byte[] PUBLIC_EXPONENT = {1, 0, 1};
     private static final byte OCTET_STRING = 0x04;
+    /// More objects than ever have one handle.
+    private static final int MAX_FOUND = 16;
     private static final List<KeyAlgorithm> CURVES =
             List.of(KeyAlgorithm.EC_P256, KeyAlgorithm.EC_P384, KeyAlgorithm.ED25519);
 
@@ -153,8 +155,15 @@ public final class Pkcs11Vault implements Vault {
 
     @Override
     public KeyHandle generate(KeySpace space, KeyAlgorithm algorithm) {
-        KeyHandle handle = KeyHandle.random(random);
-        List<Attribute> publicKey = publicTemplate(space, handle);
+        // A handle per attempt: the first may have left its key behind.
+        return use(
+                space,
+                "generating a key of " + algorithm.id(),
+                session -> generate(session, new Address(space, KeyHandle.random(random)), algorithm));
+    }
+
+    private KeyHandle generate(long session, Address address, KeyAlgorithm algorithm) throws CryptokiException {
+        List<Attribute> publicKey = publicTemplate(address);
         long mechanism = switch (algorithm) {
             case EC_P256, EC_P384 -> Cryptoki.EC_KEY_PAIR_GEN;
             case ED25519 -> Cryptoki.EC_EDWARDS_KEY_PAIR_GEN;
@@ -167,19 +176,14 @@ public final class Pkcs11Vault implements Vault {
                 publicKey.add(new Attribute(Cryptoki.PUBLIC_EXPONENT, PUBLIC_EXPONENT));
             }
         }
-        use(space, "generating a key of " + algorithm.id(), session -> {
-            Cryptoki.KeyPair pair =
-                    cryptoki.generateKeyPair(session, mechanism, publicKey, privateTemplate(space, handle));
-            if (!cryptoki.flag(session, pair.privateKey(), Cryptoki.ALWAYS_SENSITIVE)
-                    || !cryptoki.flag(session, pair.privateKey(), Cryptoki.NEVER_EXTRACTABLE)
-                    || extractable(session, pair.privateKey())) {
-                cryptoki.destroyObject(session, pair.privateKey());
-                cryptoki.destroyObject(session, pair.publicKey());
-                throw new VaultException("the PKCS#11 module makes keys that can be extracted: do not use it", false);
-            }
-            return handle;
-        });
-        return handle;
+        Cryptoki.KeyPair pair = cryptoki.generateKeyPair(session, mechanism, publicKey, privateTemplate(address));
+        if (!cryptoki.flag(session, pair.privateKey(), Cryptoki.ALWAYS_SENSITIVE)
+                || !cryptoki.flag(session, pair.privateKey(), Cryptoki.NEVER_EXTRACTABLE)
+                || extractable(session, pair.privateKey())) {
+            destroyAll(session, address);
+            throw new VaultException("the PKCS#11 module makes keys that can be extracted: do not use it", false);
+        }
+        return address.handle();
     }
 
     private boolean extractable(long session, long key) throws CryptokiException {
@@ -195,23 +199,26 @@ public final class Pkcs11Vault implements Vault {
         } catch (InvalidKeyInfoException e) {
             throw new VaultException("the key cannot be imported: " + e.getMessage(), false);
         }
-        KeyHandle handle = KeyHandle.random(random);
-        List<Attribute> publicKey = publicTemplate(space, handle);
-        List<Attribute> privateKey = privateTemplate(space, handle);
+        return use(
+                space,
+                "importing a key",
+                session -> importKey(session, new Address(space, KeyHandle.random(random)), key));
+    }
+
+    private KeyHandle importKey(long session, Address address, SoftwareKey key) throws CryptokiException {
+        List<Attribute> publicKey = publicTemplate(address);
+        List<Attribute> privateKey = privateTemplate(address);
         publicKey.add(Attribute.of(Cryptoki.CLASS, Cryptoki.PUBLIC_KEY));
         privateKey.add(Attribute.of(Cryptoki.CLASS, Cryptoki.PRIVATE_KEY));
         addMaterial(key, publicKey, privateKey);
-        use(space, "importing a key", session -> {
-            // A key exists once its private half does.
-            cryptoki.createObject(session, publicKey);
-            long object = cryptoki.createObject(session, privateKey);
-            if (extractable(session, object)) {
-                destroyAll(session, new Address(space, handle));
-                throw new VaultException("the PKCS#11 module lets imported keys be extracted: do not use it", false);
-            }
-            return handle;
-        });
-        return handle;
+        // A key exists once its private half does.
+        cryptoki.createObject(session, publicKey);
+        long object = cryptoki.createObject(session, privateKey);
+        if (extractable(session, object)) {
+            destroyAll(session, address);
+            throw new VaultException("the PKCS#11 module lets imported keys be extracted: do not use it", false);
+        }
+        return address.handle();
     }
 
     private static void addMaterial(SoftwareKey key, List<Attribute> publicKey, List<Attribute> privateKey) {
@@ -264,16 +271,16 @@ public final class Pkcs11Vault implements Vault {
         return bytes[0] == 0 ? Arrays.copyOfRange(bytes, 1, bytes.length) : bytes;
     }
 
-    private static List<Attribute> publicTemplate(KeySpace space, KeyHandle handle) {
-        List<Attribute> template = new ArrayList<>(named(space, handle));
+    private static List<Attribute> publicTemplate(Address address) {
+        List<Attribute> template = new ArrayList<>(named(address));
         template.add(Attribute.of(Cryptoki.TOKEN, true));
         template.add(Attribute.of(Cryptoki.PRIVATE, false));
         template.add(Attribute.of(Cryptoki.VERIFY, true));
         return template;
     }
 
-    private static List<Attribute> privateTemplate(KeySpace space, KeyHandle handle) {
-        List<Attribute> template = new ArrayList<>(named(space, handle));
+    private static List<Attribute> privateTemplate(Address address) {
+        List<Attribute> template = new ArrayList<>(named(address));
         template.add(Attribute.of(Cryptoki.TOKEN, true));
         template.add(Attribute.of(Cryptoki.PRIVATE, true));
         template.add(Attribute.of(Cryptoki.SENSITIVE, true));
@@ -285,10 +292,11 @@ public final class Pkcs11Vault implements Vault {
         return template;
     }
 
-    private static List<Attribute> named(KeySpace space, KeyHandle handle) {
+    private static List<Attribute> named(Address address) {
         return List.of(
-                new Attribute(Cryptoki.ID, HexFormat.of().parseHex(handle.id())),
-                Attribute.of(Cryptoki.LABEL, space.name()));
+                new Attribute(
+                        Cryptoki.ID, HexFormat.of().parseHex(address.handle().id())),
+                Attribute.of(Cryptoki.LABEL, address.space().name()));
     }
 
     private static byte[] parameters(KeyAlgorithm algorithm) {
@@ -394,27 +402,33 @@ public final class Pkcs11Vault implements Vault {
 
     private void destroyAll(long session, Address address) throws CryptokiException {
         // The private half first: without it the key no longer exists, whatever follows.
-        for (long type : new long[] {Cryptoki.PRIVATE_KEY, Cryptoki.PUBLIC_KEY}) {
-            for (long object : cryptoki.findObjects(session, template(type, address), 16)) {
-                cryptoki.destroyObject(session, object);
-            }
+        for (long object : privateObjects(session, address)) {
+            cryptoki.destroyObject(session, object);
+        }
+        for (long object : cryptoki.findObjects(session, template(Cryptoki.PUBLIC_KEY, address), MAX_FOUND)) {
+            cryptoki.destroyObject(session, object);
         }
     }
 
+    private long[] privateObjects(long session, Address address) throws CryptokiException {
+        long[] objects = cryptoki.findObjects(session, template(Cryptoki.PRIVATE_KEY, address), MAX_FOUND);
+        if (objects.length == 0 && !cryptoki.loggedIn(session)) {
+            // They are invisible, not absent.
+            throw new CryptokiException("C_FindObjects", CryptokiException.USER_NOT_LOGGED_IN);
+        }
+        return objects;
+    }
+
     private static List<Attribute> template(long type, Address address) {
-        List<Attribute> template = new ArrayList<>(named(address.space(), address.handle()));
+        List<Attribute> template = new ArrayList<>(named(address));
         template.add(Attribute.of(Cryptoki.CLASS, type));
         return template;
     }
 
     Pkcs11Key find(long session, Address address) throws CryptokiException {
         return token(address.space()).keys().get(address, () -> {
-            long[] objects = cryptoki.findObjects(session, template(Cryptoki.PRIVATE_KEY, address), 2);
-            if (objects.length == 0 && !cryptoki.loggedIn(session)) {
-                // Private objects are invisible, not absent.
-                throw new CryptokiException("C_FindObjects", CryptokiException.USER_NOT_LOGGED_IN);
-            }
-            long[] publicObjects = cryptoki.findObjects(session, template(Cryptoki.PUBLIC_KEY, address), 2);
+            long[] objects = privateObjects(session, address);
+            long[] publicObjects = cryptoki.findObjects(session, template(Cryptoki.PUBLIC_KEY, address), MAX_FOUND);
             if (objects.length == 0 || publicObjects.length == 0) {
                 throw VaultException.noSuchKey(address.space(), address.handle());
             }
@@ -424,8 +438,21 @@ public final class Pkcs11Vault implements Vault {
                                 + address.handle().id(),
                         false);
             }
-            return new Pkcs11Key(objects[0], readPublicKey(session, publicObjects[0]));
+            Pkcs11Key key = new Pkcs11Key(objects[0], readPublicKey(session, publicObjects[0]));
+            requireMatch(session, key, address);
+            return key;
         });
+    }
+
+    /// Proves by a signature that the two halves fit: many modules let anybody replace a public object.
+    private void requireMatch(long session, Pkcs11Key key, Address address) throws CryptokiException {
+        SignatureAlgorithm algorithm = key.publicKey().algorithm().signatureAlgorithm();
+        byte[] probe = ("tegata key check " + address.handle().id()).getBytes(StandardCharsets.US_ASCII);
+        byte[] signature = sign(session, key, algorithm, digest(algorithm, probe));
+        if (!key.publicKey().verifies(algorithm, probe, signature)) {
+            throw new VaultException(
+                    "the public key of " + address.handle().id() + " does not fit its private key", false);
+        }
     }
 
     private PublicKeyInfo readPublicKey(long session, long object) throws CryptokiException {
@@ -517,7 +544,8 @@ public final class Pkcs11Vault implements Vault {
         return "pkcs11";
     }
 
-    /// Waits for the calls that run, closes all sessions, and shuts the module down if this vault started it.
+    /// Waits for the calls that run, closes all sessions, and shuts the module down if this vault started it. Another
+    /// vault of this process over the same library must be idle meanwhile; it starts the module again.
     @Override
     public void close() {
         threads.shutdown();

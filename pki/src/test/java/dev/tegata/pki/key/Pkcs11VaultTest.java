@@ -5,9 +5,12 @@ package dev.tegata.pki.key;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.tegata.pki.Bytes;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -57,6 +60,36 @@ class Pkcs11VaultTest extends VaultContract {
     }
 
     @Test
+    void aPlantedPublicKeyIsNotBelieved() {
+        KeyHandle key = vault.generate(ACME, KeyAlgorithm.EC_P256);
+        KeyHandle other = vault.generate(ACME, KeyAlgorithm.EC_P256);
+        Cryptoki cryptoki = pkcs11().cryptoki;
+        pkcs11().use(ACME, "swapping public keys", session -> {
+            long[] found = cryptoki.findObjects(session, publicKeyTemplate(key), 1);
+            cryptoki.destroyObject(session, found[0]);
+            byte[] point = cryptoki.attribute(
+                    session, cryptoki.findObjects(session, publicKeyTemplate(other), 1)[0], Cryptoki.EC_POINT);
+            List<Cryptoki.Attribute> planted = new ArrayList<>(publicKeyTemplate(key));
+            planted.add(Cryptoki.Attribute.of(Cryptoki.TOKEN, true));
+            planted.add(Cryptoki.Attribute.of(Cryptoki.KEY_TYPE, Cryptoki.EC));
+            planted.add(new Cryptoki.Attribute(
+                    Cryptoki.EC_PARAMS, Bytes.ofHex("06082a8648ce3d030107").toArray()));
+            planted.add(new Cryptoki.Attribute(Cryptoki.EC_POINT, point));
+            return cryptoki.createObject(session, planted);
+        });
+
+        assertRefused(() -> vault.publicKey(ACME, key)).hasMessageContaining("does not fit");
+        vault.publicKey(ACME, other);
+    }
+
+    private static List<Cryptoki.Attribute> publicKeyTemplate(KeyHandle key) {
+        return List.of(
+                Cryptoki.Attribute.of(Cryptoki.CLASS, Cryptoki.PUBLIC_KEY),
+                Cryptoki.Attribute.of(Cryptoki.LABEL, ACME.name()),
+                new Cryptoki.Attribute(Cryptoki.ID, Bytes.ofHex(key.id()).toArray()));
+    }
+
+    @Test
     void survivesLostSessionsAndLogins() {
         KeyHandle key = vault.generate(ACME, KeyAlgorithm.EC_P256);
         KeyHandle unseen = vault.generate(ACME, KeyAlgorithm.EC_P256);
@@ -72,6 +105,9 @@ class Pkcs11VaultTest extends VaultContract {
         vault.sign(ACME, unseen, SignatureAlgorithm.ECDSA_SHA256, DATA);
         logOut(cryptoki);
         vault.generate(ACME, KeyAlgorithm.EC_P256);
+        logOut(cryptoki);
+        vault.destroy(ACME, unseen);
+        assertRefused(() -> vault.publicKey(ACME, unseen)).hasMessageContaining("no key");
     }
 
     private void closeSession(Cryptoki cryptoki) {
