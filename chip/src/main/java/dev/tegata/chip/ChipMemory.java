@@ -64,6 +64,10 @@ final class ChipMemory {
         return bytes.clone();
     }
 
+    void restore(byte[] image) {
+        System.arraycopy(image, 0, bytes, 0, SIZE);
+    }
+
     private static int[] slotOffsets() {
         int[] offsets = new int[SLOTS + 1];
         offsets[0] = DATA;
@@ -134,6 +138,17 @@ final class ChipMemory {
 
     boolean isDataLocked() {
         return config(LOCK_VALUE) != UNLOCKED;
+    }
+
+    /// What Lock must be told of the configuration zone.
+    int configCrc() {
+        return Packet.crc(bytes, CONFIG_SIZE, 0);
+    }
+
+    /// What Lock must be told of the data zone: all slots, then OTP.
+    int dataCrc() {
+        byte[] zone = Crypto.join(Arrays.copyOfRange(bytes, DATA, SIZE), readOtp(0, OTP_SIZE));
+        return Packet.crc(zone, zone.length, 0);
     }
 
     boolean isSlotLocked(int slot) {

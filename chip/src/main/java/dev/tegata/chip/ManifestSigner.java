@@ -33,7 +33,7 @@ public final class ManifestSigner {
         this.protectedHeader = base64Url("""
                 {"alg":"ES256","kid":"%s","typ":"JWT","x5t#S256":"%s"}""".formatted(
                         BASE64_URL.encodeToString(VendorCertificates.keyId(P256.publicKey(privateKey))),
-                        BASE64_URL.encodeToString(VendorCertificates.sha256(certificate))));
+                        BASE64_URL.encodeToString(Crypto.sha256(certificate))));
     }
 
     /// A signer with a new key and a self-signed certificate.
@@ -66,7 +66,7 @@ public final class ManifestSigner {
     private String element(VirtualChip chip, ManifestVersion version, Instant provisioningTimestamp) {
         String payload = base64Url(payload(chip, version, provisioningTimestamp));
         byte[] signingInput = (protectedHeader + "." + payload).getBytes(StandardCharsets.US_ASCII);
-        byte[] signature = P256.sign(privateKey, VendorCertificates.sha256(signingInput), random);
+        byte[] signature = P256.sign(privateKey, Crypto.sha256(signingInput), random);
         return """
                 {
                     "payload": "%s",

@@ -11,8 +11,9 @@ public enum Preset {
             "ATECC608B",
             "ATECC608B-SSHDA",
             0xC0,
-            words("8320 8720 8F20 C48F 8F8F 8F8F 9F8F 0F0F 0F0F 0F0F 0F0F 0F0F 0F0F 0F0F 0F0F 0F0F"),
+            words("2083 2087 208F 8FC4 8F8F 8F8F 8F9F 0F0F 0F0F 0F0F 0F0F 0F0F 0F0F 0F0F 0F0F 0F0F"),
             words("0033 0033 0033 001C 001C 001C 001C 001C 003C 003C 003C 003C 003C 003C 003C 003C"),
+            0x0000,
             0x0000,
             false),
     /// Like Trust&GO and TrustFLEX: an identity key with the vendor's certificate in slot 0, an internal-sign key in
@@ -24,7 +25,8 @@ public enum Preset {
             0x6A,
             words("0085 0082 2085 2085 2085 468F 0F8F 8F9F 0F0F 0F8F 0F0F 0F0F 0F0F 0F0F 1F0D 0F0F"),
             words("0053 0053 0073 0073 0073 0038 007C 001C 003C 001A 001C 0010 001C 0030 0012 0030"),
-            0xF700,
+            0xF703,
+            0x6006,
             true),
     /// Like TrustMANAGER: an attestation key from the factory in slot 1, everything else written in the field.
     TRUST_MANAGER(
@@ -33,7 +35,8 @@ public enum Preset {
             0x70,
             words("2085 0082 0F0F 2085 0F8F 468F 8F8F 0F8F 0F0F 0F8F 0F0F 0F0F 0F0F 8F9F 460F 0F0F"),
             words("0073 0053 003C 0033 003C 0038 001C 003C 001C 001A 001C 0010 001C 001C 001C 0030"),
-            0xFD00,
+            0xFD03,
+            0x7006,
             true);
 
     private final String model;
@@ -42,6 +45,7 @@ public enum Preset {
     private final int[] slotConfig;
     private final int[] keyConfig;
     private final int secureBoot;
+    private final int chipOptions;
     private final boolean locked;
 
     Preset(
@@ -51,6 +55,7 @@ public enum Preset {
             int[] slotConfig,
             int[] keyConfig,
             int secureBoot,
+            int chipOptions,
             boolean locked) {
         this.model = model;
         this.partNumber = partNumber;
@@ -58,6 +63,7 @@ public enum Preset {
         this.slotConfig = slotConfig;
         this.keyConfig = keyConfig;
         this.secureBoot = secureBoot;
+        this.chipOptions = chipOptions;
         this.locked = locked;
     }
 
@@ -98,7 +104,7 @@ public enum Preset {
         }
         memory.setConfig(ChipMemory.COUNTER, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0);
         memory.setConfig(ChipMemory.SECURE_BOOT, secureBoot, secureBoot >> 8);
-        memory.setConfig(ChipMemory.SLOT_LOCKED, 0xFF, 0xFF);
+        memory.setConfig(ChipMemory.SLOT_LOCKED, 0xFF, 0xFF, chipOptions, chipOptions >> 8);
         memory.setConfig(ChipMemory.LOCK_VALUE, ChipMemory.UNLOCKED, ChipMemory.UNLOCKED);
         if (locked) {
             makeFactoryKeys(memory, random);

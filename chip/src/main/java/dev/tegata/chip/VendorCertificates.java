@@ -2,8 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.chip;
 
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
+import java.time.DateTimeException;
 import java.time.Instant;
 import java.util.Arrays;
 import java.util.HexFormat;
@@ -44,7 +43,7 @@ public final class VendorCertificates {
     /// A certificate that lacks its signature.
     record Unsigned(byte[] tbs) {
         byte[] digest() {
-            return sha256(tbs);
+            return Crypto.sha256(tbs);
         }
 
         byte[] with(byte[] signature) {
@@ -72,7 +71,7 @@ public final class VendorCertificates {
                             .with(device.signature()),
                     signer(stored.signerPublicKey, signer.dates(), signer.signerId(), stored.rootKeyId)
                             .with(signer.signature()));
-        } catch (java.time.DateTimeException e) {
+        } catch (DateTimeException e) {
             throw new IllegalArgumentException("the certificate's dates are no dates", e);
         }
     }
@@ -136,11 +135,7 @@ public final class VendorCertificates {
 
     /// The key identifier of RFC 5280 §4.2.1.2 (1): SHA-1 of the public key with its leading 04.
     static byte[] keyId(byte[] publicKey) {
-        return digest("SHA-1", point(publicKey));
-    }
-
-    static byte[] sha256(byte[]... parts) {
-        return digest("SHA-256", parts);
+        return Crypto.sha1(point(publicKey));
     }
 
     private static Unsigned unsigned(
@@ -164,7 +159,7 @@ public final class VendorCertificates {
 
     /// Sixteen bytes from the digest of the public key and the dates, positive and never short.
     private static byte[] serialNumber(byte[] publicKey, byte[] dates) {
-        byte[] number = Arrays.copyOf(sha256(publicKey, dates), 16);
+        byte[] number = Arrays.copyOf(Crypto.sha256(publicKey, dates), 16);
         number[0] = (byte) (number[0] & 0x3F | 0x40);
         return Der.unsignedInteger(number);
     }
@@ -202,17 +197,5 @@ public final class VendorCertificates {
         point[0] = 4;
         System.arraycopy(publicKey, 0, point, 1, publicKey.length);
         return point;
-    }
-
-    private static byte[] digest(String algorithm, byte[]... parts) {
-        try {
-            MessageDigest digest = MessageDigest.getInstance(algorithm);
-            for (byte[] part : parts) {
-                digest.update(part);
-            }
-            return digest.digest();
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every JDK has " + algorithm, e);
-        }
     }
 }

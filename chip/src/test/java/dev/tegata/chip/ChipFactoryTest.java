@@ -65,7 +65,7 @@ class ChipFactoryTest {
     @Test
     void slotZeroSignsAndSlotOneRefuses() {
         VirtualChip chip = factory.make(Preset.TRUST_GO, PROVISIONED);
-        byte[] digest = VendorCertificates.sha256(new byte[] {1, 2, 3});
+        byte[] digest = Crypto.sha256(new byte[] {1, 2, 3});
         assertThat(P256.verify(chip.publicKey(0), digest, chip.sign(0, digest))).isTrue();
         assertThatThrownBy(() -> chip.sign(1, digest)).isInstanceOf(IllegalArgumentException.class);
         assertThatThrownBy(() -> chip.sign(8, digest)).isInstanceOf(IllegalArgumentException.class);
