@@ -32,7 +32,7 @@ final class AlternativeNameTemplate {
         TextTemplate value = TextTemplate.parse(text.substring(colon + 1), UnaryOperator.identity());
         AlternativeNameTemplate template = new AlternativeNameTemplate(value, form);
         if (value.isLiteral()) {
-            GeneralName unused = template.render(Map.of());
+            GeneralName _ = template.render(Map.of());
         }
         return template;
     }
@@ -58,6 +58,10 @@ final class AlternativeNameTemplate {
 
     private static GeneralName ip(String value) {
         try {
+            // Forms such as 192.0.513 mean different addresses to different readers.
+            if (!value.contains(":") && !value.matches("\\d+\\.\\d+\\.\\d+\\.\\d+")) {
+                throw new IllegalArgumentException("not four numbers");
+            }
             return new GeneralName.Ip(Bytes.of(InetAddress.ofLiteral(value).getAddress()));
         } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException("'" + value + "' is not an IP address", e);

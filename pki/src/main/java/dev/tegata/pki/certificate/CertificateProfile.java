@@ -15,11 +15,9 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /// The rules that certificates of one kind follow, as plain data. Checked when made: an `IllegalArgumentException`
-/// names
-/// the field and what is wrong with it.
+/// names the field and what is wrong with it.
 ///
-/// A certificate starts at the full hour before `backdate` ago, so that devices whose clocks run late accept it at
-/// once.
+/// A certificate starts at the full hour before `backdate` ago: devices whose clocks run late accept it at once.
 /// A `lifetime` in days, months or years counts from there (both ends then fall on the hour, as the compressed form of
 /// secure elements needs); one in hours or minutes counts from now. No certificate outlives its issuer: its end is cut.
 ///
@@ -112,8 +110,7 @@ public record CertificateProfile(
         checkAlternativeNames(alternativeNames);
     }
 
-    /// A root: 25 years, as long as the products it will serve may last, since replacing it means touching each of
-    /// them.
+    /// A root: 25 years, as long as the products it will serve may last, since replacing it touches all of them.
     public static CertificateProfile root() {
         return new CertificateProfile(
                 "root",

@@ -11,9 +11,8 @@ import dev.tegata.pki.der.Tag;
 import java.util.ArrayList;
 import java.util.List;
 
-/// Certificates wrapped as CMS SignedData without content or signers (RFC 5652 §5.1), the `certs-only` form in which
-/// EST
-/// hands them out (RFC 7030 §4.1.3).
+/// Certificates wrapped as CMS SignedData without content or signers (RFC 5652 §5.1), the `certs-only` form in
+/// which EST hands them out (RFC 7030 §4.1.3).
 public final class CertsOnlyCms {
     private static final int MAX_SIZE = 1 << 20;
     private static final int MAX_CERTIFICATES = 64;

@@ -78,7 +78,7 @@ public final class GrantedRequest {
     /// @throws LintException where it breaks a rule; nothing has been signed then
     public LintedTbs lint() {
         byte[] tbs = issuance.template().fill(this);
-        List<LintException.Finding> findings = Linter.lint(tbs, this);
+        List<LintException.Finding> findings = issuance.linter().lint(tbs, this);
         if (!findings.isEmpty()) {
             throw new LintException(findings);
         }

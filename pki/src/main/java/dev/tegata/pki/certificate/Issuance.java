@@ -25,6 +25,7 @@ public final class Issuance {
     private final NameTemplate subject;
     private final List<AlternativeNameTemplate> alternativeNames;
     private final TbsTemplate template;
+    private final Linter linter;
     private volatile boolean signerProven;
 
     private Issuance(CertificateProfile profile, @Nullable Certificate issuer, @Nullable PublicKeyInfo issuerKey) {
@@ -36,6 +37,7 @@ public final class Issuance {
                 .map(AlternativeNameTemplate::parse)
                 .toList();
         this.template = TbsTemplate.of(profile, issuer, issuerKey);
+        this.linter = new Linter(profile, issuer);
     }
 
     /// Certificates by `profile` under `issuer`.
@@ -156,6 +158,10 @@ public final class Issuance {
 
     TbsTemplate template() {
         return template;
+    }
+
+    Linter linter() {
+        return linter;
     }
 
     /// Whether a signature is to be verified after it is made: always for authorities; for leaves until one was right,

@@ -38,14 +38,15 @@ final class NameText {
             return parts;
         }
         int start = 0;
-        for (int i = 0; i <= text.length(); i++) {
-            if (i < text.length() && text.charAt(i) == '\\') {
+        for (int i = 0; i < text.length(); i++) {
+            if (text.charAt(i) == '\\') {
                 i++;
-            } else if (i == text.length() || text.charAt(i) == ',') {
+            } else if (text.charAt(i) == ',') {
                 parts.add(part(text.substring(start, i)));
                 start = i + 1;
             }
         }
+        parts.add(part(text.substring(start)));
         return parts;
     }
 

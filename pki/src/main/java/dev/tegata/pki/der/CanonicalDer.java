@@ -6,8 +6,8 @@ import java.util.Arrays;
 
 /// Whether octets are the one DER encoding of what they say: writing them anew would give the same octets.
 ///
-/// Checks by tag alone, all the way down. It cannot know of values left at their default, nor look inside octet
-/// strings.
+/// Checks by tag alone, all the way down. It cannot know of values left at their default, nor look inside
+/// octet strings.
 public final class CanonicalDer {
     private CanonicalDer() {}
 

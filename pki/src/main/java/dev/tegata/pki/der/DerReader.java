@@ -16,8 +16,7 @@ import java.time.ZoneOffset;
 /// A cursor over DER (X.690 §10): each call reads the next element and moves past it.
 ///
 /// Strict: single-octet tags, definite lengths in their shortest form, values in their canonical form, at most 24
-/// levels
-/// deep. Works on the caller's array, which must not change meanwhile. What is left over is an error only where
+/// levels deep. Works on the caller's array, which must not change meanwhile. What is left over is an error only where
 /// [#end] is called: call it at the end of every structure.
 public final class DerReader {
     private static final int MAX_DEPTH = 24;

@@ -85,8 +85,9 @@ public final class Pem {
         }
         try {
             Bytes content = Bytes.ofBase64(base64.toString());
-            if (content.isEmpty()) {
-                throw new EncodingException("the PEM block '" + label + "' is empty");
+            // The decoder forgives missing padding and stray bits.
+            if (content.isEmpty() || !content.base64().contentEquals(base64)) {
+                throw new EncodingException("the PEM block '" + label + "' is empty, or cut off");
             }
             return content;
         } catch (IllegalArgumentException e) {
