@@ -249,7 +249,6 @@ BEGIN
     END LOOP;
     ALTER TABLE tenant ENABLE ROW LEVEL SECURITY;
     ALTER TABLE tenant FORCE ROW LEVEL SECURITY;
-    CREATE POLICY tenant_wall ON tenant
-        USING (tenant_id = current_tenant() OR current_tenant() = '*')
-        WITH CHECK (tenant_id = current_tenant());
+    CREATE POLICY tenant_wall ON tenant USING (tenant_id = current_tenant()) WITH CHECK (tenant_id = current_tenant());
+    CREATE POLICY tenant_list ON tenant FOR SELECT USING (current_tenant() = '*');
 END $$;

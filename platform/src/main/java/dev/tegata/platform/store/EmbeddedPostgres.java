@@ -7,8 +7,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -18,8 +16,6 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.security.SecureRandom;
 import java.util.Base64;
 import java.util.List;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /// A PostgreSQL server of our own in the data folder: made at the first start, and run as a child of this process.
 ///
@@ -37,17 +33,15 @@ import org.slf4j.LoggerFactory;
 /// The cluster is made under another name and gets its own when it is complete, so that a first start that was cut off
 /// is begun anew.
 public final class EmbeddedPostgres implements AutoCloseable {
-    private static final Logger LOG = LoggerFactory.getLogger(EmbeddedPostgres.class);
-
     private static final String DATABASE = "tegata";
     private static final String ROLE = "tegata";
     private static final String SUPERUSER = "postgres";
 
     private final Path folder;
-    private final FileLock lock;
+    private final FolderLock lock;
     private final PostgresServer server;
 
-    private EmbeddedPostgres(Path folder, FileLock lock, PostgresServer server) {
+    private EmbeddedPostgres(Path folder, FolderLock lock, PostgresServer server) {
         this.folder = folder;
         this.lock = lock;
         this.server = server;
@@ -57,23 +51,30 @@ public final class EmbeddedPostgres implements AutoCloseable {
     ///
     /// @throws UnavailableException with a sentence that says why it cannot be started
     public static EmbeddedPostgres start(Path data) {
-        Path folder = data.toAbsolutePath().normalize().resolve("postgres");
+        return start(data, folder -> {
+            requireSameMajor(folder.resolve("data"));
+            return PostgresBinaries.unpack(folder);
+        });
+    }
+
+    /// With programs that are somewhere already.
+    static EmbeddedPostgres start(Path data, Path binaries) {
+        return start(data, folder -> binaries);
+    }
+
+    private static EmbeddedPostgres start(Path data, BinariesSource binaries) {
         try {
-            Files.createDirectories(data);
-            if (!Files.exists(folder)) {
-                Files.createDirectory(
-                        folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-            }
-            FileLock lock = lock(folder);
+            Path folder = folder(data);
+            FolderLock lock = FolderLock.take(folder);
             try {
-                return startLocked(folder, lock);
+                return startLocked(folder, lock, binaries);
             } catch (IOException | RuntimeException e) {
-                release(lock);
+                lock.close();
                 throw e;
             }
         } catch (IOException e) {
             throw new UnavailableException(
-                    "the embedded PostgreSQL in %s cannot be started: %s".formatted(folder, e.getMessage()), e);
+                    "the embedded PostgreSQL in %s cannot be started: %s".formatted(data, e.getMessage()), e);
         }
     }
 
@@ -96,47 +97,28 @@ public final class EmbeddedPostgres implements AutoCloseable {
     @Override
     public void close() {
         server.close();
-        release(lock);
+        lock.close();
     }
 
-    private static EmbeddedPostgres startLocked(Path folder, FileLock lock) throws IOException {
+    private static Path folder(Path data) throws IOException {
+        Files.createDirectories(data);
+        Path folder = data.toRealPath().resolve("postgres");
+        if (!Files.exists(folder)) {
+            Files.createDirectory(
+                    folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+        }
+        return folder;
+    }
+
+    private static EmbeddedPostgres startLocked(Path folder, FolderLock lock, BinariesSource binariesSource)
+            throws IOException {
         PostgresUser user = PostgresUser.choose(folder);
-        Path binaries = PostgresBinaries.unpack(folder);
+        Path binaries = binariesSource.find(folder);
         Path cluster = folder.resolve("data");
         if (!Files.exists(cluster)) {
             makeCluster(cluster, binaries, user);
         }
-        requireSameMajor(cluster);
         return new EmbeddedPostgres(folder, lock, PostgresServer.start(binaries, cluster, user));
-    }
-
-    private static FileLock lock(Path folder) throws IOException {
-        FileChannel channel = FileChannel.open(
-                folder.resolve("lock"), StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
-        FileLock lock = null;
-        try {
-            lock = channel.tryLock();
-        } catch (OverlappingFileLockException e) {
-            // Told below: it is this very process.
-        }
-        if (lock == null) {
-            String holder = Files.readString(folder.resolve("lock")).strip();
-            channel.close();
-            throw new UnavailableException(
-                    "another Tegata (process %s) works in %s: stop it, or choose another data folder"
-                            .formatted(holder, folder));
-        }
-        channel.truncate(0);
-        channel.write(StandardCharsets.US_ASCII.encode(ProcessHandle.current().pid() + "\n"));
-        return lock;
-    }
-
-    private static void release(FileLock lock) {
-        try {
-            lock.acquiredBy().close();
-        } catch (IOException e) {
-            LOG.warn("the lock of the data folder could not be released: {}", e.getMessage());
-        }
     }
 
     private static void makeCluster(Path cluster, Path binaries, PostgresUser user) throws IOException {
@@ -177,10 +159,14 @@ public final class EmbeddedPostgres implements AutoCloseable {
     }
 
     private static void requireSameMajor(Path cluster) throws IOException {
+        if (!Files.exists(cluster)) {
+            return;
+        }
         String made = Files.readString(cluster.resolve("PG_VERSION")).strip();
         if (!PostgresBinaries.VERSION.startsWith(made + ".")) {
-            throw new UnavailableException("%s was made by PostgreSQL %s, and Tegata brings %s: see docs/upgrade"
-                    .formatted(cluster, made, PostgresBinaries.VERSION));
+            throw new UnavailableException("""
+                    %s was made by PostgreSQL %s, and this Tegata brings %s: start the Tegata that made it, or move its \
+                    data with pg_dump to a server that you name with --database""".formatted(cluster, made, PostgresBinaries.VERSION));
         }
     }
 
@@ -213,5 +199,10 @@ public final class EmbeddedPostgres implements AutoCloseable {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+    }
+
+    /// Where the server's programs are.
+    private interface BinariesSource {
+        Path find(Path folder) throws IOException;
     }
 }

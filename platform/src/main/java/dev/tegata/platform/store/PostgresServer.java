@@ -56,7 +56,9 @@ final class PostgresServer {
     private static final Duration LONGEST_PAUSE = Duration.ofSeconds(10);
     private static final int LAST_LINES = 20;
     private static final int LOCKED = 75; // exit code of flock, as asked for
-    private static final Pattern BAD = Pattern.compile("WARNING|ERROR|FATAL|PANIC");
+
+    /// What an operator should see. Errors of statements reach whoever sent the statement.
+    private static final Pattern BAD = Pattern.compile("WARNING|FATAL|PANIC");
 
     /// What differs from the server's defaults, or must never differ. It has to be small beside the rest on a small
     /// machine, and answered means written.

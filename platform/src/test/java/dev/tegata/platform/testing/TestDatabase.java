@@ -9,6 +9,7 @@ import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.DatabaseConfig;
 import java.util.List;
 import java.util.Objects;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.extension.AfterAllCallback;
 import org.junit.jupiter.api.extension.AfterEachCallback;
@@ -25,18 +26,18 @@ import org.junit.jupiter.api.extension.ExtensionContext;
 /// The server is an embedded one, started once; the property `tegata.test.database` or the environment variable
 /// `TEGATA_TEST_DATABASE` names another one, by the URL of a role that may create databases.
 public final class TestDatabase implements BeforeAllCallback, AfterEachCallback, AfterAllCallback {
-    private final @Nullable TestServer chosen;
+    private final Supplier<TestServer> server;
 
     private @Nullable DatabaseConfig config;
     private @Nullable Database database;
 
     public TestDatabase() {
-        this(null);
+        this(TestServer::shared);
     }
 
     /// On a server of the caller's choice.
-    public TestDatabase(@Nullable TestServer server) {
-        this.chosen = server;
+    public TestDatabase(Supplier<TestServer> server) {
+        this.server = server;
     }
 
     public Database database() {
@@ -50,7 +51,8 @@ public final class TestDatabase implements BeforeAllCallback, AfterEachCallback,
 
     @Override
     public void beforeAll(ExtensionContext context) {
-        config = server().createDatabase(context.getRequiredTestClass().getSimpleName())
+        config = server.get()
+                .createDatabase(context.getRequiredTestClass().getSimpleName())
                 .withPoolSize(8);
         database = Database.open(config);
     }
@@ -63,7 +65,7 @@ public final class TestDatabase implements BeforeAllCallback, AfterEachCallback,
     @Override
     public void afterAll(ExtensionContext context) {
         database().close();
-        server().dropDatabase(config());
+        server.get().dropDatabase(config());
     }
 
     /// Checks at once what is also checked after each test.
@@ -85,9 +87,5 @@ public final class TestDatabase implements BeforeAllCallback, AfterEachCallback,
                         .isEmpty();
             }
         }
-    }
-
-    private TestServer server() {
-        return chosen == null ? TestServer.shared() : chosen;
     }
 }
