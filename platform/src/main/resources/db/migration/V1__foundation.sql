@@ -12,6 +12,12 @@ CREATE TABLE installation (
     created_at        timestamptz NOT NULL
 );
 
+-- One row, where the software vault's key-encryption key comes from a passphrase.
+CREATE TABLE vault_salt (
+    one  boolean PRIMARY KEY DEFAULT true CHECK (one),
+    salt bytea NOT NULL
+);
+
 CREATE TABLE tenant (
     tenant_id    text COLLATE "C" PRIMARY KEY,
     name         text NOT NULL,
@@ -227,7 +233,7 @@ CREATE TABLE audit_checkpoint (
 
 -- Answers to creating requests, so that a repeated request creates nothing twice.
 CREATE TABLE idempotent_answer (
-    tenant_id       text COLLATE "C" NOT NULL, -- '-' for requests of the installation's operator
+    tenant_id       text COLLATE "C" NOT NULL, -- '' for requests of the installation's operator
     idempotency_key text NOT NULL,
     request_hash    bytea NOT NULL,
     status          integer,               -- null while the first request is still running

@@ -74,7 +74,11 @@ final class AuditChain {
             case Map<?, ?> map -> {
                 json.writeStartObject();
                 Map<String, Object> sorted = new TreeMap<>();
-                map.forEach((name, member) -> sorted.put(name.toString(), member));
+                map.forEach((name, member) -> {
+                    if (member != null) {
+                        sorted.put(name.toString(), member);
+                    }
+                });
                 sorted.forEach((name, member) -> {
                     json.writeName(name);
                     write(json, member);

@@ -3,6 +3,7 @@
 package dev.tegata.platform.tenant;
 
 import dev.tegata.pki.Bytes;
+import dev.tegata.pki.key.KeyEncryptionKey;
 import dev.tegata.pki.key.KeyHandle;
 import dev.tegata.pki.key.KeySpace;
 import dev.tegata.pki.key.SealedKeyStore;
@@ -12,6 +13,7 @@ import dev.tegata.platform.UnavailableException;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.Work;
 import java.util.Optional;
+import java.util.random.RandomGenerator;
 
 /// The sealed keys of the software vault, in the database that everything else is in. Key spaces are tenants.
 public final class PostgresSealedKeyStore implements SealedKeyStore {
@@ -52,6 +54,24 @@ public final class PostgresSealedKeyStore implements SealedKeyStore {
                         .bind("tenant", space.name())
                         .bind("key", key.id())
                         .execute());
+    }
+
+    /// The salt that a passphrase for these keys is stretched with: made once, the same for every process.
+    public Bytes passphraseSalt(RandomGenerator random) {
+        byte[] salt = new byte[KeyEncryptionKey.MIN_SALT_SIZE];
+        random.nextBytes(salt);
+        try {
+            return database.installation(tx -> {
+                tx.createUpdate("INSERT INTO vault_salt (salt) VALUES (:salt) ON CONFLICT DO NOTHING")
+                        .bind("salt", salt)
+                        .execute();
+                return tx.createQuery("SELECT salt FROM vault_salt")
+                        .mapTo(Bytes.class)
+                        .one();
+            });
+        } catch (UnavailableException e) {
+            throw new VaultException("the store of sealed keys cannot be used now", true, e);
+        }
     }
 
     private <T> T run(KeySpace space, Work<T> work) {

@@ -71,7 +71,7 @@ final class BodyStream extends InputStream {
 
     static ProblemException tooLarge(long limit) {
         return new ProblemException(
-                new Problem(ErrorCode.TOO_LARGE, "The body may have " + limit + " bytes at most here."));
+                new Problem(ErrorCode.TOO_LARGE, "the body may have " + limit + " bytes at most here"));
     }
 
     @Override
@@ -130,7 +130,7 @@ final class BodyStream extends InputStream {
             if (item == null) {
                 throw new ProblemException(new Problem(
                         ErrorCode.REQUEST_TIMEOUT,
-                        "Nothing of the body has come for " + STALL.toSeconds() + " seconds."));
+                        "nothing of the body has come for " + STALL.toSeconds() + " seconds"));
             }
             return item;
         } catch (InterruptedException e) {

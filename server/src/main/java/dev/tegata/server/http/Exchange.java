@@ -72,8 +72,8 @@ final class Exchange {
         peer.begins(this);
         received = true;
         String detail = cause instanceof TooLongHttpHeaderException || cause instanceof TooLongHttpLineException
-                ? "The request line or the headers are too long."
-                : "This is no HTTP/1.1 request.";
+                ? "the request line or the headers are too long"
+                : "this is no HTTP/1.1 request";
         if (answered.compareAndSet(false, true)) {
             Response response = new Problem(ErrorCode.MALFORMED_REQUEST, detail).toResponse(id);
             send(response.with("Connection", "close"));
@@ -84,8 +84,7 @@ final class Exchange {
         Route found = match.route();
         String accept = http.getHeader(HttpHeaders.ACCEPT);
         if (accept != null && !found.satisfies(accept)) {
-            throw new ProblemException(
-                    new Problem(ErrorCode.NOT_ACCEPTABLE, "The answer is " + found.produced() + "."));
+            throw new ProblemException(new Problem(ErrorCode.NOT_ACCEPTABLE, "the answer is " + found.produced()));
         }
         MultiMap query = query();
         boolean hasBody = http.headers().contains(HttpHeaders.TRANSFER_ENCODING) || contentLength() > 0;
@@ -131,7 +130,7 @@ final class Exchange {
         try {
             return length == null ? 0 : Long.parseLong(length);
         } catch (NumberFormatException e) {
-            throw new ProblemException(new Problem(ErrorCode.MALFORMED_REQUEST, "Content-Length is no number."));
+            throw new ProblemException(new Problem(ErrorCode.MALFORMED_REQUEST, "Content-Length is no number"));
         }
     }
 
@@ -140,15 +139,15 @@ final class Exchange {
             return http.params(false);
         } catch (IllegalArgumentException e) {
             throw new ProblemException(
-                    new Problem(ErrorCode.MALFORMED_REQUEST, "The query has a percent sign that encodes nothing."));
+                    new Problem(ErrorCode.MALFORMED_REQUEST, "the query has a percent sign that encodes nothing"));
         }
     }
 
     private void run(Router.Match match, MultiMap query, byte[] body, InputStream stream) {
         if (!listener.enter()) {
             Problem busy = listener.stopping()
-                    ? new Problem(ErrorCode.UNAVAILABLE, "The server is stopping.")
-                    : new Problem(ErrorCode.UNAVAILABLE, "The server answers as many requests as it can already.")
+                    ? new Problem(ErrorCode.UNAVAILABLE, "the server is stopping")
+                    : new Problem(ErrorCode.UNAVAILABLE, "the server answers as many requests as it can already")
                             .with("Retry-After", "1");
             refuse(busy, null);
             return;
@@ -157,6 +156,7 @@ final class Exchange {
                 id,
                 http.method().name(),
                 path,
+                http.uri(),
                 match.parameters(),
                 query,
                 http.headers(),
@@ -303,12 +303,12 @@ final class Exchange {
         }
         Thread running = worker;
         if (running == null) {
-            refuse(new Problem(ErrorCode.REQUEST_TIMEOUT, "The body did not arrive in time."), null);
+            refuse(new Problem(ErrorCode.REQUEST_TIMEOUT, "the body did not arrive in time"), null);
         } else if (answered.get()) {
             peer.close();
         } else {
             LOG.warn("Request {} ({}) took too long and is given up.", id, route);
-            refuse(new Problem(ErrorCode.UNAVAILABLE, "The answer took too long."), null);
+            refuse(new Problem(ErrorCode.UNAVAILABLE, "the answer took too long"), null);
             running.interrupt();
         }
     }

@@ -83,7 +83,7 @@ public final class Json {
             throw malformed(e);
         }
         if (value == null) {
-            throw new RefusedException(ErrorCode.INVALID_FIELD, "The body is null where an object is expected.");
+            throw new RefusedException(ErrorCode.INVALID_FIELD, "the body is null where an object is expected");
         }
         requireMembers(value, "");
         return value;
@@ -104,7 +104,7 @@ public final class Json {
         }
         if (e.getPath().isEmpty()) {
             return new RefusedException(
-                    ErrorCode.MALFORMED_REQUEST, "The body is not one JSON object of the form that is expected here.");
+                    ErrorCode.MALFORMED_REQUEST, "the body is not one JSON object of the form that is expected here");
         }
         return invalid(path(e), OUT_OF_RANGE);
     }
@@ -118,12 +118,11 @@ public final class Json {
         String what = problem.contains("Duplicate")
                 ? "has a member twice"
                 : problem.contains("nesting depth") ? "is nested deeper than " + DEPTH + " levels" : "is no JSON";
-        return new RefusedException(ErrorCode.MALFORMED_REQUEST, "The body " + what + where + ".");
+        return new RefusedException(ErrorCode.MALFORMED_REQUEST, "the body " + what + where);
     }
 
     private static RefusedException invalid(String field, String problem) {
-        return new RefusedException(
-                ErrorCode.INVALID_FIELD, "The field '" + Texts.quoted(field) + "' " + problem + ".");
+        return new RefusedException(ErrorCode.INVALID_FIELD, "the field '" + Texts.quoted(field) + "' " + problem);
     }
 
     private static String path(JacksonException e) {

@@ -36,10 +36,10 @@ public record Problem(ErrorCode code, String detail, Map<String, String> headers
         return switch (thrown) {
             case ProblemException e -> e.problem();
             case RefusedException e -> new Problem(e.code(), e.detail());
-            case UnavailableException _ -> new Problem(ErrorCode.UNAVAILABLE, "The storage cannot be used now.");
+            case UnavailableException _ -> new Problem(ErrorCode.UNAVAILABLE, "the storage cannot be used now");
             case VaultException e
-            when e.retryable() -> new Problem(ErrorCode.UNAVAILABLE, "The key vault cannot be used now.");
-            default -> new Problem(ErrorCode.INTERNAL, "The operator finds the cause in the log, by the request id.");
+            when e.retryable() -> new Problem(ErrorCode.UNAVAILABLE, "the key vault cannot be used now");
+            default -> new Problem(ErrorCode.INTERNAL, "the operator finds the cause in the log, by the request id");
         };
     }
 

@@ -18,6 +18,7 @@ public final class Request {
     private final String id;
     private final String method;
     private final String path;
+    private final String target;
     private final Map<String, String> pathParameters;
     private final MultiMap queryParameters;
     private final MultiMap headers;
@@ -30,6 +31,7 @@ public final class Request {
             String id,
             String method,
             String path,
+            String target,
             Map<String, String> pathParameters,
             MultiMap queryParameters,
             MultiMap headers,
@@ -40,6 +42,7 @@ public final class Request {
         this.id = id;
         this.method = method;
         this.path = path;
+        this.target = target;
         this.pathParameters = pathParameters;
         this.queryParameters = queryParameters;
         this.headers = headers;
@@ -63,6 +66,11 @@ public final class Request {
         return path;
     }
 
+    /// The path and the query as they were sent.
+    public String target() {
+        return target;
+    }
+
     /// The value of a parameter that the route's template names.
     public String pathParameter(String name) {
         String value = pathParameters.get(name);
@@ -79,7 +87,7 @@ public final class Request {
         List<String> values = queryParameters.getAll(name);
         if (values.size() > 1) {
             throw new RefusedException(
-                    ErrorCode.MALFORMED_REQUEST, "The query parameter '" + name + "' is there more than once.");
+                    ErrorCode.MALFORMED_REQUEST, "the query parameter '" + name + "' is there more than once");
         }
         return values.stream().findFirst();
     }
@@ -130,7 +138,7 @@ public final class Request {
     public <T extends Record> T json(Class<T> type) {
         if (!contentType().equals("application/json")) {
             throw new RefusedException(
-                    ErrorCode.UNSUPPORTED_MEDIA_TYPE, "Send the body with 'Content-Type: application/json'.");
+                    ErrorCode.UNSUPPORTED_MEDIA_TYPE, "send the body with 'Content-Type: application/json'");
         }
         return Json.read(body, type);
     }

@@ -45,13 +45,13 @@ final class Router {
         List<String> segments = segments(path);
         Node node = find(root, segments, 0);
         if (node == null) {
-            throw new ProblemException(new Problem(ErrorCode.NOT_FOUND, "There is nothing at this address."));
+            throw new ProblemException(new Problem(ErrorCode.NOT_FOUND, "there is nothing at this address"));
         }
         Route route = node.routes.get(method.equals("HEAD") ? "GET" : method);
         if (route == null) {
             throw new ProblemException(new Problem(
                             ErrorCode.METHOD_NOT_ALLOWED,
-                            "This address knows " + String.join(", ", node.routes.keySet()))
+                            "this address knows " + String.join(", ", node.routes.keySet()))
                     .with("Allow", String.join(", ", node.routes.keySet())));
         }
         return new Match(route, parameters(route, segments));
@@ -89,7 +89,7 @@ final class Router {
             return URLDecoder.decode(segment.replace("+", "%2B"), StandardCharsets.UTF_8);
         } catch (IllegalArgumentException e) {
             throw new ProblemException(
-                    new Problem(ErrorCode.MALFORMED_REQUEST, "The path has a percent sign that encodes nothing."));
+                    new Problem(ErrorCode.MALFORMED_REQUEST, "the path has a percent sign that encodes nothing"));
         }
     }
 

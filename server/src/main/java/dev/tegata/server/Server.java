@@ -1,0 +1,298 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server;
+
+import dev.tegata.pki.key.KeyEncryptionKey;
+import dev.tegata.pki.key.Pkcs11Vault;
+import dev.tegata.pki.key.SoftwareVault;
+import dev.tegata.pki.key.Vault;
+import dev.tegata.platform.access.ApiKeys;
+import dev.tegata.platform.access.LoginThrottle;
+import dev.tegata.platform.access.OperatorKey;
+import dev.tegata.platform.audit.AuditExport;
+import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.audit.RefusalLog;
+import dev.tegata.platform.authority.Authorities;
+import dev.tegata.platform.authority.AuthorityMaker;
+import dev.tegata.platform.device.Devices;
+import dev.tegata.platform.fleet.Fleets;
+import dev.tegata.platform.fleet.IssuingFleets;
+import dev.tegata.platform.repeat.Answers;
+import dev.tegata.platform.store.Database;
+import dev.tegata.platform.store.DatabaseConfig;
+import dev.tegata.platform.store.EmbeddedPostgres;
+import dev.tegata.platform.tenant.PostgresSealedKeyStore;
+import dev.tegata.platform.tenant.Tenants;
+import dev.tegata.server.api.Api;
+import dev.tegata.server.http.HttpStack;
+import dev.tegata.server.http.Listener;
+import dev.tegata.server.http.ListenerOptions;
+import dev.tegata.server.http.ListenerOptions.Transport;
+import dev.tegata.server.http.LocalTlsIdentity;
+import dev.tegata.server.http.Response;
+import dev.tegata.server.http.Route;
+import dev.tegata.server.http.SuppliedTlsIdentity;
+import dev.tegata.server.http.TlsIdentity;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.binder.jvm.JvmGcMetrics;
+import io.micrometer.core.instrument.binder.jvm.JvmMemoryMetrics;
+import io.micrometer.core.instrument.binder.jvm.JvmThreadMetrics;
+import io.micrometer.core.instrument.binder.system.ProcessorMetrics;
+import io.micrometer.prometheusmetrics.PrometheusConfig;
+import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.List;
+import java.util.Optional;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// The whole of Tegata in one process, wired together here and nowhere else.
+public final class Server implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(Server.class);
+    private static final int CACHED_KEYS = 10_000;
+
+    /// What is open, in the order of opening; closed in the other one.
+    private final Deque<AutoCloseable> open = new ArrayDeque<>();
+
+    private final ServerConfig config;
+    private final InstantSource clock = InstantSource.system();
+    private final SecureRandom random = new SecureRandom();
+    private final TlsIdentity identity;
+    private final Listener api;
+    private final Listener devices;
+    private final Listener publicPki;
+    private final Listener metrics;
+    private final boolean firstStart;
+    private final List<Route> apiRoutes;
+
+    private Server(ServerConfig config) {
+        this.config = config;
+        makeDataFolder(config.data());
+        boolean complete = false;
+        try {
+            PrometheusMeterRegistry registry = meters();
+            Database database = opened(openDatabase());
+            measure(registry, database);
+            Vault vault = opened(openVault(database));
+            AuditLog auditLog = opened(new AuditLog(database, vault, clock));
+            RefusalLog refusals = opened(new RefusalLog(auditLog, database, clock));
+            LoginThrottle throttle = new LoginThrottle(clock);
+            ApiKeys apiKeys = opened(new ApiKeys(database, auditLog, refusals, throttle, clock, random));
+            OperatorKey operatorKey = new OperatorKey(database, throttle, clock, random);
+            this.firstStart = keepOperatorKey(operatorKey.ensure());
+            AuthorityMaker maker = new AuthorityMaker(vault, clock, random);
+            Authorities authorities = new Authorities(database, auditLog, maker, clock);
+            IssuingFleets issuingFleets = new IssuingFleets(database, authorities, clock);
+            Api routes = new Api(
+                    new Api.Services(
+                            new Tenants(database, vault, auditLog, apiKeys, maker, authorities, clock, random),
+                            authorities,
+                            new Fleets(database, auditLog, authorities, issuingFleets, clock, random),
+                            new Devices(database, auditLog, clock),
+                            apiKeys,
+                            operatorKey,
+                            auditLog,
+                            new AuditExport(database, auditLog),
+                            refusals,
+                            new Answers(database, clock),
+                            version(),
+                            vault.kind()),
+                    clock,
+                    random);
+            this.apiRoutes = routes.routes();
+            this.identity = identity();
+            HttpStack http = opened(new HttpStack(registry, identity));
+            this.metrics = http.listen(
+                    options("metrics", config.ports().metrics(), Transport.PLAIN),
+                    List.of(Route.get(
+                            "/metrics", _ -> Response.text(200, "text/plain; version=0.0.4", registry.scrape()))));
+            this.publicPki = http.listen(
+                    options("public", config.ports().publicPki(), Transport.PLAIN),
+                    new PublicPki(authorities, database::isReady).routes());
+            this.devices = http.listen(options("devices", config.ports().devices(), Transport.MUTUAL_TLS), List.of());
+            this.api = http.listen(options("api", config.ports().api(), Transport.TLS), apiRoutes);
+            complete = true;
+        } finally {
+            if (!complete) {
+                close();
+            }
+        }
+    }
+
+    /// Starts a server; when this returns it answers on all its ports.
+    ///
+    /// @throws dev.tegata.platform.UnavailableException where something that it needs cannot be used
+    /// @throws dev.tegata.pki.key.VaultException where the vault cannot be opened
+    /// @throws UncheckedIOException where the data folder or a port cannot be used
+    public static Server start(ServerConfig config) {
+        long begun = System.nanoTime();
+        Server server = new Server(config);
+        LOG.info(
+                "Ready after {} ms: API {}, devices {}, public {}, metrics {}",
+                Duration.ofNanos(System.nanoTime() - begun).toMillis(),
+                server.apiUrl(),
+                server.devicesUrl(),
+                server.publicUrl(),
+                server.metricsUrl());
+        return server;
+    }
+
+    /// Makes a new operator key in place of one that was lost or has leaked, and writes it into the data folder. With
+    /// the embedded database, the server must not run.
+    ///
+    /// @return the file with the key
+    public static Path replaceOperatorKey(ServerConfig config) {
+        InstantSource clock = InstantSource.system();
+        if (config.database().isEmpty()) {
+            try (EmbeddedPostgres postgres = EmbeddedPostgres.start(config.data())) {
+                return replaceOperatorKey(config.data(), postgres.config(), clock);
+            }
+        }
+        return replaceOperatorKey(config.data(), config.database().get(), clock);
+    }
+
+    private static Path replaceOperatorKey(Path data, DatabaseConfig where, InstantSource clock) {
+        try (Database database = Database.open(where)) {
+            LoginThrottle throttle = new LoginThrottle(clock);
+            return writeOperatorKey(data, new OperatorKey(database, throttle, clock, new SecureRandom()).replace());
+        }
+    }
+
+    public String apiUrl() {
+        return api.url();
+    }
+
+    public String devicesUrl() {
+        return devices.url();
+    }
+
+    public String publicUrl() {
+        return publicPki.url();
+    }
+
+    public String metricsUrl() {
+        return metrics.url();
+    }
+
+    /// The certificate that clients must trust; empty where the operator brought their own identity.
+    public Optional<Path> authorityFile() {
+        return identity.authorityFile();
+    }
+
+    /// Whether this start has made the installation.
+    public boolean firstStart() {
+        return firstStart;
+    }
+
+    /// The file with the operator's key, which this installation's first start wrote.
+    public Path operatorKeyFile() {
+        return config.data().resolve("operator.key");
+    }
+
+    /// All operations of the API listener.
+    public List<Route> apiRoutes() {
+        return apiRoutes;
+    }
+
+    /// Lets running requests finish, then stops everything.
+    @Override
+    public void close() {
+        while (!open.isEmpty()) {
+            try {
+                open.pop().close();
+            } catch (Exception e) {
+                LOG.error("A part of the server could not be closed.", e);
+            }
+        }
+    }
+
+    private <T extends AutoCloseable> T opened(T part) {
+        open.push(part);
+        return part;
+    }
+
+    private Database openDatabase() {
+        DatabaseConfig where = config.database()
+                .orElseGet(() -> opened(EmbeddedPostgres.start(config.data())).config());
+        return Database.open(where.withPoolSize(config.databasePool()));
+    }
+
+    private Vault openVault(Database database) {
+        return switch (config.vault()) {
+            case ServerConfig.Software software -> {
+                PostgresSealedKeyStore store = new PostgresSealedKeyStore(database);
+                KeyEncryptionKey key = software.passphrase()
+                        .map(passphrase -> KeyEncryptionKey.of(passphrase, store.passphraseSalt(random)))
+                        .orElseGet(() -> KeyEncryptionKey.ofFile(config.data().resolve("vault.key"), random));
+                yield new SoftwareVault(store, key, random, CACHED_KEYS);
+            }
+            case ServerConfig.Hsm hsm -> Pkcs11Vault.open(hsm.config(), random);
+        };
+    }
+
+    private TlsIdentity identity() {
+        return config.tls()
+                .<TlsIdentity>map(files -> new SuppliedTlsIdentity(files.certificate(), files.key()))
+                .orElseGet(() -> new LocalTlsIdentity(config.data().resolve("tls"), config.tlsNames(), clock));
+    }
+
+    private ListenerOptions options(String name, int port, Transport transport) {
+        return ListenerOptions.of(name, config.ports().listen(), port, transport);
+    }
+
+    private PrometheusMeterRegistry meters() {
+        PrometheusMeterRegistry registry = new PrometheusMeterRegistry(PrometheusConfig.DEFAULT);
+        open.push(registry::close);
+        new JvmMemoryMetrics().bindTo(registry);
+        opened(new JvmGcMetrics()).bindTo(registry);
+        new JvmThreadMetrics().bindTo(registry);
+        new ProcessorMetrics().bindTo(registry);
+        return registry;
+    }
+
+    private static void measure(PrometheusMeterRegistry registry, Database database) {
+        Gauge.builder("tegata.database.active", database, d -> d.poolUsage().active())
+                .register(registry);
+        Gauge.builder("tegata.database.waiting", database, d -> d.poolUsage().waiting())
+                .register(registry);
+    }
+
+    private boolean keepOperatorKey(Optional<String> made) {
+        made.ifPresent(key -> writeOperatorKey(config.data(), key));
+        return made.isPresent();
+    }
+
+    private static Path writeOperatorKey(Path data, String key) {
+        Path file = data.resolve("operator.key");
+        try {
+            Files.deleteIfExists(file);
+            Files.createFile(file, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
+            Files.writeString(file, key + "\n");
+            return file;
+        } catch (IOException e) {
+            throw new UncheckedIOException("the operator key cannot be written to " + file, e);
+        }
+    }
+
+    private static void makeDataFolder(Path data) {
+        try {
+            Files.createDirectories(data);
+        } catch (IOException e) {
+            throw new UncheckedIOException("the data folder " + data + " cannot be made: " + e.getMessage(), e);
+        }
+    }
+
+    private static String version() {
+        String version = Server.class.getPackage().getImplementationVersion();
+        return version == null ? "development" : version;
+    }
+}

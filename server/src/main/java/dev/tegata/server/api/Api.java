@@ -1,0 +1,80 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.api;
+
+import dev.tegata.platform.access.ApiKeys;
+import dev.tegata.platform.access.OperatorKey;
+import dev.tegata.platform.audit.AuditExport;
+import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.audit.RefusalLog;
+import dev.tegata.platform.authority.Authorities;
+import dev.tegata.platform.device.Devices;
+import dev.tegata.platform.fleet.Fleets;
+import dev.tegata.platform.repeat.Answers;
+import dev.tegata.platform.tenant.Tenants;
+import dev.tegata.server.http.Response;
+import dev.tegata.server.http.Route;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.security.SecureRandom;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+
+/// All operations of the REST API, and their description.
+public final class Api {
+    private final List<Route> routes = new ArrayList<>();
+
+    /// The services of the domain that the API is a door to.
+    ///
+    /// @param version of the program
+    /// @param vaultKind `software` or `pkcs11`
+    public record Services(
+            Tenants tenants,
+            Authorities authorities,
+            Fleets fleets,
+            Devices devices,
+            ApiKeys apiKeys,
+            OperatorKey operatorKey,
+            AuditLog auditLog,
+            AuditExport auditExport,
+            RefusalLog refusals,
+            Answers answers,
+            String version,
+            String vaultKind) {}
+
+    public Api(Services services, InstantSource clock, SecureRandom random) {
+        Gate gate = new Gate(
+                services.apiKeys(),
+                services.operatorKey(),
+                services.refusals(),
+                new Repetition(services.answers(), new AnswerSeal(random)));
+        byte[] contract = contract();
+        routes.add(Route.get("/openapi.yaml", _ -> Response.of(200, "application/yaml", contract)));
+        routes.addAll(new TenantResource(services.tenants()).routes(gate));
+        routes.addAll(new AuthorityResource(services.authorities()).routes(gate));
+        routes.addAll(new FleetResource(services.fleets(), services.authorities()).routes(gate));
+        routes.addAll(new DeviceResource(services.devices(), services.auditLog()).routes(gate));
+        routes.addAll(new ApiKeyResource(services.apiKeys()).routes(gate));
+        routes.addAll(new AuditResource(services.auditLog(), services.auditExport()).routes(gate));
+        routes.addAll(new StatusResource(
+                        services.devices(),
+                        clock,
+                        new StatusResource.Installation(services.version(), services.vaultKind()))
+                .routes(gate));
+    }
+
+    public List<Route> routes() {
+        return List.copyOf(routes);
+    }
+
+    private static byte[] contract() {
+        try (InputStream in = Objects.requireNonNull(Api.class.getResourceAsStream("/openapi.yaml"))) {
+            return in.readAllBytes();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}

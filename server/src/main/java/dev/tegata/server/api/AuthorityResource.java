@@ -1,0 +1,171 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.api;
+
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.Name;
+import dev.tegata.pki.der.EncodingException;
+import dev.tegata.pki.der.Pem;
+import dev.tegata.pki.key.KeyAlgorithm;
+import dev.tegata.platform.AuthorityId;
+import dev.tegata.platform.ErrorCode;
+import dev.tegata.platform.Fields;
+import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.access.Permission;
+import dev.tegata.platform.authority.Authorities;
+import dev.tegata.platform.authority.Authority;
+import dev.tegata.platform.authority.NewAuthority;
+import dev.tegata.server.http.Response;
+import dev.tegata.server.http.Route;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/// The authorities of a tenant.
+final class AuthorityResource {
+    static final String PEM_CHAIN = "application/pem-certificate-chain";
+    private static final String PEM_FILE = "application/x-pem-file";
+    private static final String PATH = "/api/v1/authorities";
+    private static final Set<String> CERTIFICATE_TYPES =
+            Set.of(PEM_CHAIN, PEM_FILE, "application/pkix-cert", "application/pkcs7-mime");
+
+    private final Authorities authorities;
+
+    AuthorityResource(Authorities authorities) {
+        this.authorities = authorities;
+    }
+
+    /// With `parent`, that authority signs; without, a request is made for somebody else to sign.
+    record Body(
+            String name,
+            String subject,
+            @Nullable String algorithm,
+            @Nullable String parent) {
+        NewAuthority toNewAuthority() {
+            try {
+                return new NewAuthority(
+                        name,
+                        Name.parse(subject),
+                        algorithm == null ? KeyAlgorithm.EC_P256 : Names.algorithm("algorithm", algorithm));
+            } catch (IllegalArgumentException e) {
+                throw Fields.invalid("subject", "is no distinguished name: " + e.getMessage());
+            }
+        }
+    }
+
+    record ImportBody(String name, String certificates, String privateKey) {
+        /// Without the key.
+        @Override
+        public String toString() {
+            return "ImportBody[" + name + "]";
+        }
+
+        byte[] pkcs8() {
+            try {
+                List<Bytes> keys = Pem.contents(privateKey, Pem.PRIVATE_KEY);
+                if (keys.size() == 1) {
+                    return keys.getFirst().toArray();
+                }
+            } catch (EncodingException ignored) {
+                // Said below; the parser's message could repeat the key.
+            }
+            throw Fields.invalid("privateKey", "must be one PEM block 'PRIVATE KEY' (PKCS#8, not encrypted)");
+        }
+    }
+
+    record View(
+            String id,
+            String name,
+            String kind,
+            String state,
+            String algorithm,
+            @Nullable String parent,
+            @Nullable CertificateView certificate,
+            Instant createdAt) {
+        static View of(Authority authority) {
+            Certificate certificate = authority.certificate();
+            AuthorityId parent = authority.parent();
+            return new View(
+                    authority.id().toString(),
+                    authority.name(),
+                    Names.of(authority.kind()),
+                    Names.of(authority.state()),
+                    authority.algorithm().id(),
+                    parent == null ? null : parent.toString(),
+                    certificate == null ? null : CertificateView.of(certificate),
+                    authority.createdAt());
+        }
+    }
+
+    List<Route> routes(Gate gate) {
+        return List.of(
+                gate.route("GET", PATH, Permission.READ_TENANT, this::list),
+                gate.creating(PATH, Permission.MANAGE_AUTHORITIES, this::create),
+                gate.creating(PATH + "/import", Permission.MANAGE_AUTHORITIES, this::importAuthority),
+                gate.route("GET", PATH + "/{authority}", Permission.READ_TENANT, this::get),
+                gate.route("GET", PATH + "/{authority}/chain", Permission.READ_TENANT, this::chain),
+                gate.route("GET", PATH + "/{authority}/request", Permission.READ_TENANT, this::request),
+                gate.route("PUT", PATH + "/{authority}/certificate", Permission.MANAGE_AUTHORITIES, this::upload));
+    }
+
+    private Response list(Call call) {
+        return Response.json(
+                Queries.Listing.of(authorities.list(call.tenant(), Queries.page(call.request())), View::of));
+    }
+
+    private Response create(Call call) {
+        Body body = call.request().json(Body.class);
+        NewAuthority wanted = body.toNewAuthority();
+        return created(
+                body.parent() == null
+                        ? authorities.createPending(call.tenant(), call.actor(), wanted)
+                        : authorities.createIssuing(
+                                call.tenant(), call.actor(), AuthorityId.parse(body.parent()), wanted));
+    }
+
+    private Response importAuthority(Call call) {
+        ImportBody body = call.request().json(ImportBody.class);
+        Bytes certificates = Bytes.of(body.certificates().getBytes(StandardCharsets.UTF_8));
+        return created(
+                authorities.importAuthority(call.tenant(), call.actor(), body.name(), certificates, body.pkcs8()));
+    }
+
+    private static Response created(Authority authority) {
+        return Response.json(201, View.of(authority)).with("Location", PATH + "/" + authority.id());
+    }
+
+    private Response get(Call call) {
+        return Response.json(View.of(authorities.get(call.tenant(), id(call))));
+    }
+
+    private Response chain(Call call) {
+        StringBuilder pem = new StringBuilder();
+        for (Certificate certificate : authorities.chain(call.tenant(), id(call))) {
+            pem.append(certificate.pem());
+        }
+        return Response.text(200, PEM_CHAIN, pem.toString());
+    }
+
+    private Response request(Call call) {
+        return Response.text(
+                200, PEM_FILE, authorities.request(call.tenant(), id(call)).pem());
+    }
+
+    private Response upload(Call call) {
+        if (!CERTIFICATE_TYPES.contains(call.request().contentType())) {
+            throw new RefusedException(
+                    ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+                    "send the certificates as " + PEM_CHAIN + " or application/pkix-cert");
+        }
+        Bytes certificates = Bytes.of(call.request().body());
+        return Response.json(
+                View.of(authorities.uploadCertificate(call.tenant(), call.actor(), id(call), certificates)));
+    }
+
+    private static AuthorityId id(Call call) {
+        return AuthorityId.parse(call.path("authority"));
+    }
+}

@@ -1,0 +1,166 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.api;
+
+import dev.tegata.platform.AuthorityId;
+import dev.tegata.platform.ErrorCode;
+import dev.tegata.platform.Fields;
+import dev.tegata.platform.FleetId;
+import dev.tegata.platform.Page;
+import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.access.Permission;
+import dev.tegata.platform.authority.Authorities;
+import dev.tegata.platform.authority.Authority;
+import dev.tegata.platform.fleet.Fleet;
+import dev.tegata.platform.fleet.FleetPolicy;
+import dev.tegata.platform.fleet.FleetSettings;
+import dev.tegata.platform.fleet.Fleets;
+import dev.tegata.server.http.Response;
+import dev.tegata.server.http.Route;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// The fleets of a tenant. A change names the version that it was decided on (`If-Match`).
+final class FleetResource {
+    static final String PATH = "/api/v1/fleets";
+
+    private final Fleets fleets;
+    private final Authorities authorities;
+
+    FleetResource(Fleets fleets, Authorities authorities) {
+        this.fleets = fleets;
+        this.authorities = authorities;
+    }
+
+    /// What is left out stays as it is, or as [FleetPolicy#standard()] has it.
+    record PolicyBody(
+            @Nullable Boolean approvalRequired,
+            @Nullable Boolean serverKeyGeneration,
+            @Nullable Boolean acceptAnyOfBirthCa,
+            @Nullable Duration graceAfterExpiry,
+            @Nullable Duration retryAfter) {
+        static PolicyBody of(FleetPolicy policy) {
+            return new PolicyBody(
+                    policy.approvalRequired(),
+                    policy.serverKeyGeneration(),
+                    policy.acceptAnyOfBirthCa(),
+                    policy.graceAfterExpiry(),
+                    policy.retryAfter());
+        }
+
+        FleetPolicy over(FleetPolicy base) {
+            return new FleetPolicy(
+                    approvalRequired == null ? base.approvalRequired() : approvalRequired,
+                    serverKeyGeneration == null ? base.serverKeyGeneration() : serverKeyGeneration,
+                    acceptAnyOfBirthCa == null ? base.acceptAnyOfBirthCa() : acceptAnyOfBirthCa,
+                    graceAfterExpiry == null ? base.graceAfterExpiry() : graceAfterExpiry,
+                    retryAfter == null ? base.retryAfter() : retryAfter);
+        }
+    }
+
+    record NewBody(
+            String name,
+            @Nullable String authority,
+            @Nullable ProfileBody profile,
+            @Nullable PolicyBody policy) {}
+
+    record UpdateBody(
+            @Nullable String name,
+            @Nullable String authority,
+            @Nullable ProfileBody profile,
+            @Nullable PolicyBody policy) {}
+
+    record View(
+            String id,
+            String name,
+            String authority,
+            ProfileBody profile,
+            PolicyBody policy,
+            int version,
+            Instant createdAt) {
+        static View of(Fleet fleet) {
+            return new View(
+                    fleet.id().value(),
+                    fleet.name(),
+                    fleet.authority().toString(),
+                    ProfileBody.of(fleet.profile()),
+                    PolicyBody.of(fleet.policy()),
+                    fleet.version(),
+                    fleet.createdAt());
+        }
+    }
+
+    List<Route> routes(Gate gate) {
+        return List.of(
+                gate.route("GET", PATH, Permission.READ_FLEETS, this::list),
+                gate.creating(PATH, Permission.MANAGE_FLEETS, this::create),
+                gate.route("GET", PATH + "/{fleet}", Permission.READ_FLEETS, this::get),
+                gate.route("PATCH", PATH + "/{fleet}", Permission.MANAGE_FLEETS, this::update));
+    }
+
+    private Response list(Call call) {
+        return Response.json(Queries.Listing.of(fleets.list(call.tenant(), Queries.page(call.request())), View::of));
+    }
+
+    private Response create(Call call) {
+        NewBody body = call.request().json(NewBody.class);
+        FleetSettings settings = new FleetSettings(
+                body.name(),
+                body.authority() == null ? onlyAuthority(call) : AuthorityId.parse(body.authority()),
+                body.profile() == null ? ProfileBody.STANDARD : body.profile().over(ProfileBody.STANDARD),
+                body.policy() == null ? FleetPolicy.standard() : body.policy().over(FleetPolicy.standard()));
+        Fleet fleet = fleets.create(call.tenant(), call.actor(), settings);
+        return Response.json(201, View.of(fleet))
+                .with("Location", PATH + "/" + fleet.id())
+                .with("ETag", etag(fleet));
+    }
+
+    /// The tenant's active authority for devices, where there is just one to choose from.
+    private AuthorityId onlyAuthority(Call call) {
+        List<Authority> candidates = authorities.list(call.tenant(), Page.Request.first()).items().stream()
+                .filter(authority -> authority.state() == Authority.State.ACTIVE && !authority.isForAuthorities())
+                .toList();
+        if (candidates.size() != 1) {
+            throw Fields.invalid(
+                    "authority", "must be given: the tenant has " + candidates.size() + " that sign devices");
+        }
+        return candidates.getFirst().id();
+    }
+
+    private Response get(Call call) {
+        return answer(fleets.get(call.tenant(), new FleetId(call.path("fleet"))));
+    }
+
+    private Response update(Call call) {
+        FleetId id = new FleetId(call.path("fleet"));
+        UpdateBody body = call.request().json(UpdateBody.class);
+        Fleet before = fleets.get(call.tenant(), id);
+        requireVersion(call, before);
+        FleetSettings settings = new FleetSettings(
+                body.name() == null ? before.name() : body.name(),
+                body.authority() == null ? before.authority() : AuthorityId.parse(body.authority()),
+                body.profile() == null ? before.profile() : body.profile().over(before.profile()),
+                body.policy() == null ? before.policy() : body.policy().over(before.policy()));
+        return answer(fleets.update(call.tenant(), call.actor(), id, before.version(), settings));
+    }
+
+    private static void requireVersion(Call call, Fleet fleet) {
+        String given = call.request()
+                .header("If-Match")
+                .orElseThrow(() -> new RefusedException(
+                        ErrorCode.PRECONDITION_REQUIRED, "send 'If-Match' with the ETag of the fleet"));
+        if (!given.equals(etag(fleet))) {
+            throw new RefusedException(ErrorCode.PRECONDITION_FAILED, "the fleet has version " + fleet.version());
+        }
+    }
+
+    private static Response answer(Fleet fleet) {
+        return Response.json(View.of(fleet)).with("ETag", etag(fleet));
+    }
+
+    private static String etag(Fleet fleet) {
+        return "\"" + fleet.version() + "\"";
+    }
+}

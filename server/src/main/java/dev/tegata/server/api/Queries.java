@@ -1,0 +1,47 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.api;
+
+import dev.tegata.platform.Fields;
+import dev.tegata.platform.Page;
+import dev.tegata.platform.Texts;
+import dev.tegata.server.http.Request;
+import java.util.List;
+import java.util.Set;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/// Reads query parameters, and writes the parts of listings that they ask for.
+final class Queries {
+    private static final Set<String> PAGING = Set.of("cursor", "limit");
+
+    private Queries() {}
+
+    /// A part of a listing as JSON. `next` is left out at the end.
+    record Listing<T>(List<T> items, @Nullable String next) {
+        static <S, T> Listing<T> of(Page<S> page, Function<S, T> view) {
+            return new Listing<>(page.items().stream().map(view).toList(), page.next());
+        }
+    }
+
+    /// The part of a listing that `cursor` and `limit` ask for. Refuses parameters beside these and `filters`: a
+    /// misspelt filter must not list everything.
+    static Page.Request page(Request request, String... filters) {
+        Set<String> known = Set.of(filters);
+        for (String name : request.queryNames()) {
+            if (!known.contains(name) && !PAGING.contains(name)) {
+                throw Fields.invalid("the query parameter '" + Texts.quoted(name) + "'", "is not known here");
+            }
+        }
+        return Page.Request.of(request.query("cursor").orElse(null), limit(request));
+    }
+
+    private static int limit(Request request) {
+        String text = request.query("limit").orElse(Integer.toString(Page.Request.DEFAULT_LIMIT));
+        try {
+            return Integer.parseInt(text);
+        } catch (NumberFormatException e) {
+            throw Fields.invalid("limit", "must be a number, not '" + Texts.quoted(text) + "'");
+        }
+    }
+}

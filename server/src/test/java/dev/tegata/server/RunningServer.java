@@ -1,0 +1,102 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server;
+
+import dev.tegata.server.http.TlsClient;
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/// A real server over real TLS with its embedded database, started once for all tests of this run, and a client of it.
+public final class RunningServer {
+    private static final RunningServer SHARED = new RunningServer();
+
+    private final Server server;
+    private final HttpClient client;
+    private final String operatorKey;
+
+    private RunningServer() {
+        try {
+            Path data = Files.createTempDirectory(Path.of("target"), "server");
+            server = Server.start(ServerConfig.onFreePorts(data));
+            Runtime.getRuntime().addShutdownHook(new Thread(server::close));
+            client = TlsClient.trusting(server.authorityFile().orElseThrow());
+            operatorKey = Files.readString(server.operatorKeyFile()).strip();
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    public static RunningServer shared() {
+        return SHARED;
+    }
+
+    /// A tenant with its owner's key.
+    public record TestTenant(String id, String ownerKey, JsonNode created) {}
+
+    public Server server() {
+        return server;
+    }
+
+    public HttpClient client() {
+        return client;
+    }
+
+    public String operatorKey() {
+        return operatorKey;
+    }
+
+    public TestTenant createTenant(String name) {
+        JsonNode created = body(post(operatorKey, "/api/v1/tenants", tenantJson(name)));
+        return new TestTenant(
+                created.at("/tenant/id").asString(),
+                created.at("/apiKey/secret").asString(),
+                created);
+    }
+
+    public static String tenantJson(String name) {
+        return """
+                {"name":"%s","subject":{"organization":"%s GmbH","country":"DE"}}""".formatted(name, name);
+    }
+
+    public HttpRequest.Builder to(String key, String path) {
+        return HttpRequest.newBuilder(URI.create(server.apiUrl() + path)).header("Authorization", "Bearer " + key);
+    }
+
+    public HttpResponse<String> get(String key, String path) {
+        return send(to(key, path));
+    }
+
+    public HttpResponse<String> post(String key, String path, String json) {
+        return post(key, path, json, Map.of());
+    }
+
+    public HttpResponse<String> post(String key, String path, String json, Map<String, String> headers) {
+        HttpRequest.Builder request = to(key, path).header("Content-Type", "application/json");
+        headers.forEach(request::header);
+        return send(request.POST(HttpRequest.BodyPublishers.ofString(json)));
+    }
+
+    public HttpResponse<String> send(HttpRequest.Builder request) {
+        try {
+            return client.send(request.build(), BodyHandlers.ofString());
+        } catch (IOException e) {
+            throw new IllegalStateException(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException(e);
+        }
+    }
+
+    public static JsonNode body(HttpResponse<String> response) {
+        return JsonMapper.shared().readTree(response.body());
+    }
+}
