@@ -19,9 +19,32 @@ import dev.tegata.attestation.eat.EatToken;
 import dev.tegata.attestation.eat.MeasuredComponent;
 import dev.tegata.attestation.json.Json;
 import dev.tegata.attestation.psa.PsaToken;
+import dev.tegata.attestation.result.Ear;
+import dev.tegata.attestation.tpm.CredentialActivation;
+import dev.tegata.attestation.tpm.EndorsementCertificate;
+import dev.tegata.attestation.tpm.EventLog;
+import dev.tegata.attestation.tpm.KeyCertification;
+import dev.tegata.attestation.tpm.PcrValues;
+import dev.tegata.attestation.tpm.TpmAttest;
+import dev.tegata.attestation.tpm.TpmEvidence;
+import dev.tegata.attestation.tpm.TpmHash;
+import dev.tegata.attestation.tpm.TpmPublic;
+import dev.tegata.attestation.tpm.TpmSignature;
 import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.der.DerReader;
+import dev.tegata.pki.der.Pem;
 import dev.tegata.pki.key.PublicKeyInfo;
+import dev.tegata.pki.path.PathCheck;
+import dev.tegata.pki.path.PathResult;
+import dev.tegata.pki.path.Presented;
+import dev.tegata.pki.path.Purpose;
+import dev.tegata.pki.path.TrustAnchors;
+import java.security.SecureRandom;
+import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
@@ -51,6 +74,8 @@ class VectorsTest {
         cmwRows();
         psaRows();
         corimRows();
+        tpmRows();
+        earRows();
         return rows.values().stream()
                 .map(row -> DynamicTest.dynamicTest(
                         row.file() + ": " + row.expected(),
@@ -407,5 +432,204 @@ class VectorsTest {
                             .filter(Triple.Keys.class::isInstance)
                             .count() + " key";
         });
+    }
+
+    private void tpmRows() {
+        for (String boot : List.of("fw1", "fw2", "tampered-boot")) {
+            String file = "tpm/swtpm/quote-" + boot;
+            row(file + ".attest", "verifies; nonce and PCRs as quoted; reset count told", () -> {
+                TpmPublic ak = TpmPublic.parseSized(Vectors.bytes("tpm/swtpm/ak.tpm2b_public"));
+                TpmAttest attest = TpmAttest.parse(Vectors.bytes(file + ".attest"));
+                TpmAttest.Quote quote = (TpmAttest.Quote) attest.statement();
+                PcrValues pcrs = PcrValues.ofConcatenated(quote.selections(), Vectors.bytes(file + ".pcrs"));
+                TpmEvidence evidence = new TpmEvidence(
+                        ak.encoded(),
+                        Vectors.bytes(file + ".attest"),
+                        Vectors.bytes(file + ".tpmt_signature"),
+                        pcrs,
+                        null,
+                        List.of());
+                TpmEvidence.parse(evidence.encode()).verify();
+                String nonce = Vectors.text(file + ".nonce.hex").strip();
+                return "verifies; " + (attest.extraData().hex().equals(nonce) ? "nonce" : "other nonce")
+                        + " and PCRs as quoted; reset count " + (attest.resetCount() > 0 ? "told" : "zero");
+            });
+        }
+        row("tpm/swtpm/ak.tpm2b_public", "attestation key, name and key as in the files", () -> {
+            TpmPublic ak = TpmPublic.parseSized(Vectors.bytes("tpm/swtpm/ak.tpm2b_public"));
+            boolean same = ak.name().equals(Vectors.bytes("tpm/swtpm/ak.name"))
+                    && CoseKey.of(ak.key()).equals(pem("tpm/swtpm/ak.pub.pem"));
+            return (ak.isAttestationKey() ? "attestation key" : "other key")
+                    + (same ? ", name and key as in the files" : ", another");
+        });
+        row("tpm/swtpm/ek.tpm2b_public", "key as in the file, no attestation key", () -> {
+            TpmPublic ek = TpmPublic.parseSized(Vectors.bytes("tpm/swtpm/ek.tpm2b_public"));
+            return (CoseKey.of(ek.key()).equals(pem("tpm/swtpm/ek.pub.pem")) ? "key as in the file" : "another key")
+                    + (ek.isAttestationKey() ? "" : ", no attestation key");
+        });
+        row("tpm/swtpm/ldevid.certifycreation.attest", "binds the request's key to its nonce", () -> {
+            TpmPublic ak = TpmPublic.parseSized(Vectors.bytes("tpm/swtpm/ak.tpm2b_public"));
+            TpmAttest attest = TpmAttest.parse(Vectors.bytes("tpm/swtpm/ldevid.certifycreation.attest"));
+            TpmPublic key = TpmPublic.parseSized(Vectors.bytes("tpm/swtpm/ldevid.tpm2b_public"));
+            new KeyCertification(
+                            Vectors.bytes("tpm/swtpm/ldevid.certifycreation.attest"),
+                            Vectors.bytes("tpm/swtpm/ldevid.certifycreation.tpmt_signature"),
+                            key.encoded())
+                    .verify(ak, attest.extraData(), csrKey("tpm/swtpm/ldevid.csr.pem"));
+            return key.name().equals(Vectors.bytes("tpm/swtpm/ldevid.name"))
+                            && attest.extraData().size() >= 8
+                    ? "binds the request's key to its nonce"
+                    : "another name";
+        });
+        row("tpm/swtpm/ldevid.certify.attest", "refused: its nonce is the tool's 00ff55aa", () -> {
+            TpmPublic ak = TpmPublic.parseSized(Vectors.bytes("tpm/swtpm/ak.tpm2b_public"));
+            TpmAttest attest = TpmAttest.parse(Vectors.bytes("tpm/swtpm/ldevid.certify.attest"));
+            TpmPublic key = TpmPublic.parseSized(Vectors.bytes("tpm/swtpm/ldevid.tpm2b_public"));
+            KeyCertification certification = new KeyCertification(
+                    Vectors.bytes("tpm/swtpm/ldevid.certify.attest"),
+                    Vectors.bytes("tpm/swtpm/ldevid.certify.tpmt_signature"),
+                    key.encoded());
+            certification.verify(ak, attest.extraData(), csrKey("tpm/swtpm/ldevid.csr.pem"));
+            try {
+                certification.verify(ak, Bytes.of(new byte[32]), csrKey("tpm/swtpm/ldevid.csr.pem"));
+                return "accepted";
+            } catch (MalformedException e) {
+                return "refused: its nonce is the tool's " + attest.extraData();
+            }
+        });
+        row("tpm/swtpm/credential.blob", "of the form that we make, secret of 32 bytes", () -> {
+            PublicKeyInfo ek = TpmPublic.parseSized(Vectors.bytes("tpm/swtpm/ek.tpm2b_public"))
+                    .key();
+            byte[] secret = Vectors.bytes("tpm/swtpm/credential.secret").toArray();
+            Bytes ours = CredentialActivation.challenge(
+                            ek, Vectors.bytes("tpm/swtpm/ak.name"), secret, new SecureRandom())
+                    .toolsFile();
+            Bytes theirs = Vectors.bytes("tpm/swtpm/credential.blob");
+            boolean same = ours.size() == theirs.size() && ours.slice(0, 12).equals(theirs.slice(0, 12));
+            return (same ? "of the form that we make" : "another form") + ", secret of " + secret.length + " bytes";
+        });
+        for (String file : List.of("tpm/swtpm/ek-rsa.crt.der", "tpm/swtpm/ek-ecc.crt.der")) {
+            row(file, "leads to its root, not to another", () -> {
+                EndorsementCertificate ek = EndorsementCertificate.of(Certificate.parse(Vectors.bytes(file)));
+                List<Certificate> issuers = Certificate.parsePem(Vectors.text("tpm/swtpm/ca-issuer.pem"));
+                Certificate root = Certificate.parsePem(Vectors.text("tpm/swtpm/ca-root.pem"))
+                        .getFirst();
+                Certificate other = Certificate.parsePem(Vectors.text("tpm/vendor-ca/STM_ECC_01RT.pem"))
+                        .getFirst();
+                PathCheck paths = new PathCheck(16);
+                Instant at = root.validity().notBefore().plusSeconds(86_400);
+                return (ek.check(issuers, TrustAnchors.of(root), at, paths).isValid()
+                                ? "leads to its root"
+                                : ek.check(issuers, TrustAnchors.of(root), at, paths)
+                                        .toString())
+                        + (ek.check(issuers, TrustAnchors.of(other), at, paths).isValid()
+                                ? ", and to another"
+                                : ", not to another");
+            });
+        }
+        row(
+                "tpm/keylime/quote.out",
+                "verifies; extraData db1db298db6d60e6385b7231743e9c3056a18003; [15, 16, 22]",
+                () -> {
+                    TpmAttest attest = TpmAttest.parse(Vectors.bytes("tpm/keylime/quote.out"));
+                    TpmSignature signature = TpmSignature.parse(Vectors.bytes("tpm/keylime/quotesig.out"));
+                    TpmPublic ak = TpmPublic.parseSized(Vectors.bytes("tpm/keylime/ak.pub"));
+                    boolean same = CoseKey.of(ak.key()).equals(pem("tpm/keylime/akpub.pem"));
+                    return (signature.verifies(ak.key(), Vectors.bytes("tpm/keylime/quote.out")) && same
+                                    ? "verifies"
+                                    : "fails")
+                            + "; extraData " + attest.extraData() + "; "
+                            + ((TpmAttest.Quote) attest.statement())
+                                    .selections()
+                                    .getFirst()
+                                    .pcrs();
+                });
+        row("tpm/keylime/ak.name", "000b and SHA-256 of the public area", () -> {
+            TpmPublic ak = TpmPublic.parseSized(Vectors.bytes("tpm/keylime/ak.pub"));
+            return ak.name().equals(Vectors.bytes("tpm/keylime/ak.name"))
+                    ? "000b and SHA-256 of the public area"
+                    : "another";
+        });
+        for (String log : List.of("debian-10.bin", "rhel8-uefi.bin", "ubuntu-2104-no-dbx.bin")) {
+            row("eventlog/" + log, "replays to the expected PCRs", () -> {
+                EventLog parsed = EventLog.parse(Vectors.bytes("eventlog/" + log));
+                JsonNode banks = Vectors.json("eventlog/expected-pcrs.json").get(log);
+                for (Map.Entry<String, JsonNode> bank : banks.properties()) {
+                    Map<Integer, Bytes> replayed =
+                            parsed.replay(TpmHash.valueOf(bank.getKey().toUpperCase(Locale.ROOT)));
+                    for (Map.Entry<String, JsonNode> pcr : bank.getValue().properties()) {
+                        Bytes got = replayed.get(Integer.parseInt(pcr.getKey()));
+                        if (got == null || !got.hex().equals(pcr.getValue().asString())) {
+                            return bank.getKey() + " PCR " + pcr.getKey() + " is " + got;
+                        }
+                    }
+                }
+                return "replays to the expected PCRs";
+            });
+        }
+        for (String file : Vectors.files("tpm/vendor-ca", ".pem")) {
+            row(
+                    file,
+                    "certificates",
+                    () -> Certificate.parsePem(Vectors.text(file)).isEmpty() ? "none" : "certificates");
+        }
+        for (String kind : List.of("rsa_enc", "rsa_sign", "ecc_enc", "ecc_sign")) {
+            String file = "tpm/gce-ek-ak/uca_tpm_" + kind + "_cert.pem";
+            row(file, "leads to a root of its makers", () -> {
+                Certificate leaf = Certificate.parsePem(Vectors.text(file)).getFirst();
+                List<Certificate> certificates = new ArrayList<>();
+                for (String ca : Vectors.files("tpm/gce-ek-ak/ca", "")) {
+                    Bytes content = Vectors.bytes(ca);
+                    certificates.addAll(
+                            content.at(0) == '-'
+                                    ? Certificate.parsePem(Vectors.text(ca))
+                                    : List.of(Certificate.parse(content)));
+                }
+                List<Certificate> roots =
+                        certificates.stream().filter(Certificate::isSelfIssued).toList();
+                PathResult result = new PathCheck(16)
+                        .checkBirth(
+                                new Presented(leaf, certificates),
+                                TrustAnchors.of(roots),
+                                leaf.validity().notBefore().plusSeconds(60),
+                                Purpose.ANY);
+                return result.isValid() ? "leads to a root of its makers" : result.toString();
+            });
+        }
+    }
+
+    private static PublicKeyInfo csrKey(String file) throws Exception {
+        Bytes der = Pem.contents(Vectors.text(file), Pem.CERTIFICATE_REQUEST).getFirst();
+        DerReader info = DerReader.of(der).sequence().sequence();
+        info.skip();
+        info.skip();
+        return PublicKeyInfo.parse(info.element());
+    }
+
+    private void earRows() {
+        for (String file : Vectors.files("ear", ".diag")) {
+            row(file, "a result that survives a round trip", () -> {
+                Cbor item = Vectors.diagnostic(file);
+                boolean json = file.contains("-json-");
+                Ear ear = json ? Ear.parseJson(Json.write(Json.of(item))) : Ear.parseCbor(item.encode());
+                Ear again = json ? Ear.parseJson(ear.toJson()) : Ear.parseCbor(ear.toCbor());
+                return again.equals(ear) ? "a result that survives a round trip" : "another";
+            });
+        }
+        for (String file : Vectors.files("ear/veraison-2023", ".json")) {
+            if (!file.contains("key.json")) {
+                row(file, file.endsWith("-ko.json") ? "refused" : "a result that survives a round trip", () -> {
+                    Ear ear = Ear.parseJson(Vectors.bytes(file));
+                    return Ear.parseJson(ear.toJson()).equals(ear) ? "a result that survives a round trip" : "another";
+                });
+            }
+        }
+        row(
+                "ear/veraison-2023/pkey.json",
+                "the public half of skey.json",
+                () -> publicKey(Vectors.json("ear/veraison-2023/pkey.json"))
+                                .equals(publicKey(Vectors.json("ear/veraison-2023/skey.json")))
+                        ? "the public half of skey.json"
+                        : "another");
     }
 }
