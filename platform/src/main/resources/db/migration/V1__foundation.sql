@@ -151,6 +151,7 @@ CREATE TABLE device_key (
     slot        smallint NOT NULL,         -- of the chip; 0 where the format knows no slots
     public_key  bytea NOT NULL,            -- DER SubjectPublicKeyInfo
     certificate bytea,                     -- DER of the birth certificate around it, where one is known
+    certificate_anchor text,               -- name of the known CA that certificate leads to, where it leads to one
     PRIMARY KEY (tenant_id, fingerprint)
 );
 CREATE INDEX device_key_by_device ON device_key (tenant_id, device_id);

@@ -41,7 +41,7 @@ public record Invariant(String sentence, String query) {
                                           AND own.device_id = device.device_id)"""),
             new Invariant("device does not hold its chip", """
                     SELECT device_id::text FROM device
-                     WHERE state <> 'RETIRED'
+                     WHERE state <> 'RETIRED' AND chip <> 'other'
                        AND NOT EXISTS (SELECT FROM chip_owner AS held
                                         WHERE held.chip = device.chip AND held.serial = device.serial)"""));
 }

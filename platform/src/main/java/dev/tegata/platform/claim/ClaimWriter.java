@@ -1,0 +1,135 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.claim;
+
+import dev.tegata.platform.FleetId;
+import dev.tegata.platform.ManifestId;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.TimeOrderedIds;
+import dev.tegata.platform.UnavailableException;
+import dev.tegata.platform.store.Database;
+import java.sql.SQLException;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.random.RandomGenerator;
+import org.jdbi.v3.core.Handle;
+import org.jdbi.v3.core.statement.UnableToExecuteStatementException;
+
+/// Stores the elements of one import, batch by batch, each in one transaction together with the progress it makes.
+///
+/// Implementation note. A batch whose chips nobody has claimed is stored as if its devices and keys were new as well,
+/// which is nearly always so, and saves asking. Every row has a unique key that the database guards: where fewer rows
+/// come in than were sent, something was known after all, or another import was faster. Then the transaction is undone,
+/// and done again with a look at what is there.
+final class ClaimWriter {
+    private static final int ATTEMPTS = 6;
+
+    /// How many issues of one file are kept; beyond that they are only counted.
+    private static final int MAX_ISSUES = 100_000;
+
+    private final Database database;
+    private final Target target;
+    private final InstantSource clock;
+    private final RandomGenerator random;
+
+    ClaimWriter(Database database, Target target, InstantSource clock, RandomGenerator random) {
+        this.database = database;
+        this.target = target;
+        this.clock = clock;
+        this.random = random;
+    }
+
+    /// Where devices are claimed to, and by which import.
+    record Target(TenantId tenant, FleetId fleet, ManifestId manifest) {}
+
+    /// What was assumed about the stored state did not hold.
+    private static final class CollisionException extends RuntimeException {
+        private static final long serialVersionUID = 1L;
+
+        CollisionException() {
+            super("another claim was faster", null, false, false);
+        }
+    }
+
+    /// Claims what can be claimed of `elements`, and tells how far the import is. Where the import is no longer
+    /// running, nothing is stored.
+    ManifestReport write(ManifestFormat format, List<Element> elements) {
+        for (int attempt = 1; ; attempt++) {
+            boolean look = attempt > 1;
+            try {
+                return database.inTenant(target.tenant(), tx -> write(tx, format, elements, look));
+            } catch (CollisionException e) {
+                if (attempt == ATTEMPTS) {
+                    throw new UnavailableException("too many others claim the same chips", e);
+                }
+            }
+        }
+    }
+
+    private ManifestReport write(Handle tx, ManifestFormat format, List<Element> elements, boolean look) {
+        try {
+            Instant now = clock.instant();
+            ClaimStatements statements = new ClaimStatements(tx.getConnection(), target, now);
+            ManifestReport before = statements.lockManifest();
+            if (before.state() != ManifestReport.State.RUNNING) {
+                return before;
+            }
+            BatchResult result = claim(statements, now, elements, look);
+            long kept = before.rejected() + before.conflicts();
+            int keep = (int) Math.clamp(MAX_ISSUES - kept, 0, result.issues().size());
+            statements.insertIssues(result.issues().subList(0, keep));
+            return statements.advance(format, result);
+        } catch (SQLException e) {
+            throw new UnableToExecuteStatementException(e, null);
+        }
+    }
+
+    private BatchResult claim(ClaimStatements statements, Instant now, List<Element> elements, boolean look)
+            throws SQLException {
+        List<Candidate> candidates = new ArrayList<>();
+        Set<OwnedChip> chips = new HashSet<>();
+        for (Element element : elements) {
+            if (element instanceof Element.Parsed(long position, Candidate candidate)) {
+                candidates.add(candidate);
+                OwnedChip.of(candidate).ifPresent(chips::add);
+            }
+        }
+        // Owners first: from here on nobody else can claim these chips, in this tenant or another.
+        Set<OwnedChip> taken = statements.insertOwners(chips);
+        boolean allNew = taken.size() == chips.size();
+        KnownClaims known =
+                new KnownClaims(allNew ? taken : statements.owned(chips), () -> TimeOrderedIds.next(now, random));
+        if (look || !allNew) {
+            statements.load(known, candidates);
+        }
+        BatchResult result = new BatchResult();
+        for (Element element : elements) {
+            result.add(element, known);
+        }
+        if (!statements.insertDevices(known.newDevices()) || !statements.insertKeys(known.newKeys())) {
+            throw new CollisionException();
+        }
+        statements.raiseProofs(known.raisedProofs());
+        statements.deleteOwners(
+                taken.stream().filter(chip -> !known.isUsed(chip)).toList());
+        return result;
+    }
+
+    /// Says that the import is alive; false where it has been ended.
+    boolean touch() {
+        int touched = database.inTenant(
+                target.tenant(),
+                tx -> tx.createUpdate("""
+                        UPDATE manifest SET updated_at = :now
+                        WHERE tenant_id = :tenant AND manifest_id = :manifest AND state = 'RUNNING'""")
+                        .bind("now", clock.instant())
+                        .bind("tenant", target.tenant())
+                        .bind("manifest", target.manifest())
+                        .execute());
+        return touched == 1;
+    }
+}

@@ -1,0 +1,196 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.claim;
+
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.InvalidCertificateException;
+import dev.tegata.pki.key.InvalidKeyInfoException;
+import dev.tegata.pki.key.KeyAlgorithm;
+import dev.tegata.pki.key.PublicKeyInfo;
+import dev.tegata.platform.ErrorCode;
+import dev.tegata.platform.IntegrityException;
+import dev.tegata.platform.Page;
+import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.Texts;
+import dev.tegata.platform.access.Actor;
+import dev.tegata.platform.audit.AuditEvent;
+import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.store.Database;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.jdbi.v3.core.Handle;
+
+/// The manifest signers and birth CAs that a tenant trusts beside the built-in ones.
+public final class TrustedCertificates {
+    private static final int MAX_PER_TENANT = 1000;
+
+    private final Database database;
+    private final AuditLog audit;
+    private final InstantSource clock;
+
+    public TrustedCertificates(Database database, AuditLog audit, InstantSource clock) {
+        this.database = database;
+        this.audit = audit;
+        this.clock = clock;
+    }
+
+    /// Trusts a certificate for a purpose. Trusting it once more changes nothing.
+    ///
+    /// @param name what people call it; where empty, its subject
+    /// @throws RefusedException where the certificate does not fit the purpose
+    public TrustedCertificate add(
+            TenantId tenant, Actor actor, TrustPurpose purpose, String name, Certificate certificate) {
+        check(purpose, certificate);
+        String shown = Texts.quoted(name.isBlank() ? certificate.subject().toString() : name.strip());
+        return database.inTenant(tenant, tx -> {
+            int added = tx.createUpdate("""
+                            INSERT INTO trusted_certificate (tenant_id, purpose, fingerprint, name, certificate, created_at)
+                            SELECT :tenant, :purpose, :fingerprint, :name, :certificate, :now
+                            WHERE (SELECT count(*) FROM trusted_certificate WHERE tenant_id = :tenant) < :limit
+                            ON CONFLICT DO NOTHING""")
+                    .bind("tenant", tenant)
+                    .bind("purpose", purpose.name())
+                    .bind("fingerprint", certificate.fingerprint())
+                    .bind("name", shown)
+                    .bind("certificate", certificate.encoded())
+                    .bind("now", clock.instant())
+                    .bind("limit", MAX_PER_TENANT)
+                    .execute();
+            if (added == 1) {
+                audit.append(tx, tenant, List.of(event(actor, "trust.added", purpose, certificate)));
+            }
+            return select(tx, tenant).stream()
+                    .filter(trusted -> trusted.purpose() == purpose
+                            && trusted.certificate().equals(certificate))
+                    .findFirst()
+                    .orElseThrow(() -> new RefusedException(
+                            ErrorCode.CONFLICT,
+                            "no more than " + MAX_PER_TENANT + " certificates can be trusted: remove one first"));
+        });
+    }
+
+    private static void check(TrustPurpose purpose, Certificate certificate) {
+        PublicKeyInfo key;
+        try {
+            key = certificate.publicKey();
+        } catch (InvalidKeyInfoException e) {
+            throw new RefusedException(ErrorCode.INVALID_FIELD, String.valueOf(e.getMessage()));
+        }
+        switch (purpose) {
+            case MANIFEST_SIGNER -> {
+                if (key.algorithm() != KeyAlgorithm.EC_P256) {
+                    throw new RefusedException(ErrorCode.INVALID_FIELD, "a manifest signer has a P-256 key");
+                }
+            }
+            case BIRTH_CA -> {
+                if (!certificate.isAuthority()) {
+                    throw new RefusedException(
+                            ErrorCode.INVALID_FIELD,
+                            "the certificate of '"
+                                    + Texts.quoted(certificate.subject().toString())
+                                    + "' is not one of a CA: its basic constraints do not say so");
+                }
+            }
+        }
+    }
+
+    /// What the tenant trusts, by purpose and fingerprint.
+    public Page<TrustedCertificate> list(TenantId tenant, Page.Request page) {
+        return database.inTenant(tenant, tx -> {
+            List<TrustedCertificate> rows = tx.createQuery("""
+                            SELECT * FROM trusted_certificate
+                            WHERE tenant_id = :tenant AND purpose || encode(fingerprint, 'hex') > :after
+                            ORDER BY purpose || encode(fingerprint, 'hex') LIMIT :limit""")
+                    .bind("tenant", tenant)
+                    .bind("after", page.position().orElse(""))
+                    .bind("limit", page.limit() + 1)
+                    .map((row, context) -> trusted(row))
+                    .list();
+            return Page.of(
+                    rows,
+                    page,
+                    trusted -> trusted.purpose().name()
+                            + trusted.certificate().fingerprint().hex());
+        });
+    }
+
+    /// The CAs whose birth certificates the tenant accepts; the built-in ones are not among them.
+    public List<Certificate> birthAuthorities(TenantId tenant) {
+        return database.inTenant(tenant, tx -> select(tx, tenant)).stream()
+                .filter(trusted -> trusted.purpose() == TrustPurpose.BIRTH_CA)
+                .map(TrustedCertificate::certificate)
+                .toList();
+    }
+
+    /// Ends the trust in a certificate. What was claimed through it stays claimed.
+    ///
+    /// @param fingerprint SHA-256 of the DER
+    /// @throws RefusedException where it is not trusted for this
+    public void remove(TenantId tenant, Actor actor, TrustPurpose purpose, Bytes fingerprint) {
+        database.inTenant(tenant, tx -> {
+            TrustedCertificate removed = tx.createQuery("""
+                            DELETE FROM trusted_certificate
+                            WHERE tenant_id = :tenant AND purpose = :purpose AND fingerprint = :fingerprint
+                            RETURNING *""")
+                    .bind("tenant", tenant)
+                    .bind("purpose", purpose.name())
+                    .bind("fingerprint", fingerprint)
+                    .map((row, context) -> trusted(row))
+                    .findOne()
+                    .orElseThrow(() -> new RefusedException(
+                            ErrorCode.NOT_FOUND, "no such certificate is trusted: " + fingerprint.hex()));
+            audit.append(tx, tenant, List.of(event(actor, "trust.removed", purpose, removed.certificate())));
+            return removed;
+        });
+    }
+
+    /// Whom an import of this tenant believes.
+    Trust trust(TenantId tenant) {
+        List<Signer> signers = new ArrayList<>(Signer.BUILT_IN);
+        List<BirthChains.Anchor> anchors = new ArrayList<>(BirthChains.BUILT_IN);
+        for (TrustedCertificate trusted : database.inTenant(tenant, tx -> select(tx, tenant))) {
+            try {
+                switch (trusted.purpose()) {
+                    case MANIFEST_SIGNER -> signers.add(Signer.of(trusted.certificate()));
+                    case BIRTH_CA -> anchors.add(BirthChains.Anchor.of(trusted.certificate()));
+                }
+            } catch (InvalidKeyInfoException e) {
+                throw new IntegrityException("a trusted certificate of " + tenant + " has an unusable key", e);
+            }
+        }
+        return new Trust(signers, anchors);
+    }
+
+    private static List<TrustedCertificate> select(Handle tx, TenantId tenant) {
+        return tx.createQuery("SELECT * FROM trusted_certificate WHERE tenant_id = :tenant")
+                .bind("tenant", tenant)
+                .map((row, context) -> trusted(row))
+                .list();
+    }
+
+    private static TrustedCertificate trusted(ResultSet row) throws SQLException {
+        try {
+            return new TrustedCertificate(
+                    TrustPurpose.valueOf(row.getString("purpose")),
+                    row.getString("name"),
+                    Certificate.parse(Bytes.of(row.getBytes("certificate"))),
+                    row.getTimestamp("created_at").toInstant());
+        } catch (InvalidCertificateException e) {
+            throw new IntegrityException("a stored certificate cannot be read", e);
+        }
+    }
+
+    private static AuditEvent event(Actor actor, String action, TrustPurpose purpose, Certificate certificate) {
+        return new AuditEvent(
+                actor,
+                action,
+                "trusted-certificate:" + certificate.fingerprint().hex(),
+                Map.of("purpose", purpose, "certificate", certificate.subject()));
+    }
+}
