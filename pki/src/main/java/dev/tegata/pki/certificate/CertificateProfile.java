@@ -4,14 +4,18 @@ package dev.tegata.pki.certificate;
 
 import dev.tegata.pki.der.Oid;
 import dev.tegata.pki.key.KeyAlgorithm;
+import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.Period;
 import java.time.ZoneOffset;
+import java.time.format.DateTimeParseException;
 import java.time.temporal.ChronoUnit;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /// The rules that certificates of one kind follow, as plain data. Checked when made: an `IllegalArgumentException`
@@ -249,6 +253,11 @@ public record CertificateProfile(
                 requestedExtensions);
     }
 
+    BasicConstraints basicConstraints() {
+        return new BasicConstraints(
+                kind.isAuthority(), pathLength == null ? OptionalInt.empty() : OptionalInt.of(pathLength));
+    }
+
     /// The purposes as object identifiers.
     List<Oid> purposes() {
         return extendedKeyUsages.stream().map(KeyPurpose::of).toList();
@@ -269,7 +278,7 @@ public record CertificateProfile(
     private static Optional<Period> period(String text) {
         try {
             return Optional.of(Period.parse(text));
-        } catch (java.time.format.DateTimeParseException e) {
+        } catch (DateTimeParseException e) {
             return Optional.empty();
         }
     }
@@ -387,10 +396,10 @@ public record CertificateProfile(
     }
 
     /// Runs a check of its own and puts the field's name before what it complains about.
-    private static <T> T named(String field, java.util.function.Supplier<T> check) {
+    private static <T> T named(String field, Supplier<T> check) {
         try {
             return check.get();
-        } catch (IllegalArgumentException | java.time.DateTimeException | ArithmeticException e) {
+        } catch (IllegalArgumentException | DateTimeException | ArithmeticException e) {
             throw new IllegalArgumentException(field + ": " + e.getMessage(), e);
         }
     }

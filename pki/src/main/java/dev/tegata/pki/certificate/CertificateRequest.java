@@ -13,6 +13,7 @@ import dev.tegata.pki.der.Tag;
 import dev.tegata.pki.key.PublicKeyInfo;
 import dev.tegata.pki.key.SignatureAlgorithm;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
@@ -44,7 +45,7 @@ public final class CertificateRequest {
         outer.end();
         int start = request.position();
         DerReader info = request.sequence();
-        this.signedPart = java.util.Arrays.copyOfRange(data, start, request.position());
+        this.signedPart = Arrays.copyOfRange(data, start, request.position());
         this.signatureIdentifier = request.element();
         this.signature = request.bitString();
         request.end();

@@ -27,8 +27,6 @@ import org.jspecify.annotations.Nullable;
 /// It reads the encoding, not the values it was made from: a slip of the encoder is found as well as one of a profile.
 final class Linter {
     private static final int MAX_SERIAL_BITS = 20 * 8 - 1;
-    // spec| X.690 §11.5: a component with its default value, here cA FALSE, is not encoded
-    private static final Bytes NO_AUTHORITY = Bytes.ofHex("3000");
 
     private final CertificateProfile profile;
     private final Optional<Certificate> issuer;
@@ -102,6 +100,7 @@ final class Linter {
             checkExtensions(tbs.extensions());
             try {
                 KnownExtensions known = KnownExtensions.read(tbs.extensions());
+                checkRewriting(tbs.extensions(), known);
                 checkAuthority(known);
                 checkUsages(known);
                 checkAlternativeNames(known, tbs.subject());
@@ -199,13 +198,6 @@ final class Linter {
             Set<Oid> present = HashSet.newHashSet(extensions.size());
             for (Extension extension : extensions) {
                 demand(LintRule.EXTENSION_ONCE, present.add(extension.type()), "an extension is there twice");
-                boolean spellsOutDefault = extension.type().equals(Extension.BASIC_CONSTRAINTS)
-                        && !profile.kind().isAuthority()
-                        && !extension.value().equals(NO_AUTHORITY);
-                demand(
-                        LintRule.BASIC_CONSTRAINTS,
-                        !spellsOutDefault,
-                        "the basic constraints are not an empty sequence");
                 if (extension.critical() != isCritical(extension.type())) {
                     String otherwise = extension.critical() ? " is critical" : " is not critical";
                     add(LintRule.EXTENSION_EXPECTED, extension.type() + otherwise);
@@ -227,6 +219,28 @@ final class Linter {
                             && granted.subject().isEmpty();
         }
 
+        // What only the meaning of an extension tells:
+        // spec| X.690 §11.5: a component with its default value, such as cA FALSE, is not encoded
+        // spec| X.690 §11.2.2: named bits have no zeros at their end
+        private void checkRewriting(List<Extension> extensions, KnownExtensions known) {
+            BasicConstraints constraints = known.basicConstraints();
+            Integer bits = known.keyUsageBits();
+            for (Extension extension : extensions) {
+                DerWriter again = new DerWriter();
+                if (extension.type().equals(Extension.BASIC_CONSTRAINTS) && constraints != null) {
+                    constraints.write(again);
+                } else if (extension.type().equals(Extension.KEY_USAGE) && bits != null) {
+                    again.namedBits(bits);
+                } else {
+                    continue;
+                }
+                demand(
+                        LintRule.CANONICAL,
+                        again.toBytes().equals(extension.value()),
+                        "writing an extension anew gives other octets");
+            }
+        }
+
         private void checkAuthority(KnownExtensions known) {
             BasicConstraints constraints = known.basicConstraints();
             if (constraints == null || constraints.authority() != profile.kind().isAuthority()) {
@@ -234,10 +248,9 @@ final class Linter {
                 return;
             }
             OptionalInt pathLength = constraints.pathLength();
-            Integer wanted = profile.pathLength();
             demand(
                     LintRule.PATH_LENGTH,
-                    wanted == null ? pathLength.isEmpty() : pathLength.equals(OptionalInt.of(wanted)),
+                    pathLength.equals(profile.basicConstraints().pathLength()),
                     "the path length is not the profile's");
             OptionalInt limit = issuer.flatMap(Certificate::basicConstraints)
                     .map(BasicConstraints::pathLength)

@@ -144,7 +144,8 @@ public final class Name {
         return Optional.empty();
     }
 
-    private static boolean isForbidden(int codePoint) {
+    /// Whether a character may not stand in our names, and is not shown as it is in those of others.
+    static boolean isForbidden(int codePoint) {
         int kind = Character.getType(codePoint);
         return Character.isISOControl(codePoint)
                 || kind == Character.SURROGATE

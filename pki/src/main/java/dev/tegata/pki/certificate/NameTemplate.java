@@ -11,8 +11,12 @@ import java.util.Set;
 /// A name with gaps, such as `CN={device.id},O={tenant.organization}`, in the form of RFC 4514.
 ///
 /// What is filled in becomes part of one value whatever characters it has: it cannot add attributes. Braces that are
-/// meant as such are written `\{` and `\}`. The variables are those of [TextTemplate#VARIABLES].
+/// meant as such are written `\{` and `\}`. The variables are those of [#VARIABLES].
 public final class NameTemplate {
+    /// What a template may ask for.
+    public static final Set<String> VARIABLES =
+            Set.of("device.id", "device.serial", "fleet.id", "fleet.name", "tenant.id", "tenant.organization");
+
     private final String text;
     private final List<Part> parts;
 

@@ -146,17 +146,17 @@ final class NameText {
 
     private static String escape(String value) {
         StringBuilder escaped = new StringBuilder();
-        for (int i = 0; i < value.length(); i++) {
-            char c = value.charAt(i);
+        for (int i = 0; i < value.length(); i += Character.charCount(value.codePointAt(i))) {
+            int c = value.codePointAt(i);
             boolean edge = i == 0 && (c == ' ' || c == '#') || i == value.length() - 1 && c == ' ';
-            if (Character.isISOControl(c) || Character.getType(c) == Character.FORMAT) {
+            if (Name.isForbidden(c)) {
                 for (byte octet : Character.toString(c).getBytes(StandardCharsets.UTF_8)) {
                     escaped.append('\\').append(HexFormat.of().toHexDigits(octet));
                 }
             } else if (edge || SPECIAL.indexOf(c) >= 0 && c != '=') {
-                escaped.append('\\').append(c);
+                escaped.append('\\').appendCodePoint(c);
             } else {
-                escaped.append(c);
+                escaped.appendCodePoint(c);
             }
         }
         return escaped.toString();

@@ -94,14 +94,7 @@ final class TbsTemplate {
                 Extension.BASIC_CONSTRAINTS,
                 true,
                 writer,
-                value -> value.sequence(() -> {
-                    if (profile.kind().isAuthority()) {
-                        value.bool(true);
-                    }
-                    if (profile.pathLength() != null) {
-                        value.integer(profile.pathLength());
-                    }
-                }));
+                value -> profile.basicConstraints().write(value));
         extension(Extension.KEY_USAGE, true, writer, value -> value.namedBits(KeyUsage.bits(profile.keyUsages())));
         if (!profile.extendedKeyUsages().isEmpty()) {
             extension(

@@ -5,16 +5,11 @@ package dev.tegata.pki.certificate;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.UnaryOperator;
 
-/// A text with variables in braces.
+/// A text with variables in braces, those of [NameTemplate#VARIABLES].
 final class TextTemplate {
-    /// What a template may ask for.
-    static final Set<String> VARIABLES =
-            Set.of("device.id", "device.serial", "fleet.id", "fleet.name", "tenant.id", "tenant.organization");
-
     private final List<Part> parts;
 
     private TextTemplate(List<Part> parts) {
@@ -59,9 +54,9 @@ final class TextTemplate {
     }
 
     private static Variable variable(String name) {
-        if (!VARIABLES.contains(name)) {
-            throw new IllegalArgumentException(
-                    "there is no variable '%s', only %s".formatted(name, String.join(", ", new TreeSet<>(VARIABLES))));
+        if (!NameTemplate.VARIABLES.contains(name)) {
+            throw new IllegalArgumentException("there is no variable '%s', only %s"
+                    .formatted(name, String.join(", ", new TreeSet<>(NameTemplate.VARIABLES))));
         }
         return new Variable(name);
     }

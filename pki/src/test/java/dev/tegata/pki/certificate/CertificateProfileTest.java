@@ -11,6 +11,7 @@ import dev.tegata.pki.certificate.CertificateProfile.RequestedExtensions;
 import dev.tegata.pki.key.KeyAlgorithm;
 import java.time.Instant;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -112,10 +113,7 @@ class CertificateProfileTest {
         }
 
         private static CertificateProfile with(
-                Kind kind,
-                @org.jspecify.annotations.Nullable Integer pathLength,
-                List<KeyUsage> usages,
-                List<String> purposes) {
+                Kind kind, @Nullable Integer pathLength, List<KeyUsage> usages, List<String> purposes) {
             return new CertificateProfile(
                     "x",
                     kind,

@@ -13,6 +13,8 @@ import dev.tegata.pki.der.Oid;
 import dev.tegata.pki.der.Tag;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.SignatureAlgorithm;
+import java.math.BigInteger;
+import java.nio.charset.StandardCharsets;
 import java.security.KeyPair;
 import java.security.KeyPairGenerator;
 import java.util.List;
@@ -31,8 +33,7 @@ class CertificateRequestTest {
             Extension.SUBJECT_ALTERNATIVE_NAME,
             false,
             Bytes.ofHex("300b8209"
-                    + Bytes.of("other.tld".getBytes(java.nio.charset.StandardCharsets.US_ASCII))
-                            .hex()));
+                    + Bytes.of("other.tld".getBytes(StandardCharsets.US_ASCII)).hex()));
 
     private static Reason refusal(Bytes encoded) {
         return catchThrowableOfType(
@@ -183,11 +184,7 @@ class CertificateRequestTest {
             TestAuthority authority = TestAuthority.root().issuing();
             CertificateProfile profile = CertificateProfile.device();
             Certificate device = Issuance.of(authority.certificate(), profile)
-                    .grant(
-                            request,
-                            TestAuthority.VARIABLES,
-                            new SerialNumber(java.math.BigInteger.TEN),
-                            TestAuthority.NOW)
+                    .grant(request, TestAuthority.VARIABLES, new SerialNumber(BigInteger.TEN), TestAuthority.NOW)
                     .lint()
                     .redeem(authority.keys()::sign);
             assertThat(device.isAuthority()).isFalse();
@@ -212,15 +209,14 @@ class CertificateRequestTest {
                                     () -> issuance.grant(
                                             request,
                                             Map.of("device.id", "x"),
-                                            new SerialNumber(java.math.BigInteger.TEN),
+                                            new SerialNumber(BigInteger.TEN),
                                             TestAuthority.NOW))
                             .reason())
                     .isEqualTo(Reason.EXTENSIONS_REFUSED);
         }
 
         private static String hex(String text) {
-            return Bytes.of(text.getBytes(java.nio.charset.StandardCharsets.US_ASCII))
-                    .hex();
+            return Bytes.of(text.getBytes(StandardCharsets.US_ASCII)).hex();
         }
 
         private static Bytes requestWithKey(String keyHex) {

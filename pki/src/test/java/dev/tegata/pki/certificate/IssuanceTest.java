@@ -16,6 +16,7 @@ import java.security.SecureRandom;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
 
 class IssuanceTest {
@@ -36,7 +37,7 @@ class IssuanceTest {
         assertThat(root.subject()).hasToString("CN=Root CA,O=Müller & Söhne\\, Inc.");
         assertThat(root.isSelfIssued()).isTrue();
         assertThat(root.isSignedBy(ROOT.keys().publicKey())).isTrue();
-        assertThat(root.basicConstraints()).contains(new BasicConstraints(true, java.util.OptionalInt.empty()));
+        assertThat(root.basicConstraints()).contains(new BasicConstraints(true, OptionalInt.empty()));
         assertThat(root.validity().notAfter()).isEqualTo("2051-03-04T04:00:00Z");
     }
 
@@ -45,7 +46,7 @@ class IssuanceTest {
         Certificate issuing = ISSUING.certificate();
         assertThat(issuing.isSignedBy(ROOT.keys().publicKey())).isTrue();
         assertThat(issuing.isSignedBy(ISSUING.keys().publicKey())).isFalse();
-        assertThat(issuing.basicConstraints()).contains(new BasicConstraints(true, java.util.OptionalInt.of(0)));
+        assertThat(issuing.basicConstraints()).contains(new BasicConstraints(true, OptionalInt.of(0)));
         assertThat(issuing.authorityKeyIdentifier())
                 .isEqualTo(ROOT.certificate().subjectKeyIdentifier());
         assertThat(issuing.allows(KeyUsage.KEY_CERT_SIGN)).isTrue();

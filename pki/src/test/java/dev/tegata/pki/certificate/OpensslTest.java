@@ -14,6 +14,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -107,7 +108,7 @@ class OpensslTest {
                 .contains("CA:FALSE", "Digital Signature", "TLS Web Client Authentication")
                 .contains("URI:http://x/crl", "OCSP - URI:http://x/ocsp", "CA Issuers - URI:http://x/ca");
         Output summary = openssl("x509", "-inform", "DER", "-in", path, "-noout", "-serial", "-fingerprint", "-sha256");
-        assertThat(summary.text().toLowerCase(java.util.Locale.ROOT).replace(":", ""))
+        assertThat(summary.text().toLowerCase(Locale.ROOT).replace(":", ""))
                 .contains("serial=" + device.serial().hex())
                 .contains("fingerprint=" + device.fingerprint().hex());
     }
