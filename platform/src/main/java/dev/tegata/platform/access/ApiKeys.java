@@ -87,20 +87,15 @@ public final class ApiKeys implements AutoCloseable {
     /// @param source the address that the request came from
     /// @throws RefusedException [ErrorCode#UNAUTHENTICATED] or [ErrorCode#TOO_MANY_ATTEMPTS]
     public Caller authenticate(String text, String source) {
+        boolean blocked = throttle.blocksSource(source);
         ApiKeyText given = ApiKeyText.parse(text).orElseThrow(() -> {
             throttle.sourceFailed(source);
-            return throttle.blocksSource(source) ? tooMany() : unauthenticated();
+            return blocked ? tooMany() : unauthenticated();
         });
         Id id = new Id(given.tenant(), given.keyId());
-        Optional<Stored> stored;
-        if (throttle.blocksSource(source)) {
-            Optional<Stored> remembered = recent.peek(id);
-            if (remembered == null) {
-                throw refused(given, source, "the source has failed too often", tooMany());
-            }
-            stored = remembered;
-        } else {
-            stored = recent.get(id);
+        Optional<Stored> stored = blocked ? recent.peek(id) : recent.get(id);
+        if (stored == null) {
+            throw refused(given, source, "the source has failed too often", tooMany());
         }
         if (stored.isEmpty()) {
             throttle.sourceFailed(source);

@@ -212,11 +212,16 @@ public final class AuditVerifier {
     }
 
     private static Bytes bytes(long sequence, JsonNode json, String name) throws BrokenException {
+        String base64 = text(sequence, json, name);
         try {
-            return Bytes.ofBase64(text(sequence, json, name));
+            Bytes bytes = Bytes.ofBase64(base64);
+            if (bytes.base64().equals(base64)) {
+                return bytes;
+            }
         } catch (IllegalArgumentException e) {
-            throw new BrokenException(sequence, "'" + name + "' is not base64");
+            // Said below, as for the other texts that are not what was written.
         }
+        throw new BrokenException(sequence, "'" + name + "' is not base64");
     }
 
     /// The next line without its end, or null after the last one.

@@ -36,6 +36,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import org.jdbi.v3.core.Handle;
+import org.jdbi.v3.core.argument.Argument;
 import org.jspecify.annotations.Nullable;
 
 /// The authorities of tenants.
@@ -283,10 +284,7 @@ public final class Authorities {
         List<Certificate> chain = new ArrayList<>();
         @Nullable Authority next = authority;
         while (next != null) {
-            if (next.certificate() == null) {
-                throw new RefusedException(ErrorCode.AUTHORITY_NOT_READY, "the authority waits for its certificate");
-            }
-            chain.add(next.certificate());
+            chain.add(next.requireCertificate());
             chain.addAll(next.upperChain());
             if (chain.size() > MAX_DEPTH) {
                 throw new IntegrityException("the chain of authority " + authority.id() + " has no end");
@@ -356,8 +354,12 @@ public final class Authorities {
         return certificates;
     }
 
-    private static Bytes[] encoded(List<Certificate> certificates) {
-        return certificates.stream().map(Certificate::encoded).toArray(Bytes[]::new);
+    private static Argument encoded(List<Certificate> certificates) {
+        byte[][] encoded = certificates.stream()
+                .map(certificate -> certificate.encoded().toArray())
+                .toArray(byte[][]::new);
+        return (position, statement, context) ->
+                statement.setArray(position, statement.getConnection().createArrayOf("bytea", encoded));
     }
 
     private static @Nullable Bytes encoded(@Nullable Certificate certificate) {

@@ -8,6 +8,8 @@ import dev.tegata.pki.certificate.CertificateRequest;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.KeyHandle;
 import dev.tegata.platform.AuthorityId;
+import dev.tegata.platform.ErrorCode;
+import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import java.time.Instant;
 import java.util.List;
@@ -51,6 +53,16 @@ public record Authority(
 
     public Authority {
         upperChain = List.copyOf(upperChain);
+    }
+
+    /// The certificate of an authority that must have one.
+    ///
+    /// @throws RefusedException [ErrorCode#AUTHORITY_NOT_READY]
+    public Certificate requireCertificate() {
+        if (certificate == null) {
+            throw new RefusedException(ErrorCode.AUTHORITY_NOT_READY, "the authority waits for its certificate");
+        }
+        return certificate;
     }
 
     /// Whether its certificate leaves room for authorities below it. A root that does is kept for them and signs no

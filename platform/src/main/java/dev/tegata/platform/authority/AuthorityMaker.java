@@ -222,7 +222,7 @@ public final class AuthorityMaker {
             if (e.retryable()) {
                 throw e;
             }
-            throw Fields.invalid("privateKey", "cannot be imported: " + e.getMessage());
+            throw Fields.invalid("privateKey", "is not accepted: " + e.getMessage());
         }
     }
 
