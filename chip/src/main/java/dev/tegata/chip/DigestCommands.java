@@ -48,7 +48,7 @@ final class DigestCommands {
     static byte[] genDig(ChipState chip, Packet command) {
         int zone = command.param1();
         int param2 = command.param2();
-        byte[] head = Messages.head(Opcode.GEN_DIG, zone, param2);
+        byte[] head = Messages.genDigHead(zone, param2);
         byte[] tempKey = chip.tempKey.digest();
         byte[] data = command.data();
         switch (zone) {

@@ -31,12 +31,12 @@ final class KeyCommands {
             case 0x00 -> publicKey(chip, slot);
             case 0x08 -> {
                 requireNonceForDigest(chip, slot);
-                yield digested(chip, slot, Messages.head(Opcode.GEN_KEY, mode, slot), publicKey(chip, slot));
+                yield digested(chip, slot, Messages.genKeyHead(mode, slot), publicKey(chip, slot));
             }
             case 0x04 -> newKey(chip, slot);
             case 0x0C -> {
                 requireNonceForDigest(chip, slot);
-                yield digested(chip, slot, Messages.head(Opcode.GEN_KEY, mode, slot), newKey(chip, slot));
+                yield digested(chip, slot, Messages.genKeyHead(mode, slot), newKey(chip, slot));
             }
             case 0x10 -> {
                 refuseUnless(chip.isPublicKeySlot(slot));

@@ -183,6 +183,16 @@ public final class Messages {
         return Crypto.sha256(mask, digest, signature, head(Opcode.SECURE_BOOT, mode, param2));
     }
 
+    /// The four bytes that name a GenDig command in its digest.
+    public static byte[] genDigHead(int zone, int keyId) {
+        return head(Opcode.GEN_DIG, zone, keyId);
+    }
+
+    /// The four bytes that name a GenKey command in its digest.
+    public static byte[] genKeyHead(int mode, int keyId) {
+        return head(Opcode.GEN_KEY, mode, keyId);
+    }
+
     static byte[] head(Opcode opcode, int mode, int param2) {
         return bytes(opcode.code(), mode, param2, param2 >> 8);
     }

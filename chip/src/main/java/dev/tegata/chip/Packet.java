@@ -26,6 +26,13 @@ public record Packet(int opcode, int param1, int param2, byte[] data) {
     private static final int OVERHEAD = 7;
     private static final int CRC_POLYNOMIAL = 0x8005;
 
+    /// @throws IllegalArgumentException where the count of the packet does not fit in its byte
+    public Packet {
+        if (data.length > 0xFF - OVERHEAD) {
+            throw new IllegalArgumentException("a packet has at most " + (0xFF - OVERHEAD) + " bytes of data");
+        }
+    }
+
     public static Packet of(Opcode opcode, int param1, int param2, byte... data) {
         return new Packet(opcode.code(), param1, param2, data);
     }

@@ -15,6 +15,15 @@ import java.util.List;
 public final class VendorCertificates {
     static final String ORGANIZATION = "Tegata Virtual Silicon";
 
+    /// Where a chip of the Trust&GO kind keeps its certificates: compressed device certificate, signer's public key,
+    /// compressed signer certificate; the root's key identifier lies in OTP.
+    public static final int DEVICE_CERTIFICATE_SLOT = 10;
+
+    public static final int SIGNER_KEY_SLOT = 11;
+    public static final int SIGNER_CERTIFICATE_SLOT = 12;
+    public static final int ROOT_KEY_ID_IN_OTP = 32;
+    public static final int ROOT_KEY_ID_LENGTH = 20;
+
     static final int DEVICE_TEMPLATE = 1;
     static final int SIGNER_TEMPLATE = 2;
 

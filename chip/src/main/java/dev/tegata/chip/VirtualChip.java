@@ -20,14 +20,6 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Safe for use by many threads; each command is done whole before the next.
 public final class VirtualChip {
-    /// Where a chip of the Trust&GO kind keeps its certificates: compressed device certificate, signer's public key,
-    /// compressed signer certificate; the root's key identifier lies in OTP.
-    static final int DEVICE_CERTIFICATE_SLOT = 10;
-
-    static final int SIGNER_KEY_SLOT = 11;
-    static final int SIGNER_CERTIFICATE_SLOT = 12;
-    static final int ROOT_KEY_ID_IN_OTP = 32;
-
     private static final byte[] NO_ANSWER = {};
 
     private final Preset preset;
@@ -234,28 +226,28 @@ public final class VirtualChip {
     /// The vendor's certificates as DER, device first, rebuilt from what the chip stores; empty where it has none.
     public synchronized List<byte[]> certificateChain() {
         ChipMemory memory = state.memory;
-        byte[] device = memory.readSlot(DEVICE_CERTIFICATE_SLOT, 0, CompressedCertificate.LENGTH);
+        byte[] device = memory.readSlot(VendorCertificates.DEVICE_CERTIFICATE_SLOT, 0, CompressedCertificate.LENGTH);
         if (preset != Preset.TRUST_GO || Arrays.equals(device, new byte[device.length])) {
             return List.of();
         }
         VendorCertificates.Stored stored = new VendorCertificates.Stored(
                 device,
-                memory.publicKey(SIGNER_KEY_SLOT),
-                memory.readSlot(SIGNER_CERTIFICATE_SLOT, 0, CompressedCertificate.LENGTH),
-                memory.readOtp(ROOT_KEY_ID_IN_OTP, 20));
+                memory.publicKey(VendorCertificates.SIGNER_KEY_SLOT),
+                memory.readSlot(VendorCertificates.SIGNER_CERTIFICATE_SLOT, 0, CompressedCertificate.LENGTH),
+                memory.readOtp(VendorCertificates.ROOT_KEY_ID_IN_OTP, VendorCertificates.ROOT_KEY_ID_LENGTH));
         return VendorCertificates.rebuild(serial(), publicKey(0), stored);
     }
 
     /// Puts the vendor's certificates in and locks their slots: the last step of the factory.
     synchronized void storeCertificates(VendorCertificates.Stored certificates) {
         ChipMemory memory = state.memory;
-        memory.writeSlot(DEVICE_CERTIFICATE_SLOT, 0, certificates.device());
-        memory.setPublicKey(SIGNER_KEY_SLOT, certificates.signerPublicKey());
-        memory.writeSlot(SIGNER_CERTIFICATE_SLOT, 0, certificates.signer());
-        memory.writeOtp(ROOT_KEY_ID_IN_OTP, certificates.rootKeyId());
-        memory.lockSlot(DEVICE_CERTIFICATE_SLOT);
-        memory.lockSlot(SIGNER_KEY_SLOT);
-        memory.lockSlot(SIGNER_CERTIFICATE_SLOT);
+        memory.writeSlot(VendorCertificates.DEVICE_CERTIFICATE_SLOT, 0, certificates.device());
+        memory.setPublicKey(VendorCertificates.SIGNER_KEY_SLOT, certificates.signerPublicKey());
+        memory.writeSlot(VendorCertificates.SIGNER_CERTIFICATE_SLOT, 0, certificates.signer());
+        memory.writeOtp(VendorCertificates.ROOT_KEY_ID_IN_OTP, certificates.rootKeyId());
+        memory.lockSlot(VendorCertificates.DEVICE_CERTIFICATE_SLOT);
+        memory.lockSlot(VendorCertificates.SIGNER_KEY_SLOT);
+        memory.lockSlot(VendorCertificates.SIGNER_CERTIFICATE_SLOT);
     }
 
     /// For tests: what the chip keeps, secrets and all.

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 /// Whatever is sent to a chip, in whatever order: no answer holds a private key or the content of a secret slot, and no
 /// packet makes it fail in another way than by a status.
 class SecretsTest {
-    private static final int STEPS = 4_000;
+    private static final int STEPS = 3_000;
 
     /// Long enough that chance will not make it, short enough to see half a key.
     private static final int WINDOW = 12;
@@ -171,7 +171,7 @@ class SecretsTest {
         byte[] randomOut = rig.exchange(Opcode.NONCE, 0, 0, numIn);
         rig.exchange(Opcode.GEN_DIG, 2, writeKey);
         byte[] nonce = Messages.nonce(randomOut, numIn, 0, 0);
-        byte[] head = Messages.head(Opcode.GEN_DIG, 2, writeKey);
+        byte[] head = Messages.genDigHead(2, writeKey);
         byte[] session = Messages.genDig(key, head, rig.serial(), nonce);
         return Packet.of(Opcode.WRITE, 0xC2, slot << 3, rig.encryptedWrite(session, 0xC2, slot << 3, bytes(32)))
                 .encode();
