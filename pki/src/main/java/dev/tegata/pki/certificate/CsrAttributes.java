@@ -15,6 +15,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Consumer;
 
 /// What an EST server wants to see in requests (RFC 7030 §4.5.2, as RFC 9908 explains it).
 ///
@@ -54,22 +55,20 @@ public record CsrAttributes(List<Attribute> attributes) {
     }
 
     private static Attribute keyAttribute(KeyAlgorithm key) {
-        DerWriter value = new DerWriter();
-        switch (key) {
-            case EC_P256 -> value.oid(P256);
-            case EC_P384 -> value.oid(P384);
-            case RSA_2048 -> value.integer(2048);
-            case RSA_3072 -> value.integer(3072);
-            case RSA_4096 -> value.integer(4096);
-            case ED25519 -> {
-                return new Attribute(ED25519, List.of());
-            }
-        }
         return switch (key) {
-            case EC_P256, EC_P384 -> new Attribute(EC_PUBLIC_KEY, List.of(value.toBytes()));
-            case RSA_2048, RSA_3072, RSA_4096 -> new Attribute(RSA_ENCRYPTION, List.of(value.toBytes()));
+            case EC_P256 -> attribute(EC_PUBLIC_KEY, value -> value.oid(P256));
+            case EC_P384 -> attribute(EC_PUBLIC_KEY, value -> value.oid(P384));
             case ED25519 -> new Attribute(ED25519, List.of());
+            case RSA_2048 -> attribute(RSA_ENCRYPTION, value -> value.integer(2048));
+            case RSA_3072 -> attribute(RSA_ENCRYPTION, value -> value.integer(3072));
+            case RSA_4096 -> attribute(RSA_ENCRYPTION, value -> value.integer(4096));
         };
+    }
+
+    private static Attribute attribute(Oid type, Consumer<DerWriter> value) {
+        DerWriter writer = new DerWriter();
+        value.accept(writer);
+        return new Attribute(type, List.of(writer.toBytes()));
     }
 
     private static Oid signatureOid(SignatureAlgorithm algorithm) {

@@ -301,12 +301,10 @@ final class Linter {
                     LintRule.EXTENDED_KEY_USAGE,
                     actual.equals(purposes) && !actual.contains(KeyPurpose.ANY),
                     "the extended key usages are not the profile's");
-            for (Oid purpose : actual) {
-                demand(
-                        LintRule.EXTENDED_KEY_USAGE,
-                        issuer.isEmpty() || issuer.get().allows(purpose),
-                        "the issuer's certificate is not for " + purpose);
-            }
+            demand(
+                    LintRule.EXTENDED_KEY_USAGE,
+                    issuer.isEmpty() || actual.stream().allMatch(issuer.get()::allows),
+                    "the issuer's certificate is not for one of the extended key usages");
         }
 
         private void checkAlternativeNames(KnownExtensions known, Name subject) {

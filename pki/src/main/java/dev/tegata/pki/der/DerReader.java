@@ -190,12 +190,7 @@ public final class DerReader {
 
     /// A BIT STRING of at most 24 named bits; bit `n` of the string is bit `n` of the answer.
     public int namedBits() throws EncodingException {
-        return namedBits(Tag.BIT_STRING);
-    }
-
-    /// As [#namedBits()], under an implicit tag.
-    public int namedBits(int tag) throws EncodingException {
-        header(tag);
+        header(Tag.BIT_STRING);
         requireBitString(data, contentStart, contentEnd);
         int octets = contentEnd - contentStart - 1;
         // X.690 §11.2.2 allows no trailing zero bits, but the certificates in millions of Infineon's chips have them in
