@@ -31,4 +31,8 @@ public final class TrustAnchors {
     public List<Certificate> named(Name subject) {
         return bySubject.getOrDefault(subject, List.of());
     }
+
+    public boolean isEmpty() {
+        return bySubject.isEmpty();
+    }
 }
