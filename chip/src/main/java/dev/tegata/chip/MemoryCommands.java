@@ -140,11 +140,11 @@ final class MemoryCommands {
         SlotPolicy policy = chip.memory.policy(place.slot);
         chip.requireConfigLocked();
         refuseUnless(!policy.isPrivateKey() && !chip.memory.isSlotLocked(place.slot));
+        // a secret that could be replaced in part could be found out part by part
+        refuseUnless(!policy.isSecret() || place.length == 32);
         byte[] content = command.data();
         if (chip.memory.isDataLocked()) {
             chip.requireAuthorization(place.slot);
-            // a secret that could be replaced in part could be found out part by part
-            refuseUnless(!policy.isSecret() || place.length == 32);
             boolean mustEncrypt = (policy.writeConfig() & 4) != 0;
             refuseUnless(encrypted == mustEncrypt);
             if (mustEncrypt) {

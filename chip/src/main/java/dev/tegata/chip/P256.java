@@ -189,19 +189,49 @@ public final class P256 {
         for (Point[] row : windows) {
             row[0] = base;
             for (int j = 1; j < row.length; j++) {
-                row[j] = normalize(add(row[j - 1], base));
+                row[j] = add(row[j - 1], base);
             }
-            base = normalize(add(row[row.length - 1], base));
+            base = add(row[row.length - 1], base);
         }
+        normalize(windows);
         return windows;
     }
 
+    /// Brings all points to Z = 1 at the price of one inversion: the inverse of the product of all Z, taken apart from
+    /// its end.
+    private static void normalize(Point[][] points) {
+        long[][] products = new long[points.length * points[0].length + 1][];
+        products[0] = ONE;
+        int count = 0;
+        for (Point[] row : points) {
+            for (Point point : row) {
+                products[count + 1] = multiply(products[count], point.z);
+                count++;
+            }
+        }
+        long[] inverse = inverse(products[count]);
+        for (int i = points.length - 1; i >= 0; i--) {
+            for (int j = points[i].length - 1; j >= 0; j--) {
+                count--;
+                Point point = points[i][j];
+                points[i][j] = affine(point, multiply(inverse, products[count]));
+                inverse = multiply(inverse, point.z);
+            }
+        }
+    }
+
     private static Point normalize(Point point) {
-        long[] inverse = toMontgomery(limbsOf(new BigInteger(1, bytesOf(fromMontgomery(point.z)))
-                .modInverse(FIELD)
-                .toByteArray()));
-        long[] square = multiply(inverse, inverse);
-        return new Point(multiply(point.x, square), multiply(point.y, multiply(square, inverse)), ONE);
+        return affine(point, inverse(point.z));
+    }
+
+    private static Point affine(Point point, long[] inverseOfZ) {
+        long[] square = multiply(inverseOfZ, inverseOfZ);
+        return new Point(multiply(point.x, square), multiply(point.y, multiply(square, inverseOfZ)), ONE);
+    }
+
+    private static long[] inverse(long[] a) {
+        BigInteger number = new BigInteger(1, bytesOf(fromMontgomery(a)));
+        return toMontgomery(limbsOf(number.modInverse(FIELD).toByteArray()));
     }
 
     private static Point twice(Point a) {

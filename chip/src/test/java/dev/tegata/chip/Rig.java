@@ -5,6 +5,7 @@ package dev.tegata.chip;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.security.SecureRandom;
+import java.time.Instant;
 import java.util.Arrays;
 import java.util.HexFormat;
 
@@ -21,10 +22,11 @@ final class Rig {
     }
 
     static Rig of(Preset preset) {
-        return new Rig(
-                preset == Preset.TRUST_GO
-                        ? new ChipFactory(RANDOM).make(preset, java.time.Instant.parse("2026-01-01T00:00:00Z"))
-                        : VirtualChip.create(preset, RANDOM));
+        return of(preset, RANDOM);
+    }
+
+    static Rig of(Preset preset, SecureRandom random) {
+        return new Rig(new ChipFactory(random).make(preset, Instant.parse("2026-01-01T00:00:00Z")));
     }
 
     /// A blank chip whose slots all hold data that anybody reads and writes; configure some, then [#lock].

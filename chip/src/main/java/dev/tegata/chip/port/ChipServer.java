@@ -36,12 +36,14 @@ public final class ChipServer implements AutoCloseable {
     private final VirtualChip chip;
     private final ServerSocket listener;
     private final int silenceMillis;
+    private final Thread acceptor;
     private final Set<Socket> connections = ConcurrentHashMap.newKeySet();
 
     private ChipServer(VirtualChip chip, ServerSocket listener, int silenceMillis) {
         this.chip = chip;
         this.listener = listener;
         this.silenceMillis = silenceMillis;
+        this.acceptor = Thread.ofVirtual().name("chip-listener").unstarted(this::listen);
     }
 
     /// Listens from now on; port 0 takes a free one.
@@ -57,7 +59,7 @@ public final class ChipServer implements AutoCloseable {
             throw e;
         }
         ChipServer server = new ChipServer(chip, listener, silenceMillis);
-        Thread.ofVirtual().name("chip-listener").start(server::listen);
+        server.acceptor.start();
         return server;
     }
 
@@ -137,6 +139,12 @@ public final class ChipServer implements AutoCloseable {
         listener.close();
         for (Socket socket : connections) {
             forget(socket);
+        }
+        try {
+            // the port is free when the thread that waits on it has left it
+            acceptor.join();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
         }
     }
 
