@@ -13,8 +13,8 @@ import dev.tegata.pki.path.Purpose;
 import dev.tegata.pki.path.TrustAnchors;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.claim.ClaimTokens;
 import dev.tegata.platform.fleet.IssuingFleet;
-import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -83,7 +83,7 @@ final class Identification {
     }
 
     private Result byToken(TenantId tenant, DeviceCredential.ClaimToken token, Instant now) {
-        Bytes hash = Bytes.of(token.secret().getBytes(StandardCharsets.UTF_8)).sha256();
+        Bytes hash = ClaimTokens.hash(token.secret());
         return lookup.byToken(tenant, hash, now)
                 .<Result>map(device -> new Result.Found(device, Basis.CLAIM_TOKEN, hash, null))
                 .orElseGet(() ->

@@ -1,0 +1,195 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.enrol;
+
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.CertificateProfile;
+import dev.tegata.pki.certificate.CertificateRequest;
+import dev.tegata.pki.certificate.Name;
+import dev.tegata.pki.key.KeyAlgorithm;
+import dev.tegata.pki.key.KeyEncryptionKey;
+import dev.tegata.pki.key.Secret;
+import dev.tegata.pki.key.SoftwareKey;
+import dev.tegata.pki.key.SoftwareVault;
+import dev.tegata.pki.key.Vault;
+import dev.tegata.pki.path.TrustAnchors;
+import dev.tegata.platform.DeviceId;
+import dev.tegata.platform.FleetId;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.TimeOrderedIds;
+import dev.tegata.platform.access.Actor;
+import dev.tegata.platform.access.ApiKeys;
+import dev.tegata.platform.access.LoginThrottle;
+import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.audit.RefusalLog;
+import dev.tegata.platform.authority.Authorities;
+import dev.tegata.platform.authority.AuthorityMaker;
+import dev.tegata.platform.device.DeviceState;
+import dev.tegata.platform.device.Devices;
+import dev.tegata.platform.enrol.EnrolmentRequest.Purpose;
+import dev.tegata.platform.fleet.FleetPolicy;
+import dev.tegata.platform.fleet.FleetSettings;
+import dev.tegata.platform.fleet.Fleets;
+import dev.tegata.platform.fleet.IssuingFleets;
+import dev.tegata.platform.store.Database;
+import dev.tegata.platform.tenant.CreatedTenant;
+import dev.tegata.platform.tenant.NewTenant;
+import dev.tegata.platform.tenant.PostgresSealedKeyStore;
+import dev.tegata.platform.tenant.TenantSubject;
+import dev.tegata.platform.tenant.Tenants;
+import dev.tegata.platform.testing.TestClock;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+
+/// One tenant with everything that enrolment needs, and devices that it has claimed.
+final class EnrolmentWorld implements AutoCloseable {
+    static final Actor OPERATOR = Actor.apiKey("test");
+    private static final KeyEncryptionKey KEK =
+            KeyEncryptionKey.of(Secret.of("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="), Bytes.of(new byte[16]));
+
+    final TestClock clock = TestClock.create();
+    final List<Certificate> birthCas = new ArrayList<>();
+    final TenantId tenant;
+    final AuditLog audit;
+    final RefusalLog refusals;
+    final Devices devices;
+    private final SecureRandom random = new SecureRandom();
+    private final Database database;
+    private final Vault vault;
+    private final ApiKeys apiKeys;
+    private final Fleets fleets;
+    private final Enrolments enrolments;
+    private final CreatedTenant created;
+
+    EnrolmentWorld(Database database) {
+        this.database = database;
+        this.vault = new SoftwareVault(new PostgresSealedKeyStore(database), KEK, random, 100);
+        this.audit = new AuditLog(database, vault, clock);
+        this.refusals = new RefusalLog(audit, database, clock);
+        this.apiKeys = new ApiKeys(database, audit, refusals, new LoginThrottle(clock), clock, random);
+        AuthorityMaker maker = new AuthorityMaker(vault, clock, random);
+        Authorities authorities = new Authorities(database, audit, maker, clock);
+        IssuingFleets issuingFleets = new IssuingFleets(database, authorities, clock);
+        this.fleets = new Fleets(database, audit, authorities, issuingFleets, clock, random);
+        this.devices = new Devices(database, audit, clock);
+        this.enrolments = new Enrolments(
+                database, vault, issuingFleets, id -> TrustAnchors.of(birthCas), audit, refusals, clock, random);
+        this.created = new Tenants(database, vault, audit, apiKeys, maker, authorities, clock, random)
+                .create(Actor.OPERATOR, NewTenant.of("Acme", new TenantSubject("Acme S.r.l.", "IT", null, null, null)));
+        this.tenant = created.tenant().id();
+    }
+
+    FleetId fleet(FleetPolicy policy) {
+        return fleets.create(
+                        tenant,
+                        OPERATOR,
+                        new FleetSettings(
+                                "Locks", created.authorities().getLast().id(), CertificateProfile.device(), policy))
+                .id();
+    }
+
+    /// A claimed device and its birth key.
+    record Unit(DeviceId id, SoftwareKey birth) {}
+
+    Unit claim(FleetId fleet, String serial) {
+        Unit unit = claimWithoutKey(fleet, serial);
+        database.inTenant(
+                tenant,
+                tx -> tx.createUpdate("""
+                                INSERT INTO device_key (tenant_id, fingerprint, device_id, slot, public_key)
+                                VALUES (:tenant, :fingerprint, :device, 0, :key)""")
+                        .bind("tenant", tenant.value())
+                        .bind(
+                                "fingerprint",
+                                unit.birth().publicKey().fingerprint().toArray())
+                        .bind("device", unit.id().value())
+                        .bind("key", unit.birth().publicKey().encoded().toArray())
+                        .execute());
+        return unit;
+    }
+
+    Unit claimWithoutKey(FleetId fleet, String serial) {
+        DeviceId device = new DeviceId(TimeOrderedIds.next(clock.instant(), random));
+        database.inTenant(
+                tenant,
+                tx -> tx.createUpdate("""
+                                WITH chip AS (
+                                    INSERT INTO chip_owner (chip, serial, tenant_id)
+                                    VALUES ('microchip', :serial, :tenant))
+                                INSERT INTO device (tenant_id, device_id, fleet_id, chip, serial, state, proof, claimed_at)
+                                VALUES (:tenant, :device, :fleet, 'microchip', :serial, 'CLAIMED', 'STATEMENT', :now)""")
+                        .bind("tenant", tenant.value())
+                        .bind("device", device.value())
+                        .bind("fleet", fleet.value())
+                        .bind("serial", serial)
+                        .bind("now", clock.instant())
+                        .execute());
+        return new Unit(device, SoftwareKey.generate(KeyAlgorithm.EC_P256));
+    }
+
+    String token(DeviceId device, Duration life) {
+        String secret = "token-" + device;
+        database.inTenant(
+                tenant,
+                tx -> tx.createUpdate("""
+                                INSERT INTO claim_token (tenant_id, token_hash, device_id, created_at, expires_at)
+                                VALUES (:tenant, :hash, :device, :now, :end)""")
+                        .bind("tenant", tenant.value())
+                        .bind(
+                                "hash",
+                                Bytes.of(secret.getBytes(StandardCharsets.UTF_8))
+                                        .sha256()
+                                        .toArray())
+                        .bind("device", device.value())
+                        .bind("now", clock.instant())
+                        .bind("end", clock.instant().plus(life))
+                        .execute());
+        return secret;
+    }
+
+    DeviceState state(DeviceId device) {
+        return devices.get(tenant, device).state();
+    }
+
+    /// A self-signed certificate around a key, as a device without a vendor's certificate shows it.
+    static DeviceCredential shown(SoftwareKey key) {
+        return new DeviceCredential.TlsCertificate(List.of(BirthCa.selfSigned(key)));
+    }
+
+    Bytes request(SoftwareKey key) {
+        return CertificateRequest.create(
+                        Name.EMPTY,
+                        key.publicKey(),
+                        List.of(),
+                        data -> key.sign(key.publicKey().algorithm().signatureAlgorithm(), data))
+                .encoded();
+    }
+
+    EnrolmentOutcome enrol(FleetId fleet, SoftwareKey shown, SoftwareKey wanted) {
+        return enrol(fleet, shown(shown), request(wanted));
+    }
+
+    EnrolmentOutcome enrol(FleetId fleet, DeviceCredential credential, Bytes request) {
+        return enrolments.enrol(new EnrolmentRequest(fleet, credential, request, Purpose.ENROL, "192.0.2.1"));
+    }
+
+    EnrolmentOutcome reEnrol(FleetId fleet, Certificate current, SoftwareKey wanted) {
+        return enrolments.enrol(new EnrolmentRequest(
+                fleet,
+                new DeviceCredential.TlsCertificate(List.of(current.encoded())),
+                request(wanted),
+                Purpose.RE_ENROL,
+                "192.0.2.1"));
+    }
+
+    @Override
+    public void close() {
+        apiKeys.close();
+        refusals.close();
+        audit.close();
+        vault.close();
+    }
+}
