@@ -25,6 +25,7 @@ import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.audit.RefusalLog;
 import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.authority.AuthorityMaker;
+import dev.tegata.platform.claim.ClaimTokens;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.enrol.EnrolmentRequest.Purpose;
@@ -138,11 +139,7 @@ final class EnrolmentWorld implements AutoCloseable {
                                 INSERT INTO claim_token (tenant_id, token_hash, device_id, created_at, expires_at)
                                 VALUES (:tenant, :hash, :device, :now, :end)""")
                         .bind("tenant", tenant.value())
-                        .bind(
-                                "hash",
-                                Bytes.of(secret.getBytes(StandardCharsets.UTF_8))
-                                        .sha256()
-                                        .toArray())
+                        .bind("hash", ClaimTokens.hash(secret).toArray())
                         .bind("device", device.value())
                         .bind("now", clock.instant())
                         .bind("end", clock.instant().plus(life))
