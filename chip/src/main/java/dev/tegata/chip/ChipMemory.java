@@ -15,10 +15,8 @@ final class ChipMemory {
     static final int AES_ENABLE = 13;
     static final int I2C_ADDRESS = 16;
     static final int COUNT_MATCH = 18;
-    static final int CHIP_MODE = 19;
     static final int SLOT_CONFIG = 20;
     static final int COUNTER = 52;
-    static final int USE_LOCK = 68;
     static final int VOLATILE_KEY = 69;
     static final int SECURE_BOOT = 70;
     static final int KDF_IV_LOCATION = 72;
@@ -29,7 +27,6 @@ final class ChipMemory {
     static final int LOCK_CONFIG = 87;
     static final int SLOT_LOCKED = 88;
     static final int CHIP_OPTIONS = 90;
-    static final int X509_FORMAT = 92;
     static final int KEY_CONFIG = 96;
 
     static final int UNLOCKED = 0x55;

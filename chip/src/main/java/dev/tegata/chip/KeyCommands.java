@@ -250,41 +250,46 @@ final class KeyCommands {
         boolean encrypted = (mode & 2) != 0;
         int target = mode >> 2;
         parseUnless(target <= 3 && command.data().length == 64 && slot < ChipMemory.SLOTS);
-        parseUnless(!encrypted || target == 3);
-        parseUnless(!fromTempKey || target != 0);
+        parseUnless((!encrypted || target == 3) && (!fromTempKey || target != 0));
         chip.requireDataLocked();
         if (!P256.isPublicKey(command.data())) {
             throw new Refusal(Status.ECC_FAULT);
         }
-        byte[] privateKey;
         if (fromTempKey) {
-            privateKey = chip.tempKey.privateKey();
-        } else {
-            SlotPolicy policy = chip.memory.policy(slot);
-            refuseUnless(policy.mayEcdh());
-            if (target == 0) {
-                target = policy.ecdhIntoNextSlot() ? 1 : 3;
-            }
-            refuseUnless(!policy.ecdhIntoNextSlot() || target == 1);
-            privateKey = chip.privateKey(slot);
-            chip.useKey(slot);
-            slot |= 1;
-        }
-        byte[] secret = P256.ecdh(privateKey, command.data());
-        if (fromTempKey) {
+            byte[] privateKey = chip.tempKey.privateKey();
             chip.tempKey.invalidate();
+            return deliver(chip, P256.ecdh(privateKey, command.data()), target, slot, encrypted);
         }
-        return switch (target) {
-            case 1 -> {
-                chip.storeSecret(slot, secret);
-                yield Status.SUCCESS.answer();
+        // spec| SlotConfig.ReadKey for ECDH: bit 2 permits it, bit 3 lets the secret go to the next slot only
+        SlotPolicy policy = chip.memory.policy(slot);
+        refuseUnless(policy.mayEcdh() && (!policy.ecdhIntoNextSlot() || target <= 1));
+        byte[] privateKey = chip.privateKey(slot);
+        chip.useKey(slot);
+        int asConfigured = policy.ecdhIntoNextSlot() ? 1 : 3;
+        byte[] secret = P256.ecdh(privateKey, command.data());
+        return deliver(chip, secret, target == 0 ? asConfigured : target, slot | 1, encrypted);
+    }
+
+    private static byte[] deliver(ChipState chip, byte[] secret, int target, int targetSlot, boolean encrypted) {
+        switch (target) {
+            case 1 -> chip.storeSecret(targetSlot, secret);
+            case 2 -> chip.tempKey.setInput(secret);
+            default -> {
+                return chip.output(secret, encrypted, chip.outputProtection(8));
             }
-            case 2 -> {
-                chip.tempKey.setInput(secret);
-                yield Status.SUCCESS.answer();
-            }
-            default -> chip.output(secret, encrypted, chip.outputProtection(8));
-        };
+        }
+        return Status.SUCCESS.answer();
+    }
+
+    /// How a chip is configured to check its host's firmware.
+    ///
+    /// @param stores 0 nothing is checked, 1 nothing is stored, 2 the signature, 3 the digest
+    /// @param store the slot it is stored in
+    /// @param keySlot the slot of the firmware maker's public key
+    private record BootPolicy(int stores, int store, int keySlot, boolean setsLatch) {
+        static BootPolicy of(int word) {
+            return new BootPolicy(word & 3, word >> 8 & 0xF, word >> 12 & 0xF, (word & 8) != 0);
+        }
     }
 
     static byte[] secureBoot(ChipState chip, Packet command) {
@@ -292,45 +297,42 @@ final class KeyCommands {
         byte[] data = command.data();
         int action = mode & 0x3F;
         boolean protectedWire = (mode & 0x80) != 0;
-        boolean hasSignature = action != 6;
         parseUnless((mode & 0x40) == 0 && action >= 5 && action <= 7 && command.param2() == 0);
-        parseUnless(data.length == (hasSignature ? 96 : 32));
+        parseUnless(data.length == (action == 6 ? 32 : 96));
         chip.requireDataLocked();
-        int config = chip.memory.configWord(ChipMemory.SECURE_BOOT);
-        int stores = config & 3;
-        int store = config >> 8 & 0xF;
-        refuseUnless(stores != 0 && (action == 5 || stores != 1));
-        byte[] digest = Arrays.copyOf(data, 32);
+        BootPolicy policy = BootPolicy.of(chip.memory.configWord(ChipMemory.SECURE_BOOT));
+        refuseUnless(policy.stores != 0 && (action == 5 || policy.stores != 1));
         byte[] mask = new byte[32];
         if (protectedWire) {
             mask = Messages.secureBootMask(chip.ioProtectionKey(), chip.tempKey.digest());
-            digest = Crypto.xor(digest, mask);
             chip.tempKey.invalidate();
         }
+        byte[] digest = Crypto.xor(Arrays.copyOf(data, 32), mask);
         byte[] signature = Arrays.copyOfRange(data, 32, data.length);
-        boolean genuine;
-        if (hasSignature) {
-            genuine = P256.verify(chip.publicKey(config >> 12 & 0xF), digest, signature);
-        } else if (stores == 3) {
-            genuine = Crypto.areEqual(digest, chip.memory.readSlot(store, 0, 32));
-        } else {
-            genuine = P256.verify(
-                    chip.publicKey(config >> 12 & 0xF), digest, chip.symmetricKey(store, P256.SIGNATURE_LENGTH));
-        }
-        if (!genuine) {
+        if (!isGenuine(chip, policy, digest, signature)) {
             return Status.MISMATCH.answer();
         }
         if (action == 7) {
-            byte[] kept = stores == 3 ? digest : signature;
-            refuseUnless(kept.length <= ChipMemory.slotSize(store) && !chip.memory.isSlotLocked(store));
-            refuseUnless(!chip.memory.policy(store).isPrivateKey());
-            chip.memory.writeSlot(store, 0, kept);
+            storeBoot(chip, policy.store, policy.stores == 3 ? digest : signature);
         }
-        if ((config & 8) != 0) {
-            chip.persistentLatch = true;
-        }
+        chip.persistentLatch |= policy.setsLatch;
         return protectedWire
                 ? Messages.secureBootMac(mask, digest, signature, mode, command.param2())
                 : Status.SUCCESS.answer();
+    }
+
+    /// Checks a digest by the signature that came with it or, where none did, by what the chip stores.
+    private static boolean isGenuine(ChipState chip, BootPolicy policy, byte[] digest, byte[] signature) {
+        if (signature.length == 0 && policy.stores == 3) {
+            return Crypto.areEqual(digest, chip.symmetricKey(policy.store, 32));
+        }
+        byte[] proof = signature.length == 0 ? chip.symmetricKey(policy.store, P256.SIGNATURE_LENGTH) : signature;
+        return P256.verify(chip.publicKey(policy.keySlot), digest, proof);
+    }
+
+    private static void storeBoot(ChipState chip, int slot, byte[] content) {
+        refuseUnless(content.length <= ChipMemory.slotSize(slot) && !chip.memory.isSlotLocked(slot));
+        refuseUnless(!chip.memory.policy(slot).isPrivateKey());
+        chip.memory.writeSlot(slot, 0, content);
     }
 }

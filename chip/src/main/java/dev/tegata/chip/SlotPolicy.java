@@ -11,7 +11,6 @@ package dev.tegata.chip;
 record SlotPolicy(int slotConfig, int keyConfig) {
     static final int KEY_TYPE_P256 = 4;
     static final int KEY_TYPE_AES = 6;
-    static final int KEY_TYPE_DATA = 7;
 
     int readKey() {
         return slotConfig & 0xF;
@@ -91,10 +90,6 @@ record SlotPolicy(int slotConfig, int keyConfig) {
 
     boolean persistentDisable() {
         return bit(keyConfig, 12);
-    }
-
-    int x509Format() {
-        return keyConfig >> 14 & 3;
     }
 
     private static boolean bit(int word, int at) {

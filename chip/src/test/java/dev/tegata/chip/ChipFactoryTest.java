@@ -24,6 +24,7 @@ import java.util.Base64;
 import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Random;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -141,6 +142,28 @@ class ChipFactoryTest {
             assertThat(seen.add(HexFormat.of().formatHex(chip.serial()))).isTrue();
             assertThat(seen.add(HexFormat.of().formatHex(chip.publicKey(0)))).isTrue();
         }
+    }
+
+    @Test
+    void storedCertificatesOfAnyBytesAreRebuiltOrRefused() {
+        VirtualChip chip = factory.make(Preset.TRUST_GO, PROVISIONED);
+        Random random = new Random(4);
+        byte[] good = chip.memory().readSlot(VendorCertificates.DEVICE_CERTIFICATE_SLOT, 0, 72);
+        byte[] signer = chip.memory().readSlot(VendorCertificates.SIGNER_CERTIFICATE_SLOT, 0, 72);
+        int refused = 0;
+        for (int i = 0; i < 2_000; i++) {
+            byte[] device = good.clone();
+            device[64 + random.nextInt(7)] = (byte) random.nextInt();
+            device[random.nextInt(72)] = (byte) random.nextInt();
+            VendorCertificates.Stored stored =
+                    new VendorCertificates.Stored(device, chip.publicKey(1), signer, new byte[20]);
+            try {
+                VendorCertificates.rebuild(chip.serial(), chip.publicKey(0), stored);
+            } catch (IllegalArgumentException e) {
+                refused++;
+            }
+        }
+        assertThat(refused).isPositive();
     }
 
     @Test
