@@ -55,7 +55,8 @@ import org.junit.jupiter.api.TestFactory;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/// Every third-party vector gives what the source's notes say: a row per file with what was expected and what came out.
+/// Every third-party vector gives what the source's notes say: a row per file with what was expected and what
+/// came out.
 @DisplayName("Vectors")
 class VectorsTest {
     /// What a vector must give: a parser or verifier that answers with a short text.

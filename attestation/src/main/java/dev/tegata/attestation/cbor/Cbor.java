@@ -13,8 +13,8 @@ import org.jspecify.annotations.Nullable;
 
 /// A CBOR data item (RFC 8949 §3).
 ///
-/// The accessors that take a `what` are for decoders: they give the content where the item is of that kind, and say in
-/// the exception's message which field was of another kind where it is not.
+/// The accessors that take a `what` are for decoders: they give the content where the item is of that kind, and
+/// say in the exception's message which field was of another kind where it is not.
 public sealed interface Cbor {
     Cbor TRUE = new Simple(21);
     Cbor FALSE = new Simple(20);

@@ -36,8 +36,8 @@ public sealed interface Cmw {
         }
     }
 
-    /// Labelled messages. Labels are texts, or integers in the CBOR form. `type` is a URI or OID that says what the
-    /// collection is, where the sender told.
+    /// Labelled messages. Labels are texts, or integers in the CBOR form. `type` is a URI or OID that says what
+    /// the collection is, where the sender told.
     record Collection(@Nullable String type, Map<Cbor, Cmw> members) implements Cmw {}
 
     /// How a message's type is given.

@@ -13,8 +13,8 @@ import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/// Which CoMIDs speak: those of valid manifests, in their latest version, that no other took the place of, and that are
-/// switched on where a CoTL speaks of them.
+/// Which CoMIDs speak: those of valid manifests, in their latest version, that no other took the place of, and
+/// that are switched on where a CoTL speaks of them.
 final class ActiveTags {
     record Active(Endorsements.Source source, Tag.Comid comid) {}
 
@@ -98,7 +98,8 @@ final class ActiveTags {
         return latest;
     }
 
-    /// The tags that others took the place of. Only the same signer may do that; two that replace each other both go.
+    /// The tags that others took the place of. Only the same signer may do that; two that replace each other
+    /// both go.
     private Set<Cbor> replaced(Map<Cbor, Active> latest) {
         Set<Cbor> replaced = new HashSet<>();
         for (Active active : latest.values()) {

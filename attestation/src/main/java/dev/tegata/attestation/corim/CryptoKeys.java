@@ -30,7 +30,8 @@ public final class CryptoKeys {
                 PUBLIC_KEY_PEM, Cbor.of(pem.append("-----END PUBLIC KEY-----").toString()));
     }
 
-    /// The public key that a statement holds; empty where it holds a certificate or a thumbprint, or no key of ours.
+    /// The public key that a statement holds; empty where it holds a certificate or a thumbprint, or no key of
+    /// ours.
     public static Optional<CoseKey> publicKey(Cbor statement) {
         try {
             return statement instanceof Cbor.Tagged(long tag, Cbor content)

@@ -6,6 +6,7 @@ import dev.tegata.attestation.MalformedException;
 import dev.tegata.attestation.cbor.Cbor;
 import dev.tegata.attestation.cose.CoseKey;
 import dev.tegata.pki.Bytes;
+import dev.tegata.pki.key.PublicKeyInfo;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -22,14 +23,15 @@ import org.jspecify.annotations.Nullable;
 
 /// Everything that trusted authors say, ready for matching: one engine for all evidence formats.
 ///
-/// Immutable, and worth keeping between appraisals. Statements are found by the class they are about and by the first
-/// digest they demand, so that a product's thousand releases cost no more than one.
+/// Immutable, and worth keeping between appraisals. Statements are found by the class they are about and by the
+/// first digest they demand, so that a product's thousand releases cost no more than one.
 public final class Endorsements {
     private static final int MAX_NEAREST = 3;
     private static final int MAX_ROUNDS = 32;
 
     /// A manifest that the caller trusts: its signature verified, or it came through an authenticated channel.
-    /// `signer` is for people; `signerKey` is the SHA-256 of the signer's SubjectPublicKeyInfo, where there is one.
+    /// `signer` is for people; `signerKey` is the SHA-256 of the signer's SubjectPublicKeyInfo, where there is
+    /// one.
     public record Source(
             Corim corim, String signer, @Nullable Bytes signerKey) {}
 
@@ -56,8 +58,8 @@ public final class Endorsements {
     /// No reference value speaks of this element.
     public record Unknown(Claim claim) implements Judged {}
 
-    /// The outcome of matching: each claim judged, and what was added to them. `classKnown` tells whether any statement
-    /// speaks of this class at all.
+    /// The outcome of matching: each claim judged, and what was added to them. `classKnown` tells whether any
+    /// statement speaks of this class at all.
     public record Match(List<Judged> judged, List<Statement> endorsed, boolean classKnown) {}
 
     /// A key that an author says belongs to an environment.
@@ -79,6 +81,7 @@ public final class Endorsements {
     private final Map<Cbor, Shelf> byClass = new HashMap<>();
     private final Shelf anyClass = new Shelf();
     private final Map<Cbor, List<EndorsedKey>> keysByInstance = new HashMap<>();
+    private final Map<Bytes, EndorsedKey> attestationKeys = new HashMap<>();
     private final List<String> problems = new ArrayList<>();
 
     private Endorsements() {}
@@ -147,17 +150,22 @@ public final class Endorsements {
             case Triple.Keys keys -> {
                 for (Cbor statement : keys.keys()) {
                     Optional<CoseKey> key = CryptoKeys.publicKey(statement);
-                    Cbor instance = keys.environment().instance();
-                    if (key.isPresent() && instance != null) {
-                        keysByInstance
-                                .computeIfAbsent(instance, _ -> new ArrayList<>())
-                                .add(new EndorsedKey(keys.environment(), key.get(), keys.attestation(), origin));
-                    }
+                    key.ifPresent(value -> add(new EndorsedKey(keys.environment(), value, keys.attestation(), origin)));
                 }
             }
             case Triple.Other _ -> {
                 // Appraisal does not use these.
             }
+        }
+    }
+
+    private void add(EndorsedKey key) {
+        Cbor instance = key.environment.instance();
+        if (instance != null) {
+            keysByInstance.computeIfAbsent(instance, _ -> new ArrayList<>()).add(key);
+        }
+        if (key.attestation && key.key instanceof CoseKey.Public(PublicKeyInfo info)) {
+            attestationKeys.put(info.fingerprint(), key);
         }
     }
 
@@ -194,6 +202,11 @@ public final class Endorsements {
     /// The keys that are endorsed for exactly this instance.
     public List<EndorsedKey> keys(Cbor instance) {
         return keysByInstance.getOrDefault(instance, List.of());
+    }
+
+    /// The endorsed attestation key with this SHA-256 of its SubjectPublicKeyInfo.
+    public Optional<EndorsedKey> attestationKey(Bytes fingerprint) {
+        return Optional.ofNullable(attestationKeys.get(fingerprint));
     }
 
     /// Judges the claims of one attester, and adds what follows from them.
@@ -278,8 +291,8 @@ public final class Endorsements {
         }
     }
 
-    /// Adds endorsed values until nothing changes. Each statement speaks once, so this ends; the number of rounds is
-    /// limited all the same, because each costs a pass over all that were not yet heard.
+    /// Adds endorsed values until nothing changes. Each statement speaks once, so this ends; the number of
+    /// rounds is limited all the same, because each costs a pass over all that were not yet heard.
     private static List<Statement> endorse(List<Claim> evidence, Set<Shelf> shelves) {
         List<Claim> accepted = new ArrayList<>(evidence);
         Map<Statement, Boolean> added = new LinkedHashMap<>();

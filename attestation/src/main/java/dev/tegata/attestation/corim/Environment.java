@@ -23,7 +23,8 @@ public record Environment(
     public static final int OID_TAG = 111;
     public static final int UUID_TAG = 37;
 
-    /// An environment named by opaque bytes, such as a PSA implementation id, and where known an instance by its UEID.
+    /// An environment named by opaque bytes, such as a PSA implementation id, and where known an instance by
+    /// its UEID.
     public static Environment ofBytes(Bytes classId, @Nullable Bytes ueid) {
         return new Environment(
                 new Cbor.Tagged(BYTES_TAG, Cbor.of(classId)),
@@ -81,15 +82,20 @@ public record Environment(
                 .build();
     }
 
-    /// Whether everything that this condition names is the same in `actual`.
+    /// Whether everything that this condition names is the same in `actual`. Beside a class id, vendor and
+    /// model are descriptions: evidence that does not repeat them is still of the class.
     public boolean covers(Environment actual) {
         return part(classId, actual.classId)
-                && part(vendor, actual.vendor)
-                && part(model, actual.model)
+                && description(vendor, actual.vendor)
+                && description(model, actual.model)
                 && part(layer, actual.layer)
                 && part(index, actual.index)
                 && part(instance, actual.instance)
                 && part(group, actual.group);
+    }
+
+    private boolean description(@Nullable String condition, @Nullable String actual) {
+        return (classId != null && actual == null) || part(condition, actual);
     }
 
     private static boolean part(@Nullable Object condition, @Nullable Object actual) {

@@ -6,8 +6,8 @@ import dev.tegata.attestation.MalformedException;
 import dev.tegata.attestation.cbor.Cbor;
 import java.util.List;
 
-/// Brings statements of the first PSA endorsement profile into the form of the present one, so that matching knows only
-/// that: class ids of tag 600 become opaque bytes, and component keys of tag 601 become values.
+/// Brings statements of the first PSA endorsement profile into the form of the present one, so that matching
+/// knows only that: class ids of tag 600 become opaque bytes, and component keys of tag 601 become values.
 final class LegacyPsaProfile {
     static final String NAME = "http://arm.com/psa/iot/1";
 

@@ -10,8 +10,8 @@ import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/// Whether a measurement fulfils a condition (draft-ietf-rats-corim §9.4): every value of the condition must be there,
-/// and each kind of value has its own comparison.
+/// Whether a measurement fulfils a condition (draft-ietf-rats-corim §9.4): every value of the condition must be
+/// there, and each kind of value has its own comparison.
 final class Matching {
     private Matching() {}
 

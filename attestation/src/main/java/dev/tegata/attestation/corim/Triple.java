@@ -23,7 +23,8 @@ public sealed interface Triple {
     /// Every such environment has these values too.
     record Endorsed(Environment environment, List<Measurement> measurements) implements Triple {}
 
-    /// The environment's keys. `attestation` tells the keys that sign evidence from those that identify it otherwise.
+    /// The environment's keys. `attestation` tells the keys that sign evidence from those that identify it
+    /// otherwise.
     /// `key` and `authorizedBy` limit the statement to one element and to what certain keys said.
     record Keys(
             boolean attestation,
@@ -44,7 +45,8 @@ public sealed interface Triple {
     /// One case of a series.
     record Case(List<Measurement> selection, List<Measurement> addition) {}
 
-    /// A kind of statement that appraisal does not use: dependency, membership, CoSWID, or one that we do not know.
+    /// A kind of statement that appraisal does not use: dependency, membership, CoSWID, or one that we do not
+    /// know.
     record Other(Cbor kind, Cbor content) implements Triple {}
 
     static List<Triple> of(Cbor kind, Cbor list) throws MalformedException {

@@ -14,11 +14,11 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.node.ObjectNode;
 
-/// A claims set of an entity attestation token (RFC 9711 §4), checked: each claim that the RFC defines has the type it
-/// demands. Unknown claims are kept.
+/// A claims set of an entity attestation token (RFC 9711 §4), checked: each claim that the RFC defines has the
+/// type it demands. Unknown claims are kept.
 ///
-/// There is one form for both encodings: claims stand under their CBOR keys; claims of a JSON token that have none
-/// stand
+/// There is one form for both encodings: claims stand under their CBOR keys; claims of a JSON token that have
+/// none stand
 /// under their names.
 public record Eat(Cbor.MapItem claims) {
     public static final int ISSUER = 1;

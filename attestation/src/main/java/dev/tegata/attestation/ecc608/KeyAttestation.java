@@ -16,9 +16,9 @@ import org.jspecify.annotations.Nullable;
 /// A chip's proof that a key is in one of its slots: GenKey put a digest of the public key behind the verifier's
 /// challenge, and Sign(internal) signed it together with the slot's configuration.
 ///
-/// `publicKey` are the 64 bytes of the point; `randomOut` is what the chip chose for its nonce, null where the nonce
-/// was passed through. `slotLocked` is the state of the slot's own lock. This bundle is ours; the digests are the
-/// chip's.
+/// `publicKey` are the 64 bytes of the point; `randomOut` is what the chip chose for its nonce, null where the
+/// nonce was passed through. `slotLocked` is the state of the slot's own lock. This bundle is ours; the digests
+/// are the chip's.
 public record KeyAttestation(
         Bytes serial,
         int slot,
@@ -66,8 +66,8 @@ public record KeyAttestation(
                 .encode();
     }
 
-    /// What goes into the Nonce command for a verifier's nonce: 20 bytes where the chip adds its own random number, 32
-    /// where it does not.
+    /// What goes into the Nonce command for a verifier's nonce: 20 bytes where the chip adds its own random
+    /// number, 32 where it does not.
     public static Bytes challenge(Bytes nonce, boolean random) {
         Bytes digest = nonce.sha256();
         return random ? digest.slice(0, 20) : digest;

@@ -14,8 +14,8 @@ import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/// A signed message in compact serialization (RFC 7515 §3.1). Its payload is not to be believed before [#verifies] said
-/// yes.
+/// A signed message in compact serialization (RFC 7515 §3.1). Its payload is not to be believed before
+/// [#verifies] said yes.
 public final class Jws {
     private static final int MAX_LENGTH = 128 * 1024;
     private static final Pattern FORM = Pattern.compile("[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]*\\.[A-Za-z0-9_-]*");
@@ -74,8 +74,8 @@ public final class Jws {
         return input + "." + Bytes.of(signature).base64Url();
     }
 
-    /// Whether the message was signed with the private half of `key`. The algorithms `none` and HS* are never right,
-    /// nor
+    /// Whether the message was signed with the private half of `key`. The algorithms `none` and HS* are never
+    /// right, nor
     /// is one that does not fit the key.
     public boolean verifies(CoseKey key) throws MalformedException {
         String name = Json.text(header.get("alg"), "the header 'alg'");

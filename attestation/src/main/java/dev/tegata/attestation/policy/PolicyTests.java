@@ -17,8 +17,8 @@ import tools.jackson.databind.node.ObjectNode;
 
 /// Runs a policy against cases that its author wrote: a policy that fails one of them is not to be activated.
 ///
-/// A case has `name`, `scheme`, any of the inputs (`evidence`, `elements`, `endorsed`, `device`), the `vector` before,
-/// and in `expect` the `status`, the `vector` after, or the names of the `rules` that held.
+/// A case has `name`, `scheme`, any of the inputs (`evidence`, `elements`, `endorsed`, `device`), the `vector`
+/// before, and in `expect` the `status`, the `vector` after, or the names of the `rules` that held.
 public final class PolicyTests {
     private static final int MAX_CASES = 1_000;
 

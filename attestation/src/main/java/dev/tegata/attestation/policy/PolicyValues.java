@@ -9,8 +9,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/// The values that expressions work with: maps with text keys, lists, texts, integers, floats and truth values. Byte
-/// strings become hex.
+/// The values that expressions work with: maps with text keys, lists, texts, integers, floats and truth values.
+/// Byte strings become hex.
 public final class PolicyValues {
     private PolicyValues() {}
 

@@ -4,8 +4,8 @@ package dev.tegata.attestation.psa;
 
 import dev.tegata.attestation.MalformedException;
 
-/// The security life cycle state of a device's root of trust (RFC 9783 §4.3.1). The high byte tells it, the low byte is
-/// the maker's.
+/// The security life cycle state of a device's root of trust (RFC 9783 §4.3.1). The high byte tells it, the low
+/// byte is the maker's.
 public enum Lifecycle {
     UNKNOWN(0x00),
     ASSEMBLY_AND_TEST(0x10),

@@ -87,8 +87,8 @@ public enum PsaProfile {
         return certificationReference;
     }
 
-    /// The profile of a claims set. The first profile is known by its keys: its name is optional there, and devices in
-    /// the field give others.
+    /// The profile of a claims set. The first profile is known by its keys: its name is optional there, and
+    /// devices in the field give others.
     static Optional<PsaProfile> of(Cbor.MapItem claims) {
         for (PsaProfile candidate : values()) {
             if (candidate != PROFILE_1 && Cbor.of(candidate.profileName).equals(claims.get(candidate.profile))) {

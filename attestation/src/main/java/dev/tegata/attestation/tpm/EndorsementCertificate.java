@@ -42,8 +42,8 @@ public record EndorsementCertificate(Certificate certificate, String manufacture
         throw new MalformedException("the endorsement certificate does not say which TPM it is for");
     }
 
-    /// Whether the maker's chain leads to one of `anchors`. The certificate's own dates do not count: it is a birth
-    /// certificate.
+    /// Whether the maker's chain leads to one of `anchors`. The certificate's own dates do not count: it is a
+    /// birth certificate.
     public PathResult check(List<Certificate> intermediates, TrustAnchors anchors, Instant at, PathCheck paths) {
         return paths.checkBirth(new Presented(certificate, intermediates), anchors, at, Purpose.ANY);
     }

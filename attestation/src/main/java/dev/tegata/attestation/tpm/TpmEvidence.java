@@ -13,8 +13,8 @@ import org.jspecify.annotations.Nullable;
 
 /// What a device with a TPM sends: a quote, the values it covers and, if it likes, its boot's event log.
 ///
-/// `publicArea` is the attestation key's TPMT_PUBLIC. `certificates` is the key's chain in DER, or empty where the key
-/// is known by activation. This bundle is ours: there is no common format; the parts are the TPM's own.
+/// `publicArea` is the attestation key's TPMT_PUBLIC. `certificates` is the key's chain in DER, or empty where
+/// the key is known by activation. This bundle is ours: there is no common format; the parts are the TPM's own.
 public record TpmEvidence(
         Bytes publicArea,
         Bytes quote,
@@ -66,8 +66,8 @@ public record TpmEvidence(
     public record Verified(
             TpmPublic key, TpmAttest attest, TpmAttest.Quote quote, PcrValues pcrs, Optional<EventLog> log) {}
 
-    /// Checks everything but the trust in the key: its attributes, its signature, that the values are the quoted ones,
-    /// and that the log leads to them.
+    /// Checks everything but the trust in the key: its attributes, its signature, that the values are the
+    /// quoted ones, and that the log leads to them.
     public Verified verify() throws MalformedException {
         TpmPublic key = TpmPublic.parse(publicArea);
         if (!key.isAttestationKey()) {

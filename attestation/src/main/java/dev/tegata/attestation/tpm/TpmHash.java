@@ -9,7 +9,8 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import org.jspecify.annotations.Nullable;
 
-/// The hash algorithms of TPMs. SHA-1 serves for reading old PCR banks and logs only; nothing signed with it counts.
+/// The hash algorithms of TPMs. SHA-1 serves for reading old PCR banks and logs only; nothing signed with it
+/// counts.
 public enum TpmHash {
     SHA1(0x0004, "SHA-1", 20, "sha-1", null, null),
     SHA256(0x000b, "SHA-256", 32, "sha-256", SignatureAlgorithm.ECDSA_SHA256, SignatureAlgorithm.RSA_SHA256),

@@ -109,8 +109,8 @@ public record TpmPublic(Bytes encoded, TpmHash nameHash, long attributes, Public
         return Bytes.of((byte) (nameHash.id() >> 8), (byte) nameHash.id()).concat(nameHash.digest(encoded.toArray()));
     }
 
-    /// Whether this may serve as an attestation key: it cannot leave its TPM and signs nothing that the TPM did not
-    /// make.
+    /// Whether this may serve as an attestation key: it cannot leave its TPM and signs nothing that the TPM did
+    /// not make.
     public boolean isAttestationKey() {
         return has(FIXED_TPM | FIXED_PARENT | SENSITIVE_DATA_ORIGIN | RESTRICTED | SIGN) && !has(DECRYPT);
     }

@@ -1,0 +1,277 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.attestation.appraisal;
+
+import dev.tegata.attestation.appraisal.EvidenceOutcome.Rejected;
+import dev.tegata.attestation.appraisal.EvidenceOutcome.Verified;
+import dev.tegata.attestation.cbor.Cbor;
+import dev.tegata.attestation.corim.Endorsements;
+import dev.tegata.attestation.corim.Endorsements.Contradicted;
+import dev.tegata.attestation.corim.Endorsements.Corroborated;
+import dev.tegata.attestation.corim.Endorsements.Judged;
+import dev.tegata.attestation.corim.Endorsements.Match;
+import dev.tegata.attestation.corim.Endorsements.Statement;
+import dev.tegata.attestation.corim.Endorsements.Unknown;
+import dev.tegata.attestation.corim.Measurement;
+import dev.tegata.attestation.corim.ReleaseStatus;
+import dev.tegata.attestation.policy.Policy;
+import dev.tegata.attestation.policy.PolicyInput;
+import dev.tegata.attestation.policy.PolicyValues;
+import dev.tegata.attestation.result.Appraisal;
+import dev.tegata.attestation.result.TrustClaim;
+import dev.tegata.attestation.result.TrustVector;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/// Judges verified evidence by endorsements and a policy. Does no cryptography: stored evidence is judged again
+/// at the cost of a few look-ups.
+///
+/// Base values, before the policy: instance-identity 2, because the key is known; hardware 2 where endorsements
+/// speak of the class; executables 2 where every measured element is corroborated, else 33; configuration
+/// likewise for elements whose name ends in `_CONFIG`; storage-opaque 2 where a chip proved that it holds the
+/// key. Evidence that proves nothing gets 99 for all.
+public final class Appraiser {
+    private static final int AFFIRMED = 2;
+    private static final int UNRECOGNIZED = 33;
+
+    private final Endorsements endorsements;
+    private final Policy policy;
+
+    public Appraiser(Endorsements endorsements, Policy policy) {
+        this.endorsements = endorsements;
+        this.policy = policy;
+    }
+
+    /// Judges all attesters. `device` is what the policy may know beside the evidence.
+    public Verdict appraise(List<? extends EvidenceOutcome> outcomes, Map<String, Object> device) {
+        Map<String, Appraisal> appraisals = new LinkedHashMap<>();
+        Map<String, List<Explanation>> explanations = new LinkedHashMap<>();
+        for (EvidenceOutcome outcome : outcomes) {
+            List<Explanation> why = new ArrayList<>();
+            appraisals.put(
+                    outcome.label(),
+                    switch (outcome) {
+                        case Verified verified -> appraise(verified, device, why);
+                        case Rejected rejected -> reject(rejected, why);
+                    });
+            explanations.put(outcome.label(), why);
+        }
+        return new Verdict(appraisals, explanations);
+    }
+
+    private Appraisal reject(Rejected rejected, List<Explanation> why) {
+        for (TrustClaim claim : TrustClaim.values()) {
+            why.add(new Explanation(
+                    claim,
+                    TrustVector.CRYPTO_FAILED,
+                    "evidence",
+                    rejected.sentence(),
+                    null,
+                    "send evidence that is genuine and fresh"));
+        }
+        Cbor.MapItem claims = Cbor.map()
+                .put("problem", Cbor.of(rejected.reason().code()))
+                .put("reason", Cbor.of(rejected.sentence()))
+                .build();
+        return Appraisal.of(
+                TrustVector.all(TrustVector.CRYPTO_FAILED), List.of(policy.reference()), null, claims, null, null);
+    }
+
+    private Appraisal appraise(Verified evidence, Map<String, Object> device, List<Explanation> why) {
+        Match match = endorsements.match(evidence.measured());
+        TrustVector base = base(evidence, match, why);
+        PolicyInput input = new PolicyInput(
+                evidence.scheme(), PolicyValues.object(evidence.claims()), elements(match), endorsed(match), device);
+        Policy.Decision decision = policy.apply(input, base);
+        for (Policy.Fired fired : decision.fired()) {
+            fired.values().forEach((claim, value) -> {
+                why.removeIf(earlier -> earlier.claim() == claim);
+                why.add(new Explanation(
+                        claim, value, policy.reference() + "#" + fired.rule(), fired.reason(), null, fired.remedy()));
+            });
+        }
+        return Appraisal.of(
+                decision.vector(),
+                List.of(policy.reference()),
+                evidence.claims(),
+                verifierClaims(match, why),
+                evidence.nonce(),
+                evidence.attestedKey());
+    }
+
+    private TrustVector base(Verified evidence, Match match, List<Explanation> why) {
+        Map<TrustClaim, Integer> values = new EnumMap<>(TrustClaim.class);
+        put(values, why, TrustClaim.INSTANCE_IDENTITY, "known-key", "the signing key is " + evidence.trustedBy());
+        Cbor classId = evidence.environment().classId();
+        if (match.classKnown() || (classId != null && endorsements.knowsClass(classId))) {
+            put(values, why, TrustClaim.HARDWARE, "known-class", "endorsements speak of this class of devices");
+        }
+        if (evidence.scheme().equals("ecc608")) {
+            put(values, why, TrustClaim.HARDWARE, "chip-configuration", "the chip is configured as its preset says");
+            put(values, why, TrustClaim.STORAGE_OPAQUE, "key-in-chip", "the key cannot be read from the chip");
+            return new TrustVector(values);
+        }
+        List<Judged> executables = new ArrayList<>();
+        List<Judged> configuration = new ArrayList<>();
+        for (Judged judged : match.judged()) {
+            String name = judged.claim().measurement().name();
+            (name != null && name.endsWith("_CONFIG") ? configuration : executables).add(judged);
+        }
+        judge(TrustClaim.EXECUTABLES, executables, values, why);
+        if (!configuration.isEmpty()) {
+            judge(TrustClaim.CONFIGURATION, configuration, values, why);
+        }
+        return new TrustVector(values);
+    }
+
+    private static void put(
+            Map<TrustClaim, Integer> values, List<Explanation> why, TrustClaim claim, String rule, String reason) {
+        values.put(claim, AFFIRMED);
+        why.removeIf(earlier -> earlier.claim() == claim);
+        why.add(new Explanation(claim, AFFIRMED, rule, reason, null, null));
+    }
+
+    /// All elements must be corroborated. Without any, nothing is known of what runs.
+    private static void judge(
+            TrustClaim claim, List<Judged> elements, Map<TrustClaim, Integer> values, List<Explanation> why) {
+        boolean recognized = !elements.isEmpty();
+        for (Judged judged : elements) {
+            recognized &= judged instanceof Corroborated;
+        }
+        values.put(claim, recognized ? AFFIRMED : UNRECOGNIZED);
+        if (elements.isEmpty()) {
+            why.add(new Explanation(
+                    claim,
+                    UNRECOGNIZED,
+                    "reference-values",
+                    "the evidence measures nothing",
+                    null,
+                    "measure the software at boot"));
+        }
+        for (Judged judged : elements) {
+            why.add(explain(claim, judged));
+        }
+    }
+
+    private static Explanation explain(TrustClaim claim, Judged judged) {
+        String element = describe(judged.claim().measurement());
+        return switch (judged) {
+            case Corroborated(Endorsements.Claim _, Statement reference) ->
+                new Explanation(
+                        claim,
+                        AFFIRMED,
+                        "reference-values",
+                        element + " is as its reference value says",
+                        reference.origin(),
+                        null);
+            case Contradicted(Endorsements.Claim _, List<Statement> nearest) ->
+                new Explanation(
+                        claim,
+                        UNRECOGNIZED,
+                        "reference-values",
+                        element + " has none of its reference values",
+                        nearest.getFirst().origin(),
+                        "update to " + describe(nearest.getFirst().measurement()) + ", or endorse what was measured");
+            case Unknown(Endorsements.Claim _) ->
+                new Explanation(
+                        claim,
+                        UNRECOGNIZED,
+                        "reference-values",
+                        "there are no reference values for " + element,
+                        null,
+                        "provide reference values for this class of devices");
+        };
+    }
+
+    private static String describe(Measurement measurement) {
+        String name = measurement.name();
+        String version = measurement.version();
+        String key = measurement.key() instanceof Cbor.TextString(String text) ? text : "the element";
+        return (name == null ? key : name) + (version == null ? "" : " " + version);
+    }
+
+    private static List<Map<String, Object>> elements(Match match) {
+        List<Map<String, Object>> elements = new ArrayList<>();
+        for (Judged judged : match.judged()) {
+            Measurement measurement = judged.claim().measurement();
+            Map<String, Object> element = new HashMap<>();
+            put(element, "name", measurement.name());
+            put(element, "version", measurement.version());
+            element.put(
+                    "match",
+                    switch (judged) {
+                        case Corroborated _ -> "corroborated";
+                        case Contradicted _ -> "contradicted";
+                        case Unknown _ -> "unknown";
+                    });
+            if (judged instanceof Corroborated(Endorsements.Claim _, Statement reference)) {
+                put(element, "signer", reference.origin().signer());
+            }
+            elements.add(element);
+        }
+        return elements;
+    }
+
+    private static List<Map<String, Object>> endorsed(Match match) {
+        List<Map<String, Object>> endorsed = new ArrayList<>();
+        for (Statement statement : match.endorsed()) {
+            Measurement measurement = statement.measurement();
+            Map<String, Object> value = new HashMap<>();
+            put(value, "key", measurement.key() instanceof Cbor.TextString(String key) ? key : null);
+            put(value, "name", measurement.name());
+            put(value, "version", measurement.version());
+            put(value, "certificate", certificate(measurement));
+            Cbor release = measurement.values().get(ReleaseStatus.VALUE_KEY);
+            if (release != null) {
+                Map<String, Object> fields = PolicyValues.object(release);
+                fields.putIfAbsent("vulnerabilities", List.of());
+                value.put("release", fields);
+            }
+            put(value, "tag", statement.origin().tag());
+            put(value, "signer", statement.origin().signer());
+            endorsed.add(value);
+        }
+        return endorsed;
+    }
+
+    private static @Nullable String certificate(Measurement measurement) {
+        return measurement.values().get(Measurement.PSA_CERTIFICATE_NUMBER) instanceof Cbor.TextString(String number)
+                ? number
+                : null;
+    }
+
+    private static void put(Map<String, Object> map, String key, @Nullable String value) {
+        if (value != null) {
+            map.put(key, value);
+        }
+    }
+
+    /// The explanations, and the certification of what runs.
+    private static Cbor verifierClaims(Match match, List<Explanation> why) {
+        List<Cbor> certifications = new ArrayList<>();
+        for (Statement statement : match.endorsed()) {
+            String number = certificate(statement.measurement());
+            Cbor release = statement.measurement().values().get(ReleaseStatus.VALUE_KEY);
+            if (number != null) {
+                certifications.add(Cbor.map()
+                        .put("certificate", Cbor.of(number))
+                        .put("signer", Cbor.of(statement.origin().signer()))
+                        .build());
+            }
+            if (release != null) {
+                certifications.add(release);
+            }
+        }
+        return Cbor.map()
+                .put(
+                        "explanations",
+                        new Cbor.ArrayItem(why.stream().map(Explanation::toCbor).toList()))
+                .put("certifications", certifications.isEmpty() ? null : new Cbor.ArrayItem(certifications))
+                .build();
+    }
+}

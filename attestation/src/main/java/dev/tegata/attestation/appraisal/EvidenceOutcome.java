@@ -1,0 +1,113 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.attestation.appraisal;
+
+import dev.tegata.attestation.MalformedException;
+import dev.tegata.attestation.cbor.Cbor;
+import dev.tegata.attestation.cbor.CborLimits;
+import dev.tegata.attestation.corim.Endorsements;
+import dev.tegata.attestation.corim.Environment;
+import dev.tegata.attestation.corim.Measurement;
+import dev.tegata.pki.Bytes;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/// What became of one attester's evidence, under the label that it gets in the result.
+public sealed interface EvidenceOutcome {
+    String label();
+
+    /// The evidence is genuine and fresh. This is all that later appraisals need: it can be stored and judged
+    /// again without the device.
+    ///
+    /// `scheme` is the name that policies use. `claims` is what the attester said, under names. `authorities`
+    /// are the fingerprints of the keys that said so, `trustedBy` says for people why they are believed.
+    /// `attestedKey` is a public key (SubjectPublicKeyInfo) that the evidence proves.
+    record Verified(
+            String label,
+            String scheme,
+            List<Endorsements.Claim> measured,
+            Environment environment,
+            Cbor.MapItem claims,
+            String trustedBy,
+            @Nullable Bytes nonce,
+            @Nullable Bytes attestedKey)
+            implements EvidenceOutcome {
+        /// The stored form.
+        public Bytes encode() {
+            List<Cbor> claimed = new ArrayList<>();
+            for (Endorsements.Claim claim : measured) {
+                claimed.add(Cbor.array(
+                        claim.environment().toCbor(),
+                        claim.measurement().toCbor(),
+                        new Cbor.ArrayItem(
+                                claim.authorities().stream().map(Cbor::of).toList())));
+            }
+            return Cbor.map()
+                    .put(1, Cbor.of(label))
+                    .put(2, Cbor.of(scheme))
+                    .put(3, new Cbor.ArrayItem(claimed))
+                    .put(4, environment.toCbor())
+                    .put(5, claims)
+                    .put(6, Cbor.of(trustedBy))
+                    .put(7, nonce == null ? null : Cbor.of(nonce))
+                    .put(8, attestedKey == null ? null : Cbor.of(attestedKey))
+                    .build()
+                    .encode();
+        }
+
+        /// Reads the stored form.
+        public static Verified parse(Bytes encoded) throws MalformedException {
+            Cbor.MapItem map = Cbor.read(encoded, CborLimits.DOCUMENT).mapping("stored evidence");
+            List<Endorsements.Claim> measured = new ArrayList<>();
+            for (Cbor item : map.require(3, "the measured claims").array("the measured claims")) {
+                List<Cbor> parts = item.array("a measured claim", 3, 3);
+                List<Bytes> authorities = new ArrayList<>();
+                for (Cbor authority : parts.get(2).array("the authorities")) {
+                    authorities.add(authority.bytes("an authority"));
+                }
+                measured.add(new Endorsements.Claim(
+                        Environment.of(parts.get(0)), Measurement.of(parts.get(1)), authorities));
+            }
+            Cbor nonce = map.get(7);
+            Cbor attestedKey = map.get(8);
+            return new Verified(
+                    map.require(1, "the label").text("the label"),
+                    map.require(2, "the scheme").text("the scheme"),
+                    measured,
+                    Environment.of(map.require(4, "the environment")),
+                    map.require(5, "the claims").mapping("the claims"),
+                    map.require(6, "the trust").text("the trust"),
+                    nonce == null ? null : nonce.bytes("the nonce"),
+                    attestedKey == null ? null : attestedKey.bytes("the attested key"));
+        }
+    }
+
+    /// The evidence proves nothing.
+    record Rejected(String label, Reason reason, String sentence) implements EvidenceOutcome {}
+
+    /// Why evidence proves nothing; stable names.
+    enum Reason {
+        UNSUPPORTED_FORMAT("unsupported-format"),
+        MALFORMED("malformed"),
+        UNKNOWN_DEVICE("unknown-device"),
+        BAD_SIGNATURE("bad-signature"),
+        WRONG_NONCE("wrong-nonce"),
+        UNTRUSTED_CERTIFICATE("untrusted-certificate"),
+        REVOKED_CERTIFICATE("revoked-certificate"),
+        UNKNOWN_REVOCATION("unknown-revocation"),
+        WRONG_DEVICE("wrong-device"),
+        EXPIRED("expired");
+
+        private final String code;
+
+        Reason(String code) {
+            this.code = code;
+        }
+
+        /// The name in results and APIs.
+        public String code() {
+            return code;
+        }
+    }
+}
