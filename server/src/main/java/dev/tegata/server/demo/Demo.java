@@ -1,0 +1,244 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.demo;
+
+import dev.tegata.agent.DeviceIdentity;
+import dev.tegata.agent.DeviceKey;
+import dev.tegata.agent.EstClient;
+import dev.tegata.chip.ChipFactory;
+import dev.tegata.chip.ManifestVersion;
+import dev.tegata.chip.Preset;
+import dev.tegata.chip.VirtualChip;
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.CertificateText;
+import dev.tegata.pki.certificate.InvalidCertificateException;
+import dev.tegata.server.Server;
+import java.io.BufferedOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintWriter;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.atomic.AtomicInteger;
+import tools.jackson.databind.JsonNode;
+
+/// The story that `tegata demo` tells. Everything goes through the doors that users and devices use: the REST API with
+/// an API key, and EST with mutual TLS by keys that stay in their chips.
+final class Demo {
+    /// Devices that connect at the same moment.
+    private static final int CONCURRENCY = 16;
+
+    private static final Duration PROGRESS = Duration.ofMillis(200);
+
+    private final Server server;
+    private final Path folder;
+    private final int devices;
+    private final PrintWriter out;
+    private final SecureRandom random = new SecureRandom();
+
+    Demo(Server server, Path folder, int devices, PrintWriter out) {
+        this.server = server;
+        this.folder = folder;
+        this.devices = devices;
+        this.out = out;
+    }
+
+    /// @return whether every device is active in the end
+    boolean run() throws IOException, InterruptedException {
+        Path authority = server.authorityFile().orElseThrow();
+        try (DemoApi operator = new DemoApi(
+                server.apiUrl(), Files.readString(server.operatorKeyFile()).strip(), authority)) {
+            JsonNode created = timed(
+                    "Tenant with its own key space, root CA, issuing CA and API key",
+                    () -> operator.post("/tenants", """
+                            {"name":"Demo Locks","subject":{"organization":"Demo Locks S.r.l.","country":"IT"}}"""));
+            Path keyFile = writeKey(created.at("/apiKey/secret").asString());
+            try (DemoApi api =
+                    new DemoApi(server.apiUrl(), created.at("/apiKey/secret").asString(), authority)) {
+                return run(api, keyFile, authority);
+            }
+        }
+    }
+
+    private boolean run(DemoApi api, Path keyFile, Path authority) throws IOException, InterruptedException {
+        String fleet = timed("Fleet 'Smart lock 1'", () -> api.post("/fleets", "{\"name\":\"Smart lock 1\"}"))
+                .path("id")
+                .asString();
+        ChipFactory factory = new ChipFactory(random);
+        List<VirtualChip> chips = timed(
+                "%,d virtual chips, each with keys and the vendor's certificate inside".formatted(devices),
+                () -> factory.make(Preset.TRUST_GO, devices, now()));
+        Path manifest = folder.resolve("demo-manifest.json");
+        timed("The vendor's signed manifest (Microchip format 3)", () -> writeManifest(factory, chips, manifest));
+        timed(
+                "Manifest signer trusted (the real vendor's are built in)",
+                () -> api.post("/trusted-certificates", """
+                        {"purpose":"manifest-signer","name":"demo vendor","certificate":"%s"}""".formatted(
+                                pem(factory.manifestSigner().certificate()).replace("\n", "\\n"))));
+        JsonNode report = timed(
+                "Manifest imported: every signature checked",
+                () -> api.upload("/fleets/" + fleet + "/manifests?fileName=demo-manifest.json", manifest));
+        out.printf(
+                "      claimed %,d, rejected %,d, conflicts %,d%n",
+                report.path("claimed").asLong(),
+                report.path("rejected").asLong(),
+                report.path("conflicts").asLong());
+        Optional<Certificate> sample = enrolAll(fleet, chips, authority);
+        JsonNode status = api.get("/status");
+        sample.ifPresent(certificate -> showChain(api, certificate));
+        showHowToGoOn(keyFile, authority, fleet, status);
+        return status.at("/devices/active").asLong() == devices;
+    }
+
+    private Instant now() {
+        return Instant.ofEpochMilli(System.currentTimeMillis()).truncatedTo(ChronoUnit.SECONDS);
+    }
+
+    private Path writeManifest(ChipFactory factory, List<VirtualChip> chips, Path file) throws IOException {
+        try (OutputStream stream = new BufferedOutputStream(Files.newOutputStream(file))) {
+            factory.manifestSigner().write(chips, ManifestVersion.FULL, now(), stream);
+        }
+        return file;
+    }
+
+    /// Lets all devices connect for the first time.
+    ///
+    /// @return one of the certificates that were issued
+    private Optional<Certificate> enrolAll(String fleet, List<VirtualChip> chips, Path authority)
+            throws IOException, InterruptedException {
+        EstClient est = new EstClient(
+                URI.create(server.devicesUrl() + "/.well-known/est/" + fleet), List.of(certificate(authority)));
+        AtomicInteger done = new AtomicInteger();
+        ConcurrentLinkedQueue<Certificate> issued = new ConcurrentLinkedQueue<>();
+        ConcurrentLinkedQueue<String> failures = new ConcurrentLinkedQueue<>();
+        Semaphore places = new Semaphore(CONCURRENCY);
+        long begun = System.nanoTime();
+        long shown = begun;
+        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+            for (VirtualChip chip : chips) {
+                places.acquire();
+                threads.execute(() -> {
+                    try {
+                        enrol(est, chip).ifPresentOrElse(issued::add, () -> failures.add("refused"));
+                    } catch (IOException | RuntimeException e) {
+                        failures.add(String.valueOf(e.getMessage()));
+                    } finally {
+                        done.incrementAndGet();
+                        places.release();
+                    }
+                });
+                if (System.nanoTime() - shown > PROGRESS.toNanos()) {
+                    shown = System.nanoTime();
+                    out.printf("\r  …   %,d of %,d devices enrolled", issued.size(), devices);
+                    out.flush();
+                }
+            }
+        }
+        double seconds = (System.nanoTime() - begun) / 1e9;
+        out.printf(
+                Locale.ROOT,
+                "\r%6.2f s  %,d devices enrolled over EST with mutual TLS, a fresh connection each (%.0f per second)%n",
+                seconds,
+                issued.size(),
+                issued.size() / seconds);
+        if (!failures.isEmpty()) {
+            out.printf("      %,d failed; the first: %s%n", failures.size(), failures.peek());
+        }
+        out.flush();
+        return Optional.ofNullable(issued.peek());
+    }
+
+    private static Optional<Certificate> enrol(EstClient est, VirtualChip chip) throws IOException {
+        DeviceKey birth = DeviceKey.inChip(chip, 0);
+        DeviceKey operational = DeviceKey.inChip(chip, 2);
+        DeviceIdentity identity = DeviceIdentity.of(
+                birth, chip.certificateChain().stream().map(Bytes::of).toList());
+        return est.enrol(identity, operational) instanceof EstClient.Answer.Enrolled(Certificate certificate)
+                ? Optional.of(certificate)
+                : Optional.empty();
+    }
+
+    private void showChain(DemoApi api, Certificate certificate) {
+        out.println();
+        out.println("One device's certificate, and the chain above it:");
+        out.println();
+        out.println(CertificateText.of(certificate));
+        for (JsonNode authority : api.get("/authorities").path("items")) {
+            out.printf(
+                    "  %-8s %s%n           valid until %s%n",
+                    authority.path("kind").asString(),
+                    authority.at("/certificate/subject").asString(),
+                    authority.at("/certificate/notAfter").asString());
+        }
+        out.println();
+        out.flush();
+    }
+
+    private void showHowToGoOn(Path keyFile, Path authority, String fleet, JsonNode status) {
+        out.printf(
+                "Devices now: %,d active, %,d claimed and never seen (those cost nothing).%n%n",
+                status.at("/devices/active").asLong(),
+                status.at("/devices/claimed").asLong());
+        out.println("Go on from another terminal:");
+        out.println("  export TEGATA_URL=" + server.apiUrl());
+        out.println("  export TEGATA_CA=" + authority);
+        out.println("  export TEGATA_API_KEY=$(cat " + keyFile + ")");
+        out.println("  ./tegata device list --limit 5");
+        out.println("  ./tegata fleet show " + fleet);
+        out.println("  ./tegata audit export --output audit.jsonl && ./tegata audit verify audit.jsonl");
+        out.println();
+        out.flush();
+    }
+
+    private Path writeKey(String secret) throws IOException {
+        Path file = folder.resolve("demo-api.key");
+        Files.deleteIfExists(file);
+        Files.createFile(
+                file,
+                java.nio.file.attribute.PosixFilePermissions.asFileAttribute(
+                        java.nio.file.attribute.PosixFilePermissions.fromString("rw-------")));
+        Files.writeString(file, secret + "\n");
+        return file;
+    }
+
+    private static Bytes certificate(Path pem) throws IOException {
+        try {
+            return Certificate.parsePem(Files.readString(pem)).getFirst().encoded();
+        } catch (InvalidCertificateException e) {
+            throw new IOException("the server's CA in " + pem + " cannot be read", e);
+        }
+    }
+
+    private static String pem(byte[] der) {
+        try {
+            return Certificate.parse(Bytes.of(der)).pem();
+        } catch (InvalidCertificateException e) {
+            throw new IllegalStateException("the factory makes certificates that can be read", e);
+        }
+    }
+
+    private interface Step<T> {
+        T run() throws IOException;
+    }
+
+    private <T> T timed(String what, Step<T> step) throws IOException {
+        long begun = System.nanoTime();
+        T result = step.run();
+        out.printf(Locale.ROOT, "%6.2f s  %s%n", (System.nanoTime() - begun) / 1e9, what);
+        out.flush();
+        return result;
+    }
+}

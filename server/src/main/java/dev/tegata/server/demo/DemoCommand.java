@@ -1,0 +1,140 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.demo;
+
+import dev.tegata.server.Server;
+import dev.tegata.server.ServerConfig;
+import dev.tegata.server.Setting;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/// `tegata demo`: starts a server, plays the main job on it, and leaves it running.
+@Command(
+        name = "demo",
+        description = {
+            "Shows the main job on this machine: a company gets its own PKI, claims a batch of chips from the vendor's "
+                    + "signed manifest, and every device gets its certificate at its first connection.",
+            "",
+            "The server keeps running until Ctrl-C, so that you can look around.",
+            "",
+            "Examples:",
+            "  tegata demo",
+            "  tegata demo --devices 10000 --once"
+        },
+        mixinStandardHelpOptions = true)
+public final class DemoCommand implements Callable<Integer> {
+    private static final int MAX_DEVICES = 1_000_000;
+
+    @Option(
+            names = "--devices",
+            paramLabel = "N",
+            defaultValue = "1000",
+            description = "How many devices there are (default: ${DEFAULT-VALUE}).")
+    int devices;
+
+    @Option(
+            names = "--data",
+            paramLabel = "DIR",
+            description =
+                    "Folder for the server's data, kept afterwards. Without it, a temporary one is used and deleted.")
+    @Nullable
+    Path data;
+
+    @Option(
+            names = "--port",
+            paramLabel = "PORT",
+            description = "Port of the API; the device port is the next one (default: 8443, or any free one).")
+    @Nullable
+    Integer port;
+
+    @Option(names = "--once", description = "End when the story has been told.")
+    boolean once;
+
+    @Spec
+    CommandSpec spec;
+
+    public DemoCommand() {
+        spec = CommandSpec.create();
+    }
+
+    @Override
+    public Integer call() throws Exception {
+        if (devices < 1 || devices > MAX_DEVICES) {
+            throw new ParameterException(spec.commandLine(), "--devices must be from 1 to " + MAX_DEVICES);
+        }
+        PrintWriter out = spec.commandLine().getOut();
+        Path folder = data == null ? Files.createTempDirectory("tegata-demo") : data;
+        CountDownLatch interrupted = new CountDownLatch(1);
+        CountDownLatch ended = new CountDownLatch(1);
+        // Ctrl-C ends the process only after everything has been closed and cleared away below.
+        Thread hook = new Thread(() -> {
+            interrupted.countDown();
+            try {
+                ended.await();
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        });
+        Runtime.getRuntime().addShutdownHook(hook);
+        try (Server server = start(folder, out)) {
+            boolean allActive = new Demo(server, folder, devices, out).run();
+            if (!once) {
+                out.println("The server keeps running at " + server.apiUrl() + " until you press Ctrl-C.");
+                out.flush();
+                interrupted.await();
+            }
+            return allActive ? 0 : 1;
+        } finally {
+            if (data == null) {
+                delete(folder);
+            }
+            ended.countDown();
+        }
+    }
+
+    private Server start(Path folder, PrintWriter out) {
+        out.println("Starting the server (embedded PostgreSQL, software vault) in " + folder + " …");
+        out.flush();
+        Map<Setting, String> settings = new EnumMap<>(Setting.class);
+        settings.put(Setting.DATA, folder.toString());
+        int api = port == null ? 8443 : port;
+        boolean usual = port != null || (isFree(api) && isFree(api + 1));
+        settings.put(Setting.API_PORT, usual ? Integer.toString(api) : "0");
+        settings.put(Setting.DEVICE_PORT, usual ? Integer.toString(api + 1) : "0");
+        settings.put(Setting.PUBLIC_PORT, "0");
+        settings.put(Setting.METRICS_PORT, "0");
+        return Server.start(ServerConfig.read(settings, Map.of(), null));
+    }
+
+    private static boolean isFree(int port) {
+        try (ServerSocket socket = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
+            return socket.isBound();
+        } catch (IOException e) {
+            return false;
+        }
+    }
+
+    private static void delete(Path folder) throws IOException {
+        try (Stream<Path> files = Files.walk(folder)) {
+            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+                Files.deleteIfExists(file);
+            }
+        }
+    }
+}
