@@ -30,11 +30,6 @@ public final class OperatorKey {
         this.random = random;
     }
 
-    /// Whether `text` is meant to be an operator key.
-    public static boolean isMeant(String text) {
-        return text.startsWith(PREFIX);
-    }
-
     /// Makes the key at the first start of the installation.
     ///
     /// @return the key's text where this call has made it; empty ever after
@@ -67,7 +62,8 @@ public final class OperatorKey {
             throw new RefusedException(
                     ErrorCode.TOO_MANY_ATTEMPTS, "wait " + LoginThrottle.WINDOW.toSeconds() + " seconds");
         }
-        Optional<Bytes> given = isMeant(text) ? Secret.hash(text.substring(PREFIX.length())) : Optional.empty();
+        Optional<Bytes> given =
+                text.startsWith(PREFIX) ? Secret.hash(text.substring(PREFIX.length())) : Optional.empty();
         if (given.isEmpty() || !Secret.matches(stored(), given.get())) {
             throttle.sourceFailed(source);
             LOG.warn("an operator key from {} was refused", source);

@@ -259,6 +259,8 @@ public final class AuditLog implements AutoCloseable {
     private void sealOrKeep(TenantId tenant, Unsealed state) {
         try {
             seal(tenant);
+        } catch (RefusedException e) {
+            LOG.debug("{} has no audit chain: its creation was rolled back", tenant);
         } catch (RuntimeException e) {
             unsealed.putIfAbsent(tenant, state);
             LOG.warn("the audit chain of {} could not be sealed: {}", tenant, e.getMessage());

@@ -30,6 +30,7 @@ public final class RefusalLog implements AutoCloseable {
     private static final Duration PAUSE = Duration.ofSeconds(1);
     private static final int MAX_WINDOWS = 10_000;
     private static final int BATCH = 500;
+    private static final int MAX_DETAIL = 400;
 
     private final AuditLog log;
     private final Database database;
@@ -57,6 +58,7 @@ public final class RefusalLog implements AutoCloseable {
         public Refusal {
             subject = Texts.quoted(subject);
             source = Texts.quoted(source);
+            detail = detail.length() > MAX_DETAIL ? detail.substring(0, MAX_DETAIL) + "…" : detail;
         }
     }
 

@@ -38,23 +38,18 @@ public final class CertificateChain {
     public static List<Certificate> read(Bytes encoded) {
         String text = new String(encoded.toArray(), StandardCharsets.ISO_8859_1);
         try {
-            if (text.contains("-----BEGIN ")) {
-                return Certificate.parsePem(text);
-            }
-            return isCms(encoded) ? CertsOnlyCms.decode(encoded) : List.of(Certificate.parse(encoded));
+            return text.contains("-----BEGIN ") ? Certificate.parsePem(text) : readDer(encoded);
         } catch (InvalidCertificateException e) {
             throw Fields.invalid(FIELD, "cannot be read: " + e.getMessage());
         }
     }
 
-    /// CMS begins with a SEQUENCE that begins with an OBJECT IDENTIFIER; a certificate with another SEQUENCE.
-    private static boolean isCms(Bytes encoded) {
-        for (int at = 1; at < Math.min(8, encoded.size()); at++) {
-            if (encoded.at(at) == 0x06 || encoded.at(at) == 0x30) {
-                return encoded.at(at) == 0x06;
-            }
+    private static List<Certificate> readDer(Bytes encoded) throws InvalidCertificateException {
+        try {
+            return CertsOnlyCms.decode(encoded);
+        } catch (InvalidCertificateException e) {
+            return List.of(Certificate.parse(encoded));
         }
-        return false;
     }
 
     /// Builds the chain that begins with the certificate of `publicKey`, and checks it as RFC 5280 §6.1 does for

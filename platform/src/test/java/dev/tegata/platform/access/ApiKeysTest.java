@@ -20,6 +20,7 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
+import java.util.SplittableRandom;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -110,6 +111,24 @@ final class ApiKeysTest {
             })
     void whatIsNoKeyIsRefused(String text) {
         assertShut(text);
+    }
+
+    @Test
+    void noTextBreaksTheReaderOfKeys() {
+        SplittableRandom random = new SplittableRandom(3);
+        for (int i = 0; i < 5000; i++) {
+            StringBuilder text = new StringBuilder(first.text());
+            for (int changes = random.nextInt(1, 4); changes > 0; changes--) {
+                int at = random.nextInt(text.length());
+                switch (random.nextInt(3)) {
+                    case 0 -> text.setCharAt(at, (char) random.nextInt(random.nextBoolean() ? 128 : 65536));
+                    case 1 -> text.deleteCharAt(at);
+                    default -> text.insert(at, text.charAt(random.nextInt(text.length())));
+                }
+            }
+            ApiKeyText.parse(text.toString())
+                    .ifPresent(key -> assertThat(key.keyId()).hasSize(ApiKeyText.KEY_ID_LENGTH));
+        }
     }
 
     @Test

@@ -166,14 +166,4 @@ final class AuditLogTest {
         }
         assertThat(((Intact) verify(export())).records()).isEqualTo(205);
     }
-
-    @Test
-    void batchesAreFast() {
-        append(0, 500);
-        long start = System.nanoTime();
-        for (int i = 0; i < 10; i++) {
-            append(0, 500);
-        }
-        System.out.printf("audit: 500 events appended in %.1f ms%n", (System.nanoTime() - start) / 1e7);
-    }
 }

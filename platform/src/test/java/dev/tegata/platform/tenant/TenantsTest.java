@@ -81,14 +81,11 @@ final class TenantsTest {
                 .containsExactly(created.tenant().id(), Role.OWNER);
     }
 
-    @ParameterizedTest
-    @EnumSource(
-            value = KeyAlgorithm.class,
-            names = {"RSA_2048", "RSA_3072"})
-    void rsaKeys(KeyAlgorithm algorithm) throws Exception {
+    @Test
+    void rsaKeys() throws Exception {
         CreatedTenant created = platform.tenants.create(
-                Actor.OPERATOR, new NewTenant("Pumps", SUBJECT, AuthorityLayout.ONE_TIER, algorithm));
-        checkLayout(created, AuthorityLayout.ONE_TIER, algorithm);
+                Actor.OPERATOR, new NewTenant("Pumps", SUBJECT, AuthorityLayout.ONE_TIER, KeyAlgorithm.RSA_2048));
+        checkLayout(created, AuthorityLayout.ONE_TIER, KeyAlgorithm.RSA_2048);
     }
 
     @ParameterizedTest
@@ -101,7 +98,6 @@ final class TenantsTest {
                 CreatedTenant created = other.tenants.create(Actor.OPERATOR, wanted);
                 Duration taken = Duration.ofNanos(System.nanoTime() - start);
                 checkLayout(created, layout, KeyAlgorithm.EC_P256);
-                System.out.printf("tenant create (%s, %s): %d ms%n", kind, layout, taken.toMillis());
                 assertThat(taken).isLessThan(Duration.ofSeconds(2));
             }
         }
