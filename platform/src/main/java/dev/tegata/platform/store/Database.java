@@ -10,7 +10,9 @@ import dev.tegata.platform.UnavailableException;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.Jdbi;
 import org.jspecify.annotations.Nullable;
@@ -29,8 +31,9 @@ import org.jspecify.annotations.Nullable;
 public final class Database implements AutoCloseable {
     private static final int ATTEMPTS = 6;
     private static final Duration FIRST_PAUSE = Duration.ofMillis(5);
-    private static final Duration CONNECTION_WAIT = Duration.ofSeconds(5);
-    private static final int READY_SECONDS = 2;
+    private static final Duration CONNECTION_WAIT = Duration.ofSeconds(3);
+    private static final Duration OUTAGE_PATIENCE = Duration.ofMinutes(1);
+    private static final Duration READY_WAIT = Duration.ofSeconds(2);
 
     /// Setting that opens the few tables whose policy allows it.
     private static final String EVERY_TENANT = "*";
@@ -80,13 +83,11 @@ public final class Database implements AutoCloseable {
         return run(NO_TENANT, work);
     }
 
-    /// Whether the database answers, found out in a few seconds at most.
+    /// Whether the database answers, found out within two seconds.
     public boolean isReady() {
-        try (Connection connection = pool.getConnection()) {
-            return connection.isValid(READY_SECONDS);
-        } catch (SQLException e) {
-            return false;
-        }
+        return CompletableFuture.supplyAsync(this::answers, Thread::startVirtualThread)
+                .completeOnTimeout(false, READY_WAIT.toMillis(), TimeUnit.MILLISECONDS)
+                .join();
     }
 
     /// How the pool is used at this moment.
@@ -106,6 +107,14 @@ public final class Database implements AutoCloseable {
 
     /// Connections in use and idle, threads that wait for one, and how many connections there may be.
     public record PoolUsage(int active, int idle, int waiting, int limit) {}
+
+    private boolean answers() {
+        try (Connection connection = pool.getConnection()) {
+            return connection.isValid((int) READY_WAIT.toSeconds());
+        } catch (SQLException e) {
+            return false;
+        }
+    }
 
     private <T extends @Nullable Object> T run(String tenant, Work<T> work) {
         if (IN_TRANSACTION.isBound()) {
@@ -157,16 +166,11 @@ public final class Database implements AutoCloseable {
     private static HikariDataSource pool(DatabaseConfig config, String role) {
         HikariConfig hikari = new HikariConfig();
         hikari.setPoolName("tegata");
-        hikari.setJdbcUrl(config.jdbcUrl());
-        hikari.setUsername(config.user());
-        hikari.setPassword(config.password());
-        hikari.setDataSourceProperties(Preparation.driverProperties());
+        hikari.setDataSource(new Connections(config, sessionSettings(role), OUTAGE_PATIENCE));
         hikari.setMaximumPoolSize(config.poolSize());
         hikari.setMinimumIdle(Math.min(2, config.poolSize()));
         hikari.setConnectionTimeout(CONNECTION_WAIT.toMillis());
         hikari.setTransactionIsolation("TRANSACTION_READ_COMMITTED");
-        hikari.setConnectionInitSql(sessionSettings(role));
-        hikari.setInitializationFailTimeout(CONNECTION_WAIT.toMillis());
         return new HikariDataSource(hikari);
     }
 

@@ -65,9 +65,10 @@ public final class EmbeddedPostgres implements AutoCloseable {
     private static EmbeddedPostgres start(Path data, BinariesSource binaries) {
         try {
             Path folder = folder(data);
+            PostgresUser user = PostgresUser.choose(folder);
             FolderLock lock = FolderLock.take(folder);
             try {
-                return startLocked(folder, lock, binaries);
+                return startLocked(folder, user, lock, binaries.find(folder));
             } catch (IOException | RuntimeException e) {
                 lock.close();
                 throw e;
@@ -110,10 +111,8 @@ public final class EmbeddedPostgres implements AutoCloseable {
         return folder;
     }
 
-    private static EmbeddedPostgres startLocked(Path folder, FolderLock lock, BinariesSource binariesSource)
+    private static EmbeddedPostgres startLocked(Path folder, PostgresUser user, FolderLock lock, Path binaries)
             throws IOException {
-        PostgresUser user = PostgresUser.choose(folder);
-        Path binaries = binariesSource.find(folder);
         Path cluster = folder.resolve("data");
         if (!Files.exists(cluster)) {
             makeCluster(cluster, binaries, user);

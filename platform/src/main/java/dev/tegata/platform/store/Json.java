@@ -13,6 +13,7 @@ import java.util.function.Function;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.JsonParser;
+import tools.jackson.core.JsonToken;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.StreamReadFeature;
 import tools.jackson.core.json.JsonFactory;
@@ -20,11 +21,14 @@ import tools.jackson.databind.DeserializationContext;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.MapperFeature;
 import tools.jackson.databind.SerializationContext;
+import tools.jackson.databind.cfg.CoercionAction;
+import tools.jackson.databind.cfg.CoercionInputShape;
 import tools.jackson.databind.cfg.EnumFeature;
 import tools.jackson.databind.deser.std.StdDeserializer;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.module.SimpleModule;
 import tools.jackson.databind.ser.std.StdSerializer;
+import tools.jackson.databind.type.LogicalType;
 
 /// JSON, read strictly: unknown and duplicate names, trailing text, deep nesting and silent conversions are errors.
 ///
@@ -79,6 +83,11 @@ public final class Json {
                 .enable(EnumFeature.FAIL_ON_NUMBERS_FOR_ENUMS)
                 .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT)
                 .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
+                .withCoercionConfig(
+                        LogicalType.Textual,
+                        text -> text.setCoercion(CoercionInputShape.Integer, CoercionAction.Fail)
+                                .setCoercion(CoercionInputShape.Float, CoercionAction.Fail)
+                                .setCoercion(CoercionInputShape.Boolean, CoercionAction.Fail))
                 .addModule(textForms())
                 .build();
     }
@@ -105,10 +114,9 @@ public final class Json {
         module.addDeserializer(type, new StdDeserializer<T>(type) {
             @Override
             public T deserialize(JsonParser parser, DeserializationContext context) {
-                String text = parser.getValueAsString();
                 try {
-                    if (text != null && parser.currentToken().isScalarValue()) {
-                        return read.apply(text);
+                    if (parser.hasToken(JsonToken.VALUE_STRING)) {
+                        return read.apply(parser.getString());
                     }
                 } catch (RuntimeException e) {
                     // Said below, in Jackson's words, with the place in the document.

@@ -135,9 +135,6 @@ record PostgresUser(List<String> prefix) {
     }
 
     private static void hand(Path folder, int user, int group) throws IOException {
-        if (owner(folder) == user) {
-            return;
-        }
         try (Stream<Path> tree = Files.walk(folder)) {
             for (Path path : tree.toList()) {
                 Files.setAttribute(path, "unix:uid", user, LinkOption.NOFOLLOW_LINKS);

@@ -11,12 +11,9 @@ import java.sql.Connection;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
-import java.util.Map;
-import java.util.Properties;
+import java.time.Duration;
 import org.flywaydb.core.Flyway;
 import org.flywaydb.core.api.FlywayException;
-import org.jspecify.annotations.Nullable;
-import org.postgresql.ds.PGSimpleDataSource;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -36,8 +33,8 @@ final class Preparation {
     /// Returns the role under which all further work is done.
     static String prepare(DatabaseConfig config) {
         String role;
-        try (Connection connection = new RoleSource(config, null).getConnection()) {
-            requireVersion(connection, config);
+        try (Connection connection = new Connections(config, "", Duration.ZERO).getConnection()) {
+            requireVersion(connection.getMetaData().getDatabaseMajorVersion(), config);
             role = boundRole(connection, config);
         } catch (SQLException e) {
             throw new UnavailableException(sentence(e, config), e);
@@ -46,26 +43,11 @@ final class Preparation {
         return role;
     }
 
-    /// Settings of the driver that hold for every connection, unless the URL says otherwise.
-    static Properties driverProperties() {
-        Properties properties = new Properties();
-        properties.setProperty("ApplicationName", "tegata");
-        properties.setProperty("connectTimeout", "5");
-        // A network that swallows packets must not hold a thread for ever.
-        properties.setProperty("socketTimeout", "60");
-        properties.setProperty("tcpKeepAlive", "true");
-        properties.setProperty("reWriteBatchedInserts", "true");
-        // The server's detail repeats values of the row.
-        properties.setProperty("logServerErrorDetail", "false");
-        return properties;
-    }
-
     static String quoted(String identifier) {
         return '"' + identifier.replace("\"", "\"\"") + '"';
     }
 
-    private static void requireVersion(Connection connection, DatabaseConfig config) throws SQLException {
-        int version = connection.getMetaData().getDatabaseMajorVersion();
+    static void requireVersion(int version, DatabaseConfig config) {
         if (version < MINIMUM_VERSION) {
             throw new UnavailableException("%s is PostgreSQL %d; Tegata needs version %d or newer"
                     .formatted(config.place(), version, MINIMUM_VERSION));
@@ -130,7 +112,7 @@ final class Preparation {
         try {
             Flyway.configure(Preparation.class.getClassLoader())
                     .loggers("slf4j")
-                    .dataSource(new RoleSource(config, role))
+                    .dataSource(new Connections(config, "SET ROLE " + quoted(role), Duration.ZERO))
                     .locations("classpath:db/migration")
                     .load()
                     .migrate();
@@ -168,38 +150,5 @@ final class Preparation {
             root = root.getCause();
         }
         return root;
-    }
-
-    /// Plain connections, working as a given role; `null` leaves the role that logged in.
-    private static final class RoleSource extends PGSimpleDataSource {
-        private static final long serialVersionUID = 1L;
-
-        private final @Nullable String role;
-
-        RoleSource(DatabaseConfig config, @Nullable String role) {
-            this.role = role;
-            try {
-                for (Map.Entry<Object, Object> property : driverProperties().entrySet()) {
-                    setProperty(
-                            property.getKey().toString(), property.getValue().toString());
-                }
-            } catch (SQLException e) {
-                throw new IllegalStateException("the driver does not know its own properties", e);
-            }
-            setURL(config.jdbcUrl());
-            setUser(config.user());
-            setPassword(config.password());
-        }
-
-        @Override
-        public Connection getConnection(@Nullable String user, @Nullable String password) throws SQLException {
-            Connection connection = super.getConnection(user, password);
-            if (role != null) {
-                try (Statement statement = connection.createStatement()) {
-                    statement.execute("SET ROLE " + quoted(role));
-                }
-            }
-            return connection;
-        }
     }
 }
