@@ -6,6 +6,9 @@ import dev.tegata.pki.key.KeyEncryptionKey;
 import dev.tegata.pki.key.Pkcs11Vault;
 import dev.tegata.pki.key.SoftwareVault;
 import dev.tegata.pki.key.Vault;
+import dev.tegata.pki.path.TrustAnchors;
+import dev.tegata.platform.RecentValues;
+import dev.tegata.platform.TenantId;
 import dev.tegata.platform.access.ApiKeys;
 import dev.tegata.platform.access.LoginThrottle;
 import dev.tegata.platform.access.OperatorKey;
@@ -14,7 +17,11 @@ import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.audit.RefusalLog;
 import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.authority.AuthorityMaker;
+import dev.tegata.platform.claim.ClaimTokens;
+import dev.tegata.platform.claim.Manifests;
+import dev.tegata.platform.claim.TrustedCertificates;
 import dev.tegata.platform.device.Devices;
+import dev.tegata.platform.enrol.Enrolments;
 import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.platform.fleet.IssuingFleets;
 import dev.tegata.platform.repeat.Answers;
@@ -24,6 +31,7 @@ import dev.tegata.platform.store.EmbeddedPostgres;
 import dev.tegata.platform.tenant.PostgresSealedKeyStore;
 import dev.tegata.platform.tenant.Tenants;
 import dev.tegata.server.api.Api;
+import dev.tegata.server.est.EstEndpoint;
 import dev.tegata.server.http.HttpStack;
 import dev.tegata.server.http.Listener;
 import dev.tegata.server.http.ListenerOptions;
@@ -59,6 +67,8 @@ import org.slf4j.LoggerFactory;
 public final class Server implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Server.class);
     private static final int CACHED_KEYS = 10_000;
+    private static final int TENANTS_REMEMBERED = 1_000;
+    private static final Duration TRUST_REMEMBERED = Duration.ofSeconds(2);
 
     /// What is open, in the order of opening; closed in the other one.
     private final Deque<AutoCloseable> open = new ArrayDeque<>();
@@ -92,11 +102,22 @@ public final class Server implements AutoCloseable {
             AuthorityMaker maker = new AuthorityMaker(vault, clock, random);
             Authorities authorities = new Authorities(database, auditLog, maker, clock);
             IssuingFleets issuingFleets = new IssuingFleets(database, authorities, clock);
+            TrustedCertificates trusted = new TrustedCertificates(database, auditLog, clock);
+            RecentValues<TenantId, TrustAnchors> birthCas = new RecentValues<>(
+                    clock,
+                    TRUST_REMEMBERED,
+                    TENANTS_REMEMBERED,
+                    tenant -> TrustAnchors.of(trusted.birthAuthorities(tenant)));
+            Enrolments enrolments =
+                    new Enrolments(database, vault, issuingFleets, birthCas::get, auditLog, refusals, clock, random);
             Api routes = new Api(
                     new Api.Services(
                             new Tenants(database, vault, auditLog, apiKeys, maker, authorities, clock, random),
                             authorities,
                             new Fleets(database, auditLog, authorities, issuingFleets, clock, random),
+                            opened(new Manifests(database, auditLog, trusted, clock, random)),
+                            trusted,
+                            new ClaimTokens(database, auditLog, clock, random),
                             new Devices(database, auditLog, clock),
                             apiKeys,
                             operatorKey,
@@ -118,7 +139,9 @@ public final class Server implements AutoCloseable {
             this.publicPki = http.listen(
                     options("public", config.ports().publicPki(), Transport.PLAIN),
                     new PublicPki(authorities, database::isReady).routes());
-            this.devices = http.listen(options("devices", config.ports().devices(), Transport.MUTUAL_TLS), List.of());
+            this.devices = http.listen(
+                    options("devices", config.ports().devices(), Transport.MUTUAL_TLS),
+                    new EstEndpoint(enrolments).routes());
             this.api = http.listen(options("api", config.ports().api(), Transport.TLS), apiRoutes);
             complete = true;
         } finally {

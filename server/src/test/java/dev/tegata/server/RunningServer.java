@@ -4,6 +4,7 @@ package dev.tegata.server;
 
 import dev.tegata.server.http.TlsClient;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -12,8 +13,10 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /// A real server over real TLS with its embedded database, started once for all tests of this run, and a client of it.
 public final class RunningServer {
@@ -22,6 +25,8 @@ public final class RunningServer {
     private final Server server;
     private final HttpClient client;
     private final String operatorKey;
+    private final Contract contract = Contract.load();
+    private final AtomicInteger addresses = new AtomicInteger();
 
     private RunningServer() {
         try {
@@ -85,9 +90,31 @@ public final class RunningServer {
         return send(request.POST(HttpRequest.BodyPublishers.ofString(json)));
     }
 
+    /// Sends a request and holds the answer against the contract.
     public HttpResponse<String> send(HttpRequest.Builder request) {
+        return send(client, request);
+    }
+
+    /// As [#send(HttpRequest.Builder)], from an address of its own that no other request comes from: failed logins make
+    /// the server wary of an address.
+    public HttpResponse<String> sendFromElsewhere(HttpRequest.Builder request) {
+        int number = addresses.incrementAndGet();
+        HttpClient elsewhere = TlsClient.trustingFrom(
+                server.authorityFile().orElseThrow(),
+                InetAddress.ofLiteral("127.1." + number / 250 + "." + (number % 250 + 1)));
         try {
-            return client.send(request.build(), BodyHandlers.ofString());
+            return send(elsewhere, request);
+        } finally {
+            elsewhere.shutdownNow();
+        }
+    }
+
+    public HttpResponse<String> send(HttpClient sender, HttpRequest.Builder request) {
+        try {
+            HttpRequest built = request.build();
+            HttpResponse<String> response = sender.send(built, BodyHandlers.ofString());
+            contract.check(built.method(), built.uri().getRawPath(), response);
+            return response;
         } catch (IOException e) {
             throw new IllegalStateException(e);
         } catch (InterruptedException e) {
@@ -97,6 +124,15 @@ public final class RunningServer {
     }
 
     public static JsonNode body(HttpResponse<String> response) {
-        return JsonMapper.shared().readTree(response.body());
+        return json(response.body());
+    }
+
+    public static JsonNode json(String text) {
+        return JsonMapper.shared().readTree(text);
+    }
+
+    /// The object with another value for one member.
+    public static String with(String object, String member, String value) {
+        return ((ObjectNode) json(object)).set(member, json(value)).toString();
     }
 }

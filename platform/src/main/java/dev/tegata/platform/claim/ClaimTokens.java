@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import org.jdbi.v3.core.Handle;
+import org.jdbi.v3.core.generic.GenericType;
 
 /// Makes one-time claim tokens: with one, a device whose manifest lists no key proves that it is the one that was
 /// claimed. Only the token's hash is stored. A new token of a device takes the place of those it has not used.
@@ -147,7 +148,7 @@ public final class ClaimTokens {
             tokens.add(new ClaimToken(new DeviceId(waiting.device()), waiting.serial(), text, expiresAt));
         }
         UUID[] ids = devices.stream().map(Waiting::device).toArray(UUID[]::new);
-        Bytes[] hashes = tokens.stream().map(token -> hash(token.secret())).toArray(Bytes[]::new);
+        List<Bytes> hashes = tokens.stream().map(token -> hash(token.secret())).toList();
         tx.createUpdate("""
                         DELETE FROM claim_token
                         WHERE tenant_id = :tenant AND device_id = ANY (:devices) AND used_at IS NULL""").bind("tenant", tenant).bind("devices", ids).execute();
@@ -156,7 +157,7 @@ public final class ClaimTokens {
                         SELECT :tenant, hash, device, :now, :expiresAt
                         FROM unnest(:hashes, :devices) AS new (hash, device)""")
                 .bind("tenant", tenant)
-                .bind("hashes", hashes)
+                .bindByType("hashes", hashes, new GenericType<List<Bytes>>() {})
                 .bind("devices", ids)
                 .bind("now", clock.instant())
                 .bind("expiresAt", expiresAt)

@@ -8,6 +8,9 @@ import dev.tegata.platform.audit.AuditExport;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.audit.RefusalLog;
 import dev.tegata.platform.authority.Authorities;
+import dev.tegata.platform.claim.ClaimTokens;
+import dev.tegata.platform.claim.Manifests;
+import dev.tegata.platform.claim.TrustedCertificates;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.platform.repeat.Answers;
@@ -35,6 +38,9 @@ public final class Api {
             Tenants tenants,
             Authorities authorities,
             Fleets fleets,
+            Manifests manifests,
+            TrustedCertificates trustedCertificates,
+            ClaimTokens claimTokens,
             Devices devices,
             ApiKeys apiKeys,
             OperatorKey operatorKey,
@@ -56,6 +62,9 @@ public final class Api {
         routes.addAll(new TenantResource(services.tenants()).routes(gate));
         routes.addAll(new AuthorityResource(services.authorities()).routes(gate));
         routes.addAll(new FleetResource(services.fleets(), services.authorities()).routes(gate));
+        routes.addAll(new ManifestResource(services.manifests()).routes(gate));
+        routes.addAll(new TrustResource(services.trustedCertificates()).routes(gate));
+        routes.addAll(new ClaimTokenResource(services.claimTokens()).routes(gate));
         routes.addAll(new DeviceResource(services.devices(), services.auditLog()).routes(gate));
         routes.addAll(new ApiKeyResource(services.apiKeys()).routes(gate));
         routes.addAll(new AuditResource(services.auditLog(), services.auditExport()).routes(gate));

@@ -6,6 +6,7 @@ import dev.tegata.platform.Fields;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.Texts;
 import dev.tegata.server.http.Request;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Function;
@@ -24,16 +25,21 @@ final class Queries {
         }
     }
 
-    /// The part of a listing that `cursor` and `limit` ask for. Refuses parameters beside these and `filters`: a
-    /// misspelt filter must not list everything.
+    /// The part of a listing that `cursor` and `limit` ask for. Beside these and `filters`, there is nothing to ask.
     static Page.Request page(Request request, String... filters) {
-        Set<String> known = Set.of(filters);
+        Set<String> known = new HashSet<>(PAGING);
+        known.addAll(List.of(filters));
+        requireKnown(request, known);
+        return Page.Request.of(request.query("cursor").orElse(null), limit(request));
+    }
+
+    /// Refuses parameters that the operation does not know: a misspelt filter must not list everything.
+    static void requireKnown(Request request, Set<String> known) {
         for (String name : request.queryNames()) {
-            if (!known.contains(name) && !PAGING.contains(name)) {
+            if (!known.contains(name)) {
                 throw Fields.invalid("the query parameter '" + Texts.quoted(name) + "'", "is not known here");
             }
         }
-        return Page.Request.of(request.query("cursor").orElse(null), limit(request));
     }
 
     private static int limit(Request request) {

@@ -7,22 +7,31 @@ import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.Texts;
 import java.lang.reflect.RecordComponent;
+import java.time.DateTimeException;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.JsonToken;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.StreamReadFeature;
 import tools.jackson.core.exc.InputCoercionException;
 import tools.jackson.core.json.JsonFactory;
 import tools.jackson.databind.DatabindException;
+import tools.jackson.databind.DeserializationContext;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.MapperFeature;
 import tools.jackson.databind.cfg.CoercionAction;
 import tools.jackson.databind.cfg.CoercionInputShape;
 import tools.jackson.databind.cfg.EnumFeature;
+import tools.jackson.databind.deser.std.StdDeserializer;
 import tools.jackson.databind.exc.UnrecognizedPropertyException;
 import tools.jackson.databind.exc.ValueInstantiationException;
 import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.module.SimpleModule;
 import tools.jackson.databind.type.LogicalType;
 
 /// JSON read strictly into records, and written from them.
@@ -55,6 +64,9 @@ public final class Json {
                     text -> text.setCoercion(CoercionInputShape.Boolean, CoercionAction.Fail)
                             .setCoercion(CoercionInputShape.Integer, CoercionAction.Fail)
                             .setCoercion(CoercionInputShape.Float, CoercionAction.Fail))
+            .addModule(new SimpleModule("times")
+                    .addDeserializer(Instant.class, new TextOnly<>(Instant.class, Instant::parse))
+                    .addDeserializer(Duration.class, new TextOnly<>(Duration.class, Duration::parse)))
             .changeDefaultPropertyInclusion(inclusion -> inclusion
                     .withValueInclusion(JsonInclude.Include.NON_ABSENT)
                     .withContentInclusion(JsonInclude.Include.NON_ABSENT))
@@ -87,6 +99,29 @@ public final class Json {
         }
         requireMembers(value, "");
         return value;
+    }
+
+    /// Reads a text and nothing else: Jackson would take a number for a time too.
+    private static final class TextOnly<T> extends StdDeserializer<T> {
+        private final transient Function<String, T> parse;
+
+        TextOnly(Class<T> type, Function<String, T> parse) {
+            super(type);
+            this.parse = parse;
+        }
+
+        @Override
+        public T deserialize(JsonParser parser, DeserializationContext context) {
+            try {
+                if (parser.currentToken() == JsonToken.VALUE_STRING) {
+                    return parse.apply(parser.getString());
+                }
+            } catch (DateTimeException | ArithmeticException ignored) {
+                // Said below, with the name of the field.
+            }
+            return context.reportInputMismatch(
+                    handledType(), "not a %s", handledType().getSimpleName());
+        }
     }
 
     private static RefusedException refusal(DatabindException e) {
@@ -148,6 +183,7 @@ public final class Json {
                     }
                 }
                 case Record inner -> requireMembers(inner, name + ".");
+                case String text -> requireText(text, name);
                 case List<?> list -> requireElements(list, name);
                 default -> {}
             }
@@ -163,6 +199,16 @@ public final class Json {
             if (element instanceof Record inner) {
                 requireMembers(inner, name + "[" + i + "].");
             }
+            if (element instanceof String text) {
+                requireText(text, name + "[" + i + "]");
+            }
+        }
+    }
+
+    /// What no storage keeps and no display shows is no text.
+    private static void requireText(String text, String name) {
+        if (text.indexOf('\0') >= 0) {
+            throw invalid(name, "holds the character U+0000");
         }
     }
 

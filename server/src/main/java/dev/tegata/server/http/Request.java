@@ -82,12 +82,16 @@ public final class Request {
 
     /// The value of a query parameter.
     ///
-    /// @throws RefusedException where it stands there twice
+    /// @throws RefusedException where it stands there twice or holds control characters
     public Optional<String> query(String name) {
         List<String> values = queryParameters.getAll(name);
         if (values.size() > 1) {
             throw new RefusedException(
                     ErrorCode.MALFORMED_REQUEST, "the query parameter '" + name + "' is there more than once");
+        }
+        if (values.stream().anyMatch(value -> value.chars().anyMatch(Character::isISOControl))) {
+            throw new RefusedException(
+                    ErrorCode.INVALID_FIELD, "the query parameter '" + name + "' holds a control character");
         }
         return values.stream().findFirst();
     }

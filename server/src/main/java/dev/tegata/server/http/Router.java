@@ -86,11 +86,15 @@ final class Router {
             return segment;
         }
         try {
-            return URLDecoder.decode(segment.replace("+", "%2B"), StandardCharsets.UTF_8);
-        } catch (IllegalArgumentException e) {
-            throw new ProblemException(
-                    new Problem(ErrorCode.MALFORMED_REQUEST, "the path has a percent sign that encodes nothing"));
+            String decoded = URLDecoder.decode(segment.replace("+", "%2B"), StandardCharsets.UTF_8);
+            if (decoded.chars().noneMatch(Character::isISOControl)) {
+                return decoded;
+            }
+        } catch (IllegalArgumentException ignored) {
+            // Told below, in words for a person.
         }
+        throw new ProblemException(
+                new Problem(ErrorCode.MALFORMED_REQUEST, "the path has a percent sign that encodes no character"));
     }
 
     private static List<String> segments(String path) {

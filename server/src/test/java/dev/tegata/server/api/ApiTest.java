@@ -8,7 +8,10 @@ import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.access.Role;
 import dev.tegata.server.RunningServer;
 import dev.tegata.server.RunningServer.TestTenant;
+import dev.tegata.server.http.TlsClient;
+import java.net.InetAddress;
 import java.net.URI;
+import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
@@ -66,8 +69,10 @@ class ApiTest {
         assertThat(SERVER.get(SERVER.operatorKey(), "/api/v1/tenants/" + tenant.id())
                         .statusCode())
                 .isEqualTo(200);
-        assertRefused(SERVER.get(SERVER.operatorKey(), "/api/v1/fleets"), ErrorCode.UNAUTHENTICATED);
-        assertRefused(SERVER.get(tenant.ownerKey(), "/api/v1/tenants"), ErrorCode.UNAUTHENTICATED);
+        assertRefused(
+                SERVER.sendFromElsewhere(SERVER.to(SERVER.operatorKey(), "/api/v1/fleets")), ErrorCode.UNAUTHENTICATED);
+        assertRefused(
+                SERVER.sendFromElsewhere(SERVER.to(tenant.ownerKey(), "/api/v1/tenants")), ErrorCode.UNAUTHENTICATED);
     }
 
     @Test
@@ -202,8 +207,7 @@ class ApiTest {
     @Test
     void refusalsStandInTheAuditChain() throws Exception {
         TestTenant watched = SERVER.createTenant("Watched");
-        SERVER.get(watched.ownerKey() + "x", "/api/v1/fleets");
-        SERVER.get(watched.ownerKey().substring(0, 24) + "A".repeat(43), "/api/v1/fleets");
+        SERVER.sendFromElsewhere(SERVER.to(watched.ownerKey().substring(0, 24) + "A".repeat(43), "/api/v1/fleets"));
         SERVER.get(watched.ownerKey(), "/api/v1/fleets/" + watched.id() + "-zzzzzz");
         Thread.sleep(1500);
 
@@ -223,7 +227,22 @@ class ApiTest {
                 .DELETE());
 
         assertThat(revoked.statusCode()).isEqualTo(204);
-        assertRefused(SERVER.get(secret, "/api/v1/fleets"), ErrorCode.UNAUTHENTICATED);
+        assertRefused(SERVER.sendFromElsewhere(SERVER.to(secret, "/api/v1/fleets")), ErrorCode.UNAUTHENTICATED);
+    }
+
+    @Test
+    void whoeverGuessesIsToldToWait() {
+        try (HttpClient guesser = TlsClient.trustingFrom(
+                SERVER.server().authorityFile().orElseThrow(), InetAddress.ofLiteral("127.2.0.1"))) {
+            String wrong = tenant.ownerKey().substring(0, 24) + "A".repeat(43);
+            HttpResponse<String> last = SERVER.send(guesser, SERVER.to(wrong, "/api/v1/fleets"));
+            for (int i = 0; i < 25; i++) {
+                last = SERVER.send(guesser, SERVER.to(wrong, "/api/v1/fleets"));
+            }
+            assertRefused(last, ErrorCode.TOO_MANY_ATTEMPTS);
+            assertThat(last.headers().firstValue("Retry-After")).contains("60");
+        }
+        assertThat(SERVER.get(tenant.ownerKey(), "/api/v1/fleets").statusCode()).isEqualTo(200);
     }
 
     @Test

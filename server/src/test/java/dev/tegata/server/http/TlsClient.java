@@ -3,6 +3,7 @@
 package dev.tegata.server.http;
 
 import java.io.InputStream;
+import java.net.InetAddress;
 import java.net.http.HttpClient;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -21,11 +22,21 @@ import org.jspecify.annotations.Nullable;
 public final class TlsClient {
     private TlsClient() {}
 
-    public static HttpClient trusting(Path authorityFile) throws Exception {
-        return HttpClient.newBuilder()
-                .sslContext(context(authorityFile, null, null))
-                .connectTimeout(Duration.ofSeconds(5))
-                .build();
+    public static HttpClient trusting(Path authorityFile) {
+        return trustingFrom(authorityFile, null);
+    }
+
+    /// A client that connects from an address of this machine.
+    public static HttpClient trustingFrom(Path authorityFile, @Nullable InetAddress source) {
+        try {
+            return HttpClient.newBuilder()
+                    .sslContext(context(authorityFile, null, null))
+                    .connectTimeout(Duration.ofSeconds(5))
+                    .localAddress(source)
+                    .build();
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
+        }
     }
 
     public static SSLContext context(Path authorityFile, @Nullable PrivateKey key, Certificate @Nullable [] chain)
