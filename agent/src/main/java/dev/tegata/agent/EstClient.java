@@ -14,16 +14,11 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
-import java.security.GeneralSecurityException;
-import java.security.KeyStore;
-import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.util.Base64;
 import java.util.List;
 import javax.net.ssl.HttpsURLConnection;
 import javax.net.ssl.SSLSocketFactory;
-import javax.net.ssl.TrustManager;
-import javax.net.ssl.TrustManagerFactory;
 
 /// The device's side of EST (RFC 7030, RFC 8951). Blocking; one connection per request.
 public final class EstClient {
@@ -31,28 +26,13 @@ public final class EstClient {
     private static final Duration TIMEOUT = Duration.ofSeconds(30);
 
     private final URI fleet;
-    private final TrustManager trust;
+    private final AnchoredTrust trust;
 
     /// @param fleet `https://host:port/.well-known/est/{fleet}`
     /// @param anchors DER certificates of the CAs that the server's TLS certificate may chain to
     public EstClient(URI fleet, List<Bytes> anchors) {
         this.fleet = fleet;
-        this.trust = trustManager(anchors);
-    }
-
-    private static TrustManager trustManager(List<Bytes> anchors) {
-        try {
-            KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
-            store.load(null, null);
-            for (X509Certificate anchor : DeviceIdentity.certificates(anchors)) {
-                store.setCertificateEntry("anchor-" + store.size(), anchor);
-            }
-            TrustManagerFactory factory = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
-            factory.init(store);
-            return factory.getTrustManagers()[0];
-        } catch (GeneralSecurityException | IOException e) {
-            throw new IllegalStateException("this JVM cannot keep trust anchors", e);
-        }
+        this.trust = AnchoredTrust.of(anchors);
     }
 
     /// What the server said to an enrolment.

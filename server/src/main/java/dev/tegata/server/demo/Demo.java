@@ -127,6 +127,7 @@ final class Demo {
         Semaphore places = new Semaphore(CONCURRENCY);
         long begun = System.nanoTime();
         long shown = begun;
+        boolean terminal = System.console() != null && System.console().isTerminal();
         try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
             for (VirtualChip chip : chips) {
                 places.acquire();
@@ -140,7 +141,7 @@ final class Demo {
                         places.release();
                     }
                 });
-                if (System.nanoTime() - shown > PROGRESS.toNanos()) {
+                if (terminal && System.nanoTime() - shown > PROGRESS.toNanos()) {
                     shown = System.nanoTime();
                     out.printf("\r  …   %,d of %,d devices enrolled", issued.size(), devices);
                     out.flush();
@@ -150,7 +151,8 @@ final class Demo {
         double seconds = (System.nanoTime() - begun) / 1e9;
         out.printf(
                 Locale.ROOT,
-                "\r%6.2f s  %,d devices enrolled over EST with mutual TLS, a fresh connection each (%.0f per second)%n",
+                (terminal ? "\r" : "")
+                        + "%6.2f s  %,d devices enrolled over EST with mutual TLS, a fresh connection each (%.0f per second)%n",
                 seconds,
                 issued.size(),
                 issued.size() / seconds);
