@@ -266,7 +266,8 @@ public final class Endorsements {
                 && Matching.authorized(reference.measurement.authorizedBy(), claim.authorities);
     }
 
-    /// Reference values for the same element: the same key and, where both have one, the same name.
+    /// Reference values for the same element: the same key and, where both have one, the same name. The newest
+    /// first.
     private static List<Statement> nearest(Claim claim, Set<Shelf> shelves) {
         List<Statement> nearest = new ArrayList<>();
         for (Shelf shelf : shelves) {
@@ -282,13 +283,25 @@ public final class Endorsements {
         for (Statement reference : references) {
             String wanted = reference.measurement.name();
             String name = claim.measurement.name();
-            if (nearest.size() < MAX_NEAREST
-                    && reference.environment.covers(claim.environment)
+            if (reference.environment.covers(claim.environment)
                     && Objects.equals(reference.measurement.key(), claim.measurement.key())
                     && (wanted == null || name == null || wanted.equals(name))) {
-                nearest.add(reference);
+                int at = 0;
+                while (at < nearest.size() && !isNewer(reference, nearest.get(at))) {
+                    at++;
+                }
+                nearest.add(at, reference);
+                if (nearest.size() > MAX_NEAREST) {
+                    nearest.removeLast();
+                }
             }
         }
+    }
+
+    private static boolean isNewer(Statement left, Statement right) {
+        String leftVersion = left.measurement.version();
+        String rightVersion = right.measurement.version();
+        return leftVersion != null && (rightVersion == null || Versions.compare(leftVersion, rightVersion) > 0);
     }
 
     /// Adds endorsed values until nothing changes. Each statement speaks once, so this ends; the number of

@@ -52,6 +52,11 @@ public record PsaToken(
         return message;
     }
 
+    /// Whether claims are of a PSA profile.
+    public static boolean isPsa(Cbor.MapItem claims) {
+        return PsaProfile.of(claims).isPresent();
+    }
+
     /// Reads the claims of a message's payload.
     public static PsaToken parse(Bytes claims) throws MalformedException {
         return of(Cbor.read(claims, LIMITS).mapping("the claims"));
