@@ -31,9 +31,18 @@ public final class Endorsements {
 
     /// A manifest that the caller trusts: its signature verified, or it came through an authenticated channel.
     /// `signer` is for people; `signerKey` is the SHA-256 of the signer's SubjectPublicKeyInfo, where there is
-    /// one.
+    /// one; `signatureValidity` is that of the signature, which ends what is said even where the manifest has no
+    /// end.
     public record Source(
-            Corim corim, String signer, @Nullable Bytes signerKey) {}
+            Corim corim,
+            String signer,
+            @Nullable Bytes signerKey,
+            @Nullable Validity signatureValidity) {
+        /// A manifest that came without a signature.
+        public Source(Corim corim, String signer) {
+            this(corim, signer, null, null);
+        }
+    }
 
     /// Where a statement stands.
     public record Origin(String corim, String tag, long tagVersion, String signer) {}
@@ -82,6 +91,7 @@ public final class Endorsements {
     private final Shelf anyClass = new Shelf();
     private final Map<Cbor, List<EndorsedKey>> keysByInstance = new HashMap<>();
     private final Map<Bytes, EndorsedKey> attestationKeys = new HashMap<>();
+    private final Set<Bytes> sharedKeys = new HashSet<>();
     private final List<String> problems = new ArrayList<>();
 
     private Endorsements() {}
@@ -165,7 +175,11 @@ public final class Endorsements {
             keysByInstance.computeIfAbsent(instance, _ -> new ArrayList<>()).add(key);
         }
         if (key.attestation && key.key instanceof CoseKey.Public(PublicKeyInfo info)) {
-            attestationKeys.put(info.fingerprint(), key);
+            EndorsedKey earlier = attestationKeys.putIfAbsent(info.fingerprint(), key);
+            if (earlier != null && !earlier.environment.equals(key.environment)) {
+                sharedKeys.add(info.fingerprint());
+                problems.add("one key is endorsed for two devices, and speaks for neither: " + info);
+            }
         }
     }
 
@@ -206,7 +220,9 @@ public final class Endorsements {
 
     /// The endorsed attestation key with this SHA-256 of its SubjectPublicKeyInfo.
     public Optional<EndorsedKey> attestationKey(Bytes fingerprint) {
-        return Optional.ofNullable(attestationKeys.get(fingerprint));
+        return sharedKeys.contains(fingerprint)
+                ? Optional.empty()
+                : Optional.ofNullable(attestationKeys.get(fingerprint));
     }
 
     /// Judges the claims of one attester, and adds what follows from them.
@@ -304,8 +320,8 @@ public final class Endorsements {
         return leftVersion != null && (rightVersion == null || Versions.compare(leftVersion, rightVersion) > 0);
     }
 
-    /// Adds endorsed values until nothing changes. Each statement speaks once, so this ends; the number of
-    /// rounds is limited all the same, because each costs a pass over all that were not yet heard.
+    /// Adds endorsed values until nothing changes. Each statement speaks once, so this ends; the number of rounds
+    /// is limited all the same, because each costs a pass over all that were not yet heard.
     private static List<Statement> endorse(List<Claim> evidence, Set<Shelf> shelves) {
         List<Claim> accepted = new ArrayList<>(evidence);
         Map<Statement, Boolean> added = new LinkedHashMap<>();

@@ -4,8 +4,8 @@ package dev.tegata.attestation.corim;
 
 import java.math.BigInteger;
 
-/// Compares version texts part by part: numbers as numbers, a missing part as zero, and what follows a hyphen
-/// as older than without it (as semantic versions have it).
+/// Compares version texts part by part: numbers as numbers, a missing part as zero, and what follows a hyphen as
+/// older than without it (as semantic versions have it).
 public final class Versions {
     private Versions() {}
 

@@ -37,8 +37,8 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/// Rules that change the values that evidence and endorsements gave, compiled and ready. Rules run in order;
-/// each whose condition holds sets its values.
+/// Rules that change the values that evidence and endorsements gave, compiled and ready. Rules run in order; each
+/// whose condition holds sets its values.
 ///
 /// Bounded: the number and size of rules, the iterations of an evaluation and the size of regular expressions
 /// have limits. A rule that cannot be evaluated counts as one that holds, as far as it makes things worse: a
@@ -116,8 +116,8 @@ public final class Policy {
     }
 
     /// Reads and compiles a policy in JSON: `id`, `version` and `rules`, each with `name`, `when`, `set`,
-    /// `reason` and
-    /// `remedy`. A rule with a `scheme` is for evidence of that scheme only, and costs others nothing.
+    /// `reason` and `remedy`. A rule with a `scheme` is for evidence of that scheme only, and costs others
+    /// nothing.
     public static Policy parse(Bytes document) throws MalformedException {
         ObjectNode object = Json.parseObject(document);
         if (!(object.get("rules") instanceof ArrayNode array) || array.size() > MAX_RULES) {

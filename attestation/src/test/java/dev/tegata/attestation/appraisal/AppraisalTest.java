@@ -86,7 +86,7 @@ class AppraisalTest {
         Tag.Comid comid =
                 new Tag.Comid(null, new TagIdentity(Cbor.of("lamp/1"), 1), List.of(), List.of(), List.of(triples));
         Corim corim = new Corim(Cbor.of("lamp"), List.of(comid), List.of(), null, null, List.of());
-        return Endorsements.of(List.of(new Endorsements.Source(corim, "Lamp Maker", null)), NOW);
+        return Endorsements.of(List.of(new Endorsements.Source(corim, "Lamp Maker")), NOW);
     }
 
     private static Triple reference(SoftwareComponent component) {
@@ -125,7 +125,7 @@ class AppraisalTest {
     @DisplayName("the recorded token and endorsements of another verifier's test give its values")
     void endToEnd() throws MalformedException {
         Corim corim = Corim.parse(Vectors.bytes("psa/veraison-e2e/psa-endorsements.cbor"));
-        Endorsements endorsements = Endorsements.of(List.of(new Endorsements.Source(corim, "ACME", null)), NOW);
+        Endorsements endorsements = Endorsements.of(List.of(new Endorsements.Source(corim, "ACME")), NOW);
         Bytes nonce = Bytes.ofHex("414a7c174141b3d0e9a1d28af31520f0d42299feac4007ded89d68ae6cd92f19");
         Evidence evidence = new Evidence(Evidence.PSA_2_0_0, Vectors.bytes("psa/veraison-e2e/psa-evidence.cbor"));
         Verdict verdict = appraise(trust(endorsements), evidence, nonce);
@@ -283,6 +283,24 @@ class AppraisalTest {
         assertThat(Objects.requireNonNull(verdict.appraisals().get("main")).status())
                 .isEqualTo(Tier.AFFIRMING);
         assertThat(verdict.status()).isEqualTo(Tier.CONTRAINDICATED);
+    }
+
+    @Test
+    @DisplayName("two attesters of one label cannot hide each other")
+    void labels() {
+        Cmw good = new Cmw.Single(
+                new Cmw.MediaType(Evidence.PSA),
+                psa(token(PsaProfile.RFC_9783, 0x3000, FIRMWARE)).content(),
+                Cmw.EVIDENCE);
+        Endorsements endorsements = endorsements(key(), reference(FIRMWARE));
+        for (Cmw.Collection collection : List.of(
+                new Cmw.Collection(null, Map.of(Cbor.of("1"), good, Cbor.of(1), good)),
+                new Cmw.Collection(null, Map.of(Cbor.of("a/b"), good)))) {
+            Verdict verdict = appraise(
+                    endorsements,
+                    new Evidence(Evidence.CMW_CBOR, collection.toCbor().encode()));
+            assertThat(verdict.status()).isEqualTo(Tier.CONTRAINDICATED);
+        }
     }
 
     /// Known keys of a test: one for every question.
