@@ -49,7 +49,8 @@ final class ActiveTags {
     }
 
     private void collect(Endorsements.Source source) {
-        boolean valid = holds(source.corim().validity()) && holds(source.signatureValidity());
+        Validity validity = source.corim().validity();
+        boolean valid = validity == null || validity.contains(at);
         if (!valid) {
             problems.add("the manifest " + source.corim().name() + " is not valid now");
         }
@@ -75,10 +76,6 @@ final class ActiveTags {
         }
     }
 
-    private boolean holds(@Nullable Validity validity) {
-        return validity == null || validity.contains(at);
-    }
-
     /// The highest version; none where two manifests give it different content.
     private @Nullable Active latest(List<Active> versions) {
         Active latest = versions.getFirst();
@@ -101,8 +98,8 @@ final class ActiveTags {
         return latest;
     }
 
-    /// The tags that others took the place of. Only the same signer may do that; two that replace each other both
-    /// go.
+    /// The tags that others took the place of. Only the same signer may do that; two that replace each other
+    /// both go.
     private Set<Cbor> replaced(Map<Cbor, Active> latest) {
         Set<Cbor> replaced = new HashSet<>();
         for (Active active : latest.values()) {

@@ -31,18 +31,9 @@ public final class Endorsements {
 
     /// A manifest that the caller trusts: its signature verified, or it came through an authenticated channel.
     /// `signer` is for people; `signerKey` is the SHA-256 of the signer's SubjectPublicKeyInfo, where there is
-    /// one; `signatureValidity` is that of the signature, which ends what is said even where the manifest has no
-    /// end.
+    /// one.
     public record Source(
-            Corim corim,
-            String signer,
-            @Nullable Bytes signerKey,
-            @Nullable Validity signatureValidity) {
-        /// A manifest that came without a signature.
-        public Source(Corim corim, String signer) {
-            this(corim, signer, null, null);
-        }
-    }
+            Corim corim, String signer, @Nullable Bytes signerKey) {}
 
     /// Where a statement stands.
     public record Origin(String corim, String tag, long tagVersion, String signer) {}
@@ -91,7 +82,6 @@ public final class Endorsements {
     private final Shelf anyClass = new Shelf();
     private final Map<Cbor, List<EndorsedKey>> keysByInstance = new HashMap<>();
     private final Map<Bytes, EndorsedKey> attestationKeys = new HashMap<>();
-    private final Set<Bytes> sharedKeys = new HashSet<>();
     private final List<String> problems = new ArrayList<>();
 
     private Endorsements() {}
@@ -175,11 +165,7 @@ public final class Endorsements {
             keysByInstance.computeIfAbsent(instance, _ -> new ArrayList<>()).add(key);
         }
         if (key.attestation && key.key instanceof CoseKey.Public(PublicKeyInfo info)) {
-            EndorsedKey earlier = attestationKeys.putIfAbsent(info.fingerprint(), key);
-            if (earlier != null && !earlier.environment.equals(key.environment)) {
-                sharedKeys.add(info.fingerprint());
-                problems.add("one key is endorsed for two devices, and speaks for neither: " + info);
-            }
+            attestationKeys.put(info.fingerprint(), key);
         }
     }
 
@@ -220,9 +206,7 @@ public final class Endorsements {
 
     /// The endorsed attestation key with this SHA-256 of its SubjectPublicKeyInfo.
     public Optional<EndorsedKey> attestationKey(Bytes fingerprint) {
-        return sharedKeys.contains(fingerprint)
-                ? Optional.empty()
-                : Optional.ofNullable(attestationKeys.get(fingerprint));
+        return Optional.ofNullable(attestationKeys.get(fingerprint));
     }
 
     /// Judges the claims of one attester, and adds what follows from them.
@@ -282,8 +266,7 @@ public final class Endorsements {
                 && Matching.authorized(reference.measurement.authorizedBy(), claim.authorities);
     }
 
-    /// Reference values for the same element: the same key and, where both have one, the same name. The newest
-    /// first.
+    /// Reference values for the same element: the same key and, where both have one, the same name.
     private static List<Statement> nearest(Claim claim, Set<Shelf> shelves) {
         List<Statement> nearest = new ArrayList<>();
         for (Shelf shelf : shelves) {
@@ -299,29 +282,17 @@ public final class Endorsements {
         for (Statement reference : references) {
             String wanted = reference.measurement.name();
             String name = claim.measurement.name();
-            if (reference.environment.covers(claim.environment)
+            if (nearest.size() < MAX_NEAREST
+                    && reference.environment.covers(claim.environment)
                     && Objects.equals(reference.measurement.key(), claim.measurement.key())
                     && (wanted == null || name == null || wanted.equals(name))) {
-                int at = 0;
-                while (at < nearest.size() && !isNewer(reference, nearest.get(at))) {
-                    at++;
-                }
-                nearest.add(at, reference);
-                if (nearest.size() > MAX_NEAREST) {
-                    nearest.removeLast();
-                }
+                nearest.add(reference);
             }
         }
     }
 
-    private static boolean isNewer(Statement left, Statement right) {
-        String leftVersion = left.measurement.version();
-        String rightVersion = right.measurement.version();
-        return leftVersion != null && (rightVersion == null || Versions.compare(leftVersion, rightVersion) > 0);
-    }
-
-    /// Adds endorsed values until nothing changes. Each statement speaks once, so this ends; the number of rounds
-    /// is limited all the same, because each costs a pass over all that were not yet heard.
+    /// Adds endorsed values until nothing changes. Each statement speaks once, so this ends; the number of
+    /// rounds is limited all the same, because each costs a pass over all that were not yet heard.
     private static List<Statement> endorse(List<Claim> evidence, Set<Shelf> shelves) {
         List<Claim> accepted = new ArrayList<>(evidence);
         Map<Statement, Boolean> added = new LinkedHashMap<>();

@@ -3,7 +3,6 @@
 package dev.tegata.platform.claim;
 
 import dev.tegata.pki.Bytes;
-import dev.tegata.pki.key.PublicKeyInfo;
 import org.jspecify.annotations.Nullable;
 
 /// A public key that a chip was born with.
@@ -20,8 +19,8 @@ record BirthKey(
         @Nullable Bytes certificate,
         @Nullable String anchor) {
 
-    static BirthKey of(int slot, PublicKeyInfo key) {
-        return new BirthKey(slot, key.encoded(), key.fingerprint(), null, null);
+    static BirthKey of(int slot, Bytes publicKey) {
+        return new BirthKey(slot, publicKey, publicKey.sha256(), null, null);
     }
 
     BirthKey certified(Bytes birthCertificate, @Nullable String anchorName) {

@@ -121,17 +121,16 @@ final class ClaimStatements {
         }
     }
 
-    /// Stores new devices; false where one of them was there after all.
-    boolean insertDevices(List<NewDevice> devices) throws SQLException {
+    /// Stores new devices; an error where one of them is there after all.
+    void insertDevices(List<NewDevice> devices) throws SQLException {
         if (devices.isEmpty()) {
-            return true;
+            return;
         }
         List<Candidate> candidates = devices.stream().map(NewDevice::candidate).toList();
         try (PreparedStatement insert = connection.prepareStatement("""
                 INSERT INTO device (tenant_id, device_id, fleet_id, chip, serial, model, state, proof, manifest_id, claimed_at)
                 SELECT ?, id, ?, chip, serial, model, 'CLAIMED', proof, ?, ?
-                FROM unnest(?::uuid[], ?::text[], ?::text[], ?::text[], ?::text[]) AS new (id, chip, serial, model, proof)
-                ON CONFLICT DO NOTHING""")) {
+                FROM unnest(?::uuid[], ?::text[], ?::text[], ?::text[], ?::text[]) AS new (id, chip, serial, model, proof)""")) {
             insert.setString(1, target.tenant().value());
             insert.setString(2, target.fleet().value());
             insert.setObject(3, target.manifest().value());
@@ -145,14 +144,14 @@ final class ClaimStatements {
             insert.setArray(8, texts(candidates.stream().map(Candidate::model).toArray(String[]::new)));
             insert.setArray(
                     9, texts(candidates.stream().map(c -> c.proof().name()).toArray(String[]::new)));
-            return insert.executeUpdate() == devices.size();
+            insert.executeUpdate();
         }
     }
 
-    /// Stores new birth keys; false where a device has one of them already.
-    boolean insertKeys(List<NewKey> keys) throws SQLException {
+    /// Stores new birth keys; an error where a device has one of them already.
+    void insertKeys(List<NewKey> keys) throws SQLException {
         if (keys.isEmpty()) {
-            return true;
+            return;
         }
         int count = keys.size();
         UUID[] devices = new UUID[count];
@@ -175,8 +174,7 @@ final class ClaimStatements {
                 INSERT INTO device_key (tenant_id, fingerprint, device_id, slot, public_key, certificate, certificate_anchor)
                 SELECT ?, fingerprint, device, slot, public_key, certificate, anchor
                 FROM unnest(?::bytea[], ?::uuid[], ?::smallint[], ?::bytea[], ?::bytea[], ?::text[])
-                    AS new (fingerprint, device, slot, public_key, certificate, anchor)
-                ON CONFLICT DO NOTHING""")) {
+                    AS new (fingerprint, device, slot, public_key, certificate, anchor)""")) {
             insert.setString(1, target.tenant().value());
             insert.setArray(2, connection.createArrayOf("bytea", fingerprints));
             insert.setArray(3, connection.createArrayOf("uuid", devices));
@@ -184,7 +182,7 @@ final class ClaimStatements {
             insert.setArray(5, connection.createArrayOf("bytea", publicKeys));
             insert.setArray(6, connection.createArrayOf("bytea", certificates));
             insert.setArray(7, texts(anchors));
-            return insert.executeUpdate() == count;
+            insert.executeUpdate();
         }
     }
 

@@ -12,7 +12,6 @@ import dev.tegata.pki.key.InvalidKeyInfoException;
 import dev.tegata.pki.key.PublicKeyInfo;
 import dev.tegata.platform.Texts;
 import dev.tegata.platform.device.Device.Proof;
-import java.util.Base64;
 import java.util.List;
 import java.util.Optional;
 import java.util.regex.Pattern;
@@ -67,12 +66,13 @@ final class ListedElements {
                 serial == null ? serial(leaf, key) : serial,
                 Texts.quoted(listed.model()),
                 anchor.isPresent() ? Proof.VENDOR_CERTIFICATE : Proof.STATEMENT,
-                List.of(BirthKey.of(0, key).certified(leaf.encoded(), anchor.orElse(null))));
+                List.of(BirthKey.of(0, key.encoded()).certified(leaf.encoded(), anchor.orElse(null))));
     }
 
     private Candidate stated(RawElement.Listed listed, @Nullable String serial) throws RejectedException {
-        List<BirthKey> keys =
-                listed.publicKey() == null ? List.of() : List.of(BirthKey.of(0, publicKey(listed.publicKey())));
+        List<BirthKey> keys = listed.publicKey() == null
+                ? List.of()
+                : List.of(BirthKey.of(0, publicKey(listed.publicKey()).encoded()));
         if (!statement) {
             throw new RejectedException(
                     IssueReason.NO_PROOF,
@@ -157,6 +157,6 @@ final class ListedElements {
     }
 
     private static Bytes base64(String text) {
-        return Bytes.of(Base64.getMimeDecoder().decode(text));
+        return Bytes.ofBase64(text.replaceAll("\\s", ""));
     }
 }

@@ -7,6 +7,7 @@ import java.io.EOFException;
 import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Optional;
 import java.util.zip.GZIPInputStream;
@@ -110,18 +111,23 @@ final class ManifestReaders {
                     found = true;
                 }
                 // What is left is read through the bound as well: the library would skip it without one.
-                content.transferTo(java.io.OutputStream.nullOutputStream());
+                content.transferTo(OutputStream.nullOutputStream());
             }
         } catch (IllegalArgumentException e) {
             throw new BrokenManifestException("the archive is damaged");
+        }
+        packed.transferTo(OutputStream.nullOutputStream());
+        if (!packed.endsLikeZip()) {
+            throw new BrokenManifestException("the archive is cut off");
         }
         if (!found) {
             throw new BrokenManifestException("the archive holds no known manifest");
         }
     }
 
-    /// Counts what was taken from the packed side.
+    /// Counts what was taken from the packed side, and remembers its end.
     private static final class CountingStream extends FilterInputStream {
+        private final byte[] tail = new byte[4 << 10];
         private long count;
 
         CountingStream(InputStream in) {
@@ -130,16 +136,35 @@ final class ManifestReaders {
 
         @Override
         public int read() throws IOException {
-            int b = in.read();
-            count += b < 0 ? 0 : 1;
-            return b;
+            byte[] one = new byte[1];
+            return read(one, 0, 1) < 0 ? -1 : one[0] & 0xff;
         }
 
         @Override
         public int read(byte[] buffer, int offset, int length) throws IOException {
             int read = in.read(buffer, offset, length);
-            count += Math.max(0, read);
+            if (read > 0) {
+                keep(buffer, offset, read);
+                count += read;
+            }
             return read;
+        }
+
+        private void keep(byte[] buffer, int offset, int length) {
+            int kept = Math.min(length, tail.length);
+            System.arraycopy(tail, kept, tail, 0, tail.length - kept);
+            System.arraycopy(buffer, offset + length - kept, tail, tail.length - kept, kept);
+        }
+
+        /// Whether a ZIP's end of central directory is near the end: its reader would not miss it, nor the entries
+        /// that an upload cut between two of them has lost.
+        boolean endsLikeZip() {
+            for (int i = 0; i + 22 <= tail.length; i++) {
+                if (tail[i] == 'P' && tail[i + 1] == 'K' && tail[i + 2] == 5 && tail[i + 3] == 6) {
+                    return true;
+                }
+            }
+            return false;
         }
     }
 

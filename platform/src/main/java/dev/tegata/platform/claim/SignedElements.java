@@ -174,7 +174,7 @@ final class SignedElements {
         try {
             key = BirthKey.of(
                     slot,
-                    PublicKeyInfo.ofP256Point(
+                    PublicKeyInfo.encodeP256Point(
                             Bytes.of(decode(text(jwk, "x"), "x")), Bytes.of(decode(text(jwk, "y"), "y"))));
         } catch (InvalidKeyInfoException e) {
             throw new RejectedException(IssueReason.WEAK_KEY, "slot " + slot + ": " + String.valueOf(e.getMessage()));

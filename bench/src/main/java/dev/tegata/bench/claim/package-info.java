@@ -1,8 +1,8 @@
 // SPDX-FileCopyrightText: The Tegata authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Evidence in certificate requests (draft-ietf-lamps-csr-attestation).
+/// How fast purchase manifests are claimed, beside what the machine can verify.
 @NullMarked
-package dev.tegata.attestation.csr;
+package dev.tegata.bench.claim;
 
 import org.jspecify.annotations.NullMarked;
