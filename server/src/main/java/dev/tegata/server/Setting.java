@@ -62,7 +62,7 @@ public enum Setting {
     }
 
     /// Whether it may stand in files and arguments: a secret may not.
-    boolean isSecret() {
+    public boolean isSecret() {
         return this == VAULT_PASSPHRASE;
     }
 }

@@ -4,6 +4,7 @@ package dev.tegata.server.cli;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
 import java.net.ConnectException;
 import java.net.URI;
 import java.net.URLEncoder;
@@ -19,13 +20,11 @@ import java.security.cert.Certificate;
 import java.security.cert.CertificateFactory;
 import java.time.Duration;
 import java.util.Map;
-import java.util.Optional;
 import java.util.UUID;
 import java.util.stream.Collectors;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLException;
 import javax.net.ssl.TrustManagerFactory;
-import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -33,19 +32,32 @@ import tools.jackson.databind.node.ObjectNode;
 
 /// The REST API as the command line uses it. A refusal becomes a [CommandFailure] in the server's own words.
 final class ApiClient implements AutoCloseable {
-    static final JsonMapper JSON = JsonMapper.builder().build();
+    private static final JsonMapper JSON = JsonMapper.builder().build();
+    private static final Duration CONNECT = Duration.ofSeconds(10);
+    private static final Duration USUAL = Duration.ofSeconds(60);
+    private static final Duration LONGEST = Duration.ofHours(12);
 
     private final URI base;
-    private final Optional<String> apiKey;
+    private final String key;
     private final HttpClient http;
 
-    ApiClient(Profile profile) {
-        this.base = profile.url();
-        this.apiKey = profile.apiKey();
+    /// @param key an API key, or the operator's
+    ApiClient(Access access, String key) {
+        this.base = URI.create(access.url().value());
+        this.key = key;
         HttpClient.Builder builder =
-                HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).connectTimeout(Duration.ofSeconds(10));
-        profile.ca().ifPresent(ca -> builder.sslContext(trusting(ca)));
+                HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).connectTimeout(CONNECT);
+        access.ca().ifPresent(ca -> builder.sslContext(trusting(Path.of(ca.value()))));
         this.http = builder.build();
+    }
+
+    static ObjectNode object() {
+        return JSON.createObjectNode();
+    }
+
+    /// A segment of a path, whatever the user typed.
+    static String segment(String text) {
+        return URLEncoder.encode(text, StandardCharsets.UTF_8).replace("+", "%20");
     }
 
     private static SSLContext trusting(Path pem) {
@@ -62,75 +74,101 @@ final class ApiClient implements AutoCloseable {
             context.init(null, trust.getTrustManagers(), null);
             return context;
         } catch (IOException | GeneralSecurityException e) {
-            throw new CommandFailure("cannot read the CA certificates in " + pem + ": " + e.getMessage());
+            throw CommandFailure.usage("the file " + pem + " holds no CA certificates that can be read");
         }
     }
 
     JsonNode get(String path, Map<String, ?> query) {
-        return json(send(request(path, query).GET()));
+        return json(send(request(path, query).timeout(USUAL).GET()));
     }
 
     JsonNode get(String path) {
         return get(path, Map.of());
     }
 
-    /// Creates something; a repeated request after a lost answer creates nothing twice.
-    JsonNode post(String path, @Nullable JsonNode body) {
-        HttpRequest.Builder request = request(path, Map.of())
-                .header("Idempotency-Key", UUID.randomUUID().toString());
-        if (body == null) {
-            request.POST(HttpRequest.BodyPublishers.noBody());
-        } else {
-            request.header("Content-Type", "application/json")
-                    .POST(HttpRequest.BodyPublishers.ofString(JSON.writeValueAsString(body)));
+    String text(String path) {
+        try (InputStream body =
+                send(request(path, Map.of()).timeout(USUAL).GET()).body()) {
+            return new String(body.readAllBytes(), StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            throw brokenOff(e);
         }
-        return json(send(request));
     }
 
-    /// Changes what has not been changed by others since it was read.
-    JsonNode put(String path, JsonNode body, String etag) {
+    /// Creates something; the server carries out a repeated request once.
+    JsonNode create(String path, JsonNode body) {
+        return create(path, Map.of(), body);
+    }
+
+    JsonNode create(String path, Map<String, ?> query, JsonNode body) {
+        return json(send(request(path, query)
+                .timeout(USUAL)
+                .header("Idempotency-Key", UUID.randomUUID().toString())
+                .header("Content-Type", "application/json")
+                .POST(HttpRequest.BodyPublishers.ofString(JSON.writeValueAsString(body)))));
+    }
+
+    /// Does something to what there is.
+    JsonNode act(String path, JsonNode body) {
         return json(send(request(path, Map.of())
+                .timeout(USUAL)
+                .header("Content-Type", "application/json")
+                .POST(HttpRequest.BodyPublishers.ofString(JSON.writeValueAsString(body)))));
+    }
+
+    JsonNode act(String path) {
+        return json(send(request(path, Map.of()).timeout(USUAL).POST(HttpRequest.BodyPublishers.noBody())));
+    }
+
+    /// Changes what nobody else has changed in the meantime.
+    JsonNode change(String path, JsonNode body) {
+        HttpResponse<InputStream> before =
+                send(request(path, Map.of()).timeout(USUAL).GET());
+        String etag = before.headers().firstValue("ETag").orElse("*");
+        json(before);
+        return json(send(request(path, Map.of())
+                .timeout(USUAL)
                 .header("Content-Type", "application/json")
                 .header("If-Match", etag)
-                .PUT(HttpRequest.BodyPublishers.ofString(JSON.writeValueAsString(body)))));
+                .method("PATCH", HttpRequest.BodyPublishers.ofString(JSON.writeValueAsString(body)))));
+    }
+
+    JsonNode put(String path, String contentType, byte[] content) {
+        return json(send(request(path, Map.of())
+                .timeout(USUAL)
+                .header("Content-Type", contentType)
+                .PUT(HttpRequest.BodyPublishers.ofByteArray(content))));
     }
 
     void delete(String path) {
-        send(request(path, Map.of()).DELETE());
+        json(send(request(path, Map.of()).timeout(USUAL).DELETE()));
     }
 
-    /// Uploads a body as it is read.
+    /// Sends `body` as it is read.
     JsonNode upload(String path, Map<String, ?> query, HttpRequest.BodyPublisher body) {
         return json(send(request(path, query)
-                .timeout(Duration.ofHours(6))
+                .timeout(LONGEST)
                 .header("Content-Type", "application/octet-stream")
                 .POST(body)));
     }
 
-    /// The answer's body, as it comes.
-    InputStream download(String path) {
-        return send(request(path, Map.of()).timeout(Duration.ofHours(6)).GET()).body();
-    }
-
-    /// The answer's ETag beside its content.
-    record Tagged(JsonNode content, String etag) {}
-
-    Tagged getTagged(String path) {
-        HttpResponse<InputStream> response = send(request(path, Map.of()).GET());
-        return new Tagged(json(response), response.headers().firstValue("ETag").orElse("*"));
+    /// Writes the answer to `out` as it comes.
+    void download(String path, OutputStream out) {
+        try (InputStream body =
+                send(request(path, Map.of()).timeout(LONGEST).GET()).body()) {
+            body.transferTo(out);
+            out.flush();
+        } catch (IOException e) {
+            throw brokenOff(e);
+        }
     }
 
     private HttpRequest.Builder request(String path, Map<String, ?> query) {
         String parameters = query.entrySet().stream()
-                .map(entry -> entry.getKey() + "="
-                        + URLEncoder.encode(String.valueOf(entry.getValue()), StandardCharsets.UTF_8))
+                .map(entry -> entry.getKey() + "=" + segment(String.valueOf(entry.getValue())))
                 .collect(Collectors.joining("&"));
-        HttpRequest.Builder request = HttpRequest.newBuilder(
-                        base.resolve("/api/v1" + path + (parameters.isEmpty() ? "" : "?" + parameters)))
-                .timeout(Duration.ofSeconds(60))
-                .header("Accept", "application/json, application/problem+json, */*;q=0.1");
-        apiKey.ifPresent(key -> request.header("Authorization", "Bearer " + key));
-        return request;
+        return HttpRequest.newBuilder(base.resolve("/api/v1" + path + (parameters.isEmpty() ? "" : "?" + parameters)))
+                .header("Authorization", "Bearer " + key);
     }
 
     private HttpResponse<InputStream> send(HttpRequest.Builder request) {
@@ -141,53 +179,61 @@ final class ApiClient implements AutoCloseable {
             }
             return response;
         } catch (ConnectException e) {
-            throw new CommandFailure(
-                    CommandFailure.UNREACHABLE,
-                    "no server answers at " + base + ". Start one with './tegata serve', or set TEGATA_URL.");
+            throw CommandFailure.unreachable("no server answers at " + base
+                    + ".\nStart one with 'tegata serve', or say where it is with --url or TEGATA_URL.");
         } catch (SSLException e) {
-            throw new CommandFailure(
-                    CommandFailure.UNREACHABLE,
-                    "the server at " + base + " cannot be trusted: " + e.getMessage()
-                            + ". Set TEGATA_CA to the PEM file with its CA (tls/ca.pem in the server's data folder).");
+            throw CommandFailure.unreachable("the server at " + base + " cannot be trusted: " + e.getMessage()
+                    + ".\nSet TEGATA_CA to the PEM file with its CA (tls/ca.pem in the server's data folder).");
         } catch (IOException e) {
-            throw new CommandFailure(
-                    CommandFailure.UNREACHABLE, "the connection to " + base + " failed: " + e.getMessage());
+            throw brokenOff(e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new CommandFailure(CommandFailure.UNREACHABLE, "interrupted");
+            throw CommandFailure.unreachable("interrupted");
         }
+    }
+
+    private CommandFailure brokenOff(IOException e) {
+        return CommandFailure.unreachable("the connection to " + base + " broke off: " + e.getMessage());
     }
 
     private static CommandFailure refused(HttpResponse<InputStream> response) throws IOException {
         try (InputStream body = response.body()) {
             if (JSON.readTree(body) instanceof ObjectNode problem && problem.has("code")) {
-                return new CommandFailure(
-                        CommandFailure.REFUSED,
-                        "%s %s\n%s [%s]"
+                return CommandFailure.refused(
+                        "%s (%s)%n%s%n%s"
                                 .formatted(
                                         problem.path("title").asString(""),
-                                        problem.path("detail").asString(""),
-                                        problem.path("next").asString(""),
-                                        problem.path("code").asString("")));
+                                        problem.path("code").asString(""),
+                                        sentence(problem.path("detail").asString("")),
+                                        problem.path("next").asString(""))
+                                .strip(),
+                        problem.toString());
             }
         } catch (JacksonException e) {
             // Not one of ours; told by its status.
         }
-        return new CommandFailure(CommandFailure.REFUSED, "the server answered with status " + response.statusCode());
+        return CommandFailure.refused("the server answered with status " + response.statusCode());
     }
 
-    private static JsonNode json(HttpResponse<InputStream> response) {
+    private static String sentence(String detail) {
+        return detail.isEmpty() || detail.endsWith(".")
+                ? detail
+                : Character.toUpperCase(detail.charAt(0)) + detail.substring(1) + ".";
+    }
+
+    private JsonNode json(HttpResponse<InputStream> response) {
         try (InputStream body = response.body()) {
             byte[] content = body.readAllBytes();
-            return content.length == 0 ? JSON.createObjectNode() : JSON.readTree(content);
-        } catch (IOException | JacksonException e) {
-            throw new CommandFailure(
-                    CommandFailure.UNREACHABLE, "the server's answer cannot be read: " + e.getMessage());
+            return content.length == 0 ? object() : JSON.readTree(content);
+        } catch (IOException e) {
+            throw brokenOff(e);
+        } catch (JacksonException e) {
+            throw CommandFailure.unreachable("what answers at " + base + " is no Tegata server");
         }
     }
 
     @Override
     public void close() {
-        http.close();
+        http.shutdownNow();
     }
 }

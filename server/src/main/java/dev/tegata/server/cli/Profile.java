@@ -3,60 +3,39 @@
 package dev.tegata.server.cli;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import org.snakeyaml.engine.v2.api.Dump;
 import org.snakeyaml.engine.v2.api.DumpSettings;
 import org.snakeyaml.engine.v2.api.Load;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.common.FlowStyle;
+import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
 
-/// Where the server is and who we are: from the environment, else from the profile file.
-///
-/// The file is `$TEGATA_PROFILE`, or `tegata/profile.yaml` under `$XDG_CONFIG_HOME` (`~/.config`), readable by its
-/// owner
-/// only:
+/// The profile file: which server the commands speak to, and with which key. Only its owner can read it.
 ///
 /// ```
 /// url: https://localhost:8443
 /// apiKey: tgt_…
-/// ca: /home/me/.local/share/tegata/tls/ca.pem
+/// ca: /srv/tegata/tegata-data/tls/ca.pem
 /// ```
 ///
-/// @param ca the PEM file with the CA that the server's TLS certificate chains to, where it is not a public one
-record Profile(URI url, Optional<String> apiKey, Optional<Path> ca) {
-    static final URI DEFAULT_URL = URI.create("https://localhost:8443");
+/// @param ca PEM file with the CA of the server's TLS certificate, where it is not a public one
+record Profile(Optional<String> url, Optional<String> apiKey, Optional<String> ca) {
+    static final Profile EMPTY = new Profile(Optional.empty(), Optional.empty(), Optional.empty());
+    private static final Set<String> KEYS = Set.of("url", "apiKey", "ca");
+    private static final long LARGEST = 16 * 1024;
 
-    static Profile load(Map<String, String> environment) {
-        Map<String, String> file = read(file(environment));
-        return new Profile(
-                value(environment, "TEGATA_URL", file, "url").map(Profile::uri).orElse(DEFAULT_URL),
-                value(environment, "TEGATA_API_KEY", file, "apiKey"),
-                value(environment, "TEGATA_CA", file, "ca").map(Path::of));
-    }
-
-    private static Optional<String> value(
-            Map<String, String> environment, String variable, Map<String, String> file, String key) {
-        return Optional.ofNullable(environment.get(variable))
-                .or(() -> Optional.ofNullable(file.get(key)))
-                .filter(text -> !text.isBlank());
-    }
-
-    private static URI uri(String text) {
-        URI uri = URI.create(text);
-        if (!"https".equals(uri.getScheme()) || uri.getHost() == null) {
-            throw new CommandFailure("the server's address must be like https://host:8443, not '" + text + "'");
-        }
-        return uri;
-    }
-
+    /// Where the file is: `TEGATA_PROFILE`, or `tegata/profile.yaml` under `XDG_CONFIG_HOME` (`~/.config`).
     static Path file(Map<String, String> environment) {
         String explicit = environment.get("TEGATA_PROFILE");
         if (explicit != null) {
@@ -69,48 +48,108 @@ record Profile(URI url, Optional<String> apiKey, Optional<Path> ca) {
         return base.resolve("tegata").resolve("profile.yaml");
     }
 
-    private static Map<String, String> read(Path file) {
+    /// What `file` holds; nothing where it does not exist.
+    static Profile read(Path file) {
         if (!Files.exists(file)) {
-            return Map.of();
+            return EMPTY;
         }
+        Map<String, String> values = values(file);
+        return new Profile(value(values, "url"), value(values, "apiKey"), value(values, "ca"));
+    }
+
+    private static Optional<String> value(Map<String, String> values, String key) {
+        return Optional.ofNullable(values.get(key)).filter(text -> !text.isBlank());
+    }
+
+    private static Map<String, String> values(Path file) {
+        Map<String, String> values = new TreeMap<>();
         try {
-            Object content = new Load(LoadSettings.builder().build()).loadFromString(Files.readString(file));
-            Map<String, String> values = new TreeMap<>();
+            if (Files.size(file) > LARGEST) {
+                throw CommandFailure.usage("the profile " + file + " is larger than " + LARGEST + " bytes");
+            }
+            Object content = new Load(LoadSettings.builder()
+                            .setAllowDuplicateKeys(false)
+                            .setMaxAliasesForCollections(0)
+                            .build())
+                    .loadFromString(Files.readString(file));
+            if (content != null && !(content instanceof Map<?, ?>)) {
+                throw CommandFailure.usage("the profile " + file + " must hold lines of the form 'url: …'");
+            }
             if (content instanceof Map<?, ?> map) {
-                map.forEach((key, value) -> values.put(String.valueOf(key), String.valueOf(value)));
+                map.forEach((key, value) -> values.put(String.valueOf(key), value == null ? "" : value.toString()));
             }
-            for (String key : values.keySet()) {
-                if (!key.equals("url") && !key.equals("apiKey") && !key.equals("ca")) {
-                    throw new CommandFailure(file + " has the unknown key '" + key + "'; known are url, apiKey and ca");
-                }
-            }
-            return values;
         } catch (IOException e) {
-            throw new UncheckedIOException("cannot read " + file, e);
+            throw CommandFailure.usage("the profile " + file + " cannot be read");
+        } catch (YamlEngineException e) {
+            // The parser's own message would repeat the line, which may hold the key.
+            throw CommandFailure.usage("the profile " + file + " is no YAML");
+        }
+        for (String key : values.keySet()) {
+            if (!KEYS.contains(key)) {
+                throw CommandFailure.usage(
+                        "the profile " + file + " has the unknown key '" + key + "'; known are url, apiKey and ca");
+            }
+        }
+        return values;
+    }
+
+    /// Whether others than the owner may read `file`.
+    static boolean isOpenToOthers(Path file) {
+        try {
+            Set<PosixFilePermission> rights = Files.getPosixFilePermissions(file);
+            return rights.contains(PosixFilePermission.GROUP_READ) || rights.contains(PosixFilePermission.OTHERS_READ);
+        } catch (IOException | UnsupportedOperationException e) {
+            return false;
         }
     }
 
-    /// Writes the profile file anew, readable by its owner only.
+    /// The server's address in `text`.
+    static URI uri(String text) {
+        try {
+            URI uri = URI.create(text.strip());
+            if ("https".equals(uri.getScheme())
+                    && uri.getHost() != null
+                    && (uri.getPath().isEmpty() || uri.getPath().equals("/"))) {
+                return uri;
+            }
+        } catch (IllegalArgumentException e) {
+            // Said below.
+        }
+        throw CommandFailure.usage("the server's address must be like https://host:8443, not '" + text + "'");
+    }
+
+    /// Writes the file anew, readable by its owner only.
     void save(Path file) {
         Map<String, String> values = new TreeMap<>();
-        values.put("url", url.toString());
-        apiKey.ifPresent(key -> values.put("apiKey", key));
-        ca.ifPresent(path -> values.put("ca", path.toAbsolutePath().toString()));
+        url.ifPresent(value -> values.put("url", value));
+        apiKey.ifPresent(value -> values.put("apiKey", value));
+        ca.ifPresent(value -> values.put("ca", value));
         String yaml = new Dump(DumpSettings.builder()
                         .setDefaultFlowStyle(FlowStyle.BLOCK)
                         .build())
                 .dumpToString(values);
+        Path target = file.toAbsolutePath();
         try {
-            Files.createDirectories(file.toAbsolutePath().getParent());
+            Path folder = Objects.requireNonNullElse(target.getParent(), target);
+            if (!Files.isDirectory(folder)) {
+                Files.createDirectories(
+                        folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+            }
             Path temporary = Files.createTempFile(
-                    file.toAbsolutePath().getParent(),
+                    folder,
                     "profile",
                     ".new",
                     PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
             Files.writeString(temporary, yaml);
-            Files.move(temporary, file, StandardCopyOption.ATOMIC_MOVE);
+            Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
-            throw new UncheckedIOException("cannot write " + file, e);
+            throw CommandFailure.usage("the profile " + file + " cannot be written");
         }
+    }
+
+    /// Without the key.
+    @Override
+    public String toString() {
+        return "Profile[url=" + url + ", ca=" + ca + "]";
     }
 }

@@ -31,13 +31,9 @@ import picocli.CommandLine.Spec;
             "Shows the main job on this machine: a company gets its own PKI, claims a batch of chips from the vendor's "
                     + "signed manifest, and every device gets its certificate at its first connection.",
             "",
-            "The server keeps running until Ctrl-C, so that you can look around.",
-            "",
-            "Examples:",
-            "  tegata demo",
-            "  tegata demo --devices 10000 --once"
+            "The server keeps running until Ctrl-C, so that you can look around."
         },
-        mixinStandardHelpOptions = true)
+        footer = {"  tegata demo", "  tegata demo --devices 10000 --once"})
 public final class DemoCommand implements Callable<Integer> {
     private static final int MAX_DEVICES = 1_000_000;
 

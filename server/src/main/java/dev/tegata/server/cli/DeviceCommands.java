@@ -1,0 +1,179 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.cli;
+
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import tools.jackson.databind.JsonNode;
+
+/// Devices: what is known of them, and what operators do to them.
+@Command
+final class DeviceCommands {
+    private static final String PATH = "/devices";
+    private static final String NO_HISTORY = "Nothing has happened to it yet.";
+
+    private final Session session;
+
+    DeviceCommands(Session session) {
+        this.session = session;
+    }
+
+    /// Which device a command is about.
+    static final class Target {
+        @Parameters(paramLabel = "DEVICE", description = "Its id, as listed.")
+        String id = "";
+
+        String path() {
+            return PATH + "/" + ApiClient.segment(id);
+        }
+    }
+
+    /// Why something is done to a device.
+    static final class Why {
+        @Option(
+                names = "--reason",
+                paramLabel = "TEXT",
+                required = true,
+                description = "Why, for the device's history.")
+        String reason = "";
+    }
+
+    static final class Filters {
+        @Option(names = "--fleet", paramLabel = "FLEET", description = "Only devices of this fleet.")
+        @Nullable
+        String fleet;
+
+        @Option(
+                names = "--state",
+                paramLabel = "STATE",
+                description = "Only devices that are claimed, active, suspended, refurbishing, revoked or retired.")
+        @Nullable
+        String state;
+
+        @Option(names = "--serial", paramLabel = "SERIAL", description = "Only the chip with this serial number.")
+        @Nullable
+        String serial;
+
+        @Option(
+                names = "--text",
+                paramLabel = "TEXT",
+                description = "Only devices whose serial number or id begins so.")
+        @Nullable
+        String text;
+    }
+
+    @Command(
+            description = "List and search devices. All filters that are given must match.",
+            footer = {"  tegata device list --fleet FLEET --state active", "  tegata device list --text 0123 --json"})
+    void list(@Mixin Filters filters, @Mixin Paging paging) {
+        Map<String, Object> query = paging.query();
+        Paging.filter(query, "fleet", filters.fleet);
+        Paging.filter(query, "state", filters.state);
+        Paging.filter(query, "serial", filters.serial);
+        Paging.filter(query, "text", filters.text);
+        try (ApiClient api = session.api()) {
+            session.output()
+                    .table(
+                            api.get(PATH, query),
+                            "There are no such devices. Claim some: %s manifest import FILE --fleet FLEET"
+                                    .formatted(session.program()),
+                            "id",
+                            "serial",
+                            "model",
+                            "state",
+                            "fleet",
+                            "LAST SEEN=lastSeenAt");
+        }
+    }
+
+    @Command(description = "Show a device.", footer = "  tegata device show DEVICE")
+    void show(@Mixin Target device) {
+        try (ApiClient api = session.api()) {
+            session.output().fields(api.get(device.path()));
+        }
+    }
+
+    @Command(
+            description = "List the operational certificates of a device, newest first.",
+            footer = "  tegata device certificates DEVICE")
+    void certificates(@Mixin Target device) {
+        try (ApiClient api = session.api()) {
+            session.output()
+                    .table(
+                            api.get(device.path() + "/certificates"),
+                            "It has no certificate yet: it gets one when it enrols.",
+                            "SERIAL NUMBER=certificate.serialNumber",
+                            "SUBJECT=certificate.subject",
+                            "VALID FROM=certificate.notBefore",
+                            "VALID UNTIL=certificate.notAfter",
+                            "current",
+                            "REVOKED=revokedAt");
+        }
+    }
+
+    @Command(description = "List what happened to a device.", footer = "  tegata device history DEVICE")
+    void history(@Mixin Target device, @Mixin Paging paging) {
+        try (ApiClient api = session.api()) {
+            session.output()
+                    .table(
+                            api.get(device.path() + "/history", paging.query()),
+                            NO_HISTORY,
+                            "time",
+                            "action",
+                            "actor",
+                            "detail");
+        }
+    }
+
+    @Command(
+            description = "Let a device that waits for approval have its first certificate.",
+            footer = "  tegata device approve DEVICE")
+    void approve(@Mixin Target device) {
+        decide(device, "approve", "Approved: it gets its certificate when it asks the next time.");
+    }
+
+    @Command(description = "Refuse a device that waits for approval.", footer = "  tegata device reject DEVICE")
+    void reject(@Mixin Target device) {
+        decide(device, "reject", "Rejected: it gets no certificate.");
+    }
+
+    private void decide(Target device, String decision, String said) {
+        try (ApiClient api = session.api()) {
+            api.act(device.path() + "/" + decision);
+            session.output().done(said);
+        }
+    }
+
+    @Command(
+            description = "Shut a device out for good. Its certificates are revoked.",
+            footer = "  tegata device revoke DEVICE --reason \"stolen from the depot\"")
+    void revoke(@Mixin Target device, @Mixin Why why) {
+        change(device, "revoke", why);
+    }
+
+    @Command(
+            description = "Shut a device out for a while. Its certificates are put on hold.",
+            footer = "  tegata device suspend DEVICE --reason \"odd traffic\"")
+    void suspend(@Mixin Target device, @Mixin Why why) {
+        change(device, "suspend", why);
+    }
+
+    @Command(
+            description = "Let a suspended device back in.",
+            footer = "  tegata device resume DEVICE --reason \"traffic explained\"")
+    void resume(@Mixin Target device, @Mixin Why why) {
+        change(device, "resume", why);
+    }
+
+    private void change(Target device, String action, Why why) {
+        try (ApiClient api = session.api()) {
+            JsonNode changed =
+                    api.act(device.path() + "/" + action, ApiClient.object().put("reason", why.reason));
+            session.output().fields(changed);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.cli;
+
+import java.nio.file.Path;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/// Fleets: devices of one product under one set of rules.
+@Command
+final class FleetCommands {
+    private static final String PATH = "/fleets";
+
+    private final Session session;
+
+    FleetCommands(Session session) {
+        this.session = session;
+    }
+
+    /// The rules of a fleet, as far as options give them.
+    static final class Rules {
+        @Option(names = "--authority", paramLabel = "AUTHORITY", description = "The authority that signs its devices.")
+        @Nullable
+        String authority;
+
+        @Option(
+                names = "--approval",
+                negatable = true,
+                description = "Whether an operator approves each device before its first certificate.")
+        @Nullable
+        Boolean approval;
+
+        @Option(
+                names = "--server-key-generation",
+                negatable = true,
+                description = "Whether keys are made here for devices that cannot make their own.")
+        @Nullable
+        Boolean serverKeyGeneration;
+
+        @Option(
+                names = "--any-of-birth-ca",
+                negatable = true,
+                description = "Whether a certificate of a trusted birth CA is enough, without a claim.")
+        @Nullable
+        Boolean anyOfBirthCa;
+
+        @Option(
+                names = "--grace",
+                paramLabel = "TIME",
+                converter = Bodies.Length.class,
+                description =
+                        "How long after its certificate has expired a device may come back with its birth key, such"
+                                + " as 90d.")
+        @Nullable
+        String grace;
+
+        @Option(
+                names = "--retry-after",
+                paramLabel = "TIME",
+                converter = Bodies.Length.class,
+                description = "When a device that waits for approval asks again, such as 5m.")
+        @Nullable
+        String retryAfter;
+
+        @Option(
+                names = "--lifetime",
+                paramLabel = "TIME",
+                converter = Bodies.Length.class,
+                description = "How long a device's certificate is valid, such as 1y, 90d or unlimited.")
+        @Nullable
+        String lifetime;
+
+        @Option(
+                names = "--subject",
+                paramLabel = "TEMPLATE",
+                description = "The subject of a device's certificate, such as 'CN={device.id},O=Example GmbH'.")
+        @Nullable
+        String subject;
+
+        @Option(
+                names = "--key-algorithm",
+                paramLabel = "ALG",
+                description = "A kind of key that devices may have; repeat it for several.")
+        @Nullable
+        List<String> keyAlgorithms;
+
+        @Option(
+                names = "--certificate-profile",
+                paramLabel = "FILE",
+                description = "JSON with any members of the certificate profile, as 'fleet show --json' prints them.")
+        @Nullable
+        Path certificateProfile;
+
+        ObjectNode putInto(ObjectNode body, Terminal terminal) {
+            Bodies.put(body, "authority", authority);
+            ObjectNode profile = certificateProfile == null ? ApiClient.object() : read(certificateProfile, terminal);
+            Bodies.put(profile, "lifetime", lifetime);
+            Bodies.put(profile, "subject", subject);
+            if (keyAlgorithms != null) {
+                ArrayNode algorithms = profile.putArray("keyAlgorithms");
+                keyAlgorithms.forEach(algorithms::add);
+            }
+            if (!profile.isEmpty()) {
+                body.set("profile", profile);
+            }
+            ObjectNode policy = ApiClient.object();
+            Bodies.put(policy, "approvalRequired", approval);
+            Bodies.put(policy, "serverKeyGeneration", serverKeyGeneration);
+            Bodies.put(policy, "acceptAnyOfBirthCa", anyOfBirthCa);
+            Bodies.put(policy, "graceAfterExpiry", grace);
+            Bodies.put(policy, "retryAfter", retryAfter);
+            if (!policy.isEmpty()) {
+                body.set("policy", policy);
+            }
+            return body;
+        }
+
+        private static ObjectNode read(Path file, Terminal terminal) {
+            try {
+                if (JsonMapper.shared().readTree(Inputs.bytes(file, terminal)) instanceof ObjectNode profile) {
+                    return profile;
+                }
+            } catch (JacksonException e) {
+                // Said below.
+            }
+            throw CommandFailure.usage(file + " is no JSON object");
+        }
+    }
+
+    @Command(description = "Make a fleet.", footer = "  tegata fleet create --name \"Thermostat 2\" --lifetime 1y")
+    void create(
+            @Option(names = "--name", paramLabel = "NAME", required = true, description = "What people call it.")
+                    String name,
+            @Mixin Rules rules) {
+        try (ApiClient api = session.api()) {
+            JsonNode fleet = api.create(PATH, rules.putInto(ApiClient.object().put("name", name), session.terminal()));
+            Output output = session.output();
+            output.fields(fleet);
+            output.say("");
+            output.say("The firmware carries the id. Next: %s manifest import FILE --fleet %s"
+                    .formatted(session.program(), fleet.path("id").asString()));
+        }
+    }
+
+    @Command(description = "List the fleets.", footer = "  tegata fleet list")
+    void list(@Mixin Paging paging) {
+        try (ApiClient api = session.api()) {
+            session.output()
+                    .table(
+                            api.get(PATH, paging.query()),
+                            "There are no fleets yet. Make one: %s fleet create --name \"My first product\""
+                                    .formatted(session.program()),
+                            "id",
+                            "name",
+                            "LIFETIME=profile.lifetime",
+                            "APPROVAL=policy.approvalRequired",
+                            "createdAt");
+        }
+    }
+
+    @Command(description = "Show a fleet and its rules.", footer = "  tegata fleet show FLEET")
+    void show(@Parameters(paramLabel = "FLEET", description = "Its id, as listed.") String fleet) {
+        try (ApiClient api = session.api()) {
+            session.output().fields(api.get(PATH + "/" + ApiClient.segment(fleet)));
+        }
+    }
+
+    @Command(
+            description = "Change a fleet's rules. Certificates that were issued before do not change.",
+            footer = "  tegata fleet update FLEET --approval --lifetime 90d")
+    void update(
+            @Parameters(paramLabel = "FLEET", description = "Its id, as listed.") String fleet,
+            @Option(names = "--name", paramLabel = "NAME", description = "What people call it from now on.") @Nullable
+                    String name,
+            @Mixin Rules rules) {
+        ObjectNode body = ApiClient.object();
+        Bodies.put(body, "name", name);
+        rules.putInto(body, session.terminal());
+        if (body.isEmpty()) {
+            throw CommandFailure.usage("nothing to change: give at least one option, see 'tegata fleet update --help'");
+        }
+        try (ApiClient api = session.api()) {
+            session.output().fields(api.change(PATH + "/" + ApiClient.segment(fleet), body));
+        }
+    }
+}

@@ -1,0 +1,196 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.cli;
+
+import dev.tegata.server.demo.DemoCommand;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Set;
+import java.util.function.Function;
+import java.util.function.Predicate;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Help;
+import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.ArgSpec;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.UsageMessageSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
+
+/// The program. Only the commands whose names stand on the command line are loaded; of the others, help needs no more
+/// than a sentence.
+@Command(
+        name = "tegata",
+        versionProvider = Tegata.Version.class,
+        description = "Gives your devices their certificates, from your own PKI, by the keys in the chips you bought.",
+        footerHeading = "%nExamples:%n",
+        footer = {
+            "  tegata demo                          everything at once, with a virtual fleet",
+            "  tegata serve                         the server, which says how to begin",
+            "  tegata tenant create --organization \"Example GmbH\" --country DE",
+            "  tegata manifest import reel.json --fleet FLEET",
+            "",
+            "In a checkout, ./tegata test runs all tests and ./tegata bench measures."
+        },
+        exitCodeListHeading = "%nExit codes:%n",
+        exitCodeList = {
+            "0:done",
+            "1:refused by the server, or a check failed",
+            "2:the command line, a file or a setting is wrong",
+            "3:the server cannot be reached, or cannot start"
+        })
+public final class Tegata {
+    private static final int WIDTH = 100;
+
+    private static final List<Entry> COMMANDS = List.of(
+            new Entry("demo", "Show the main job on this machine, with a virtual fleet.", _ -> new DemoCommand()),
+            new Entry("serve", "Start the server.", ServeCommand::spec),
+            new Entry("status", "Show what runs, who asks, and how many devices there are.", StatusCommand::new),
+            new Entry("tenant", "Tenants: the organisations that share an installation.", TenantCommands::new),
+            new Entry("authority", "Authorities: the tenant's CAs.", AuthorityCommands::new),
+            new Entry("fleet", "Fleets: devices of one product under one set of rules.", FleetCommands::new),
+            new Entry("manifest", "Manifests: claim the chips that you bought.", ManifestCommands::new),
+            new Entry("trust", "Trust: manifest signers and birth CAs beside the built-in ones.", TrustCommands::new),
+            new Entry("token", "Claim tokens: one-time secrets for devices without keys.", TokenCommands::new),
+            new Entry("device", "Devices: find them, decide about them, shut them out.", DeviceCommands::new),
+            new Entry("apikey", "API keys: who may do what.", ApiKeyCommands::new),
+            new Entry("audit", "The audit chain: list, export and verify it.", AuditCommands::new),
+            new Entry("profile", "The profile: which server and which key commands use.", ProfileCommands::new),
+            new Entry("completion", "Print a script that completes commands in a shell.", CompletionCommand::new),
+            new Entry("help", "Show help for a command.", _ -> new HelpFor()));
+
+    @Mixin
+    final Session session;
+
+    @Option(names = "--version", versionHelp = true, order = 1100, description = "Show the version.")
+    boolean version;
+
+    private Tegata(Session session) {
+        this.session = session;
+    }
+
+    /// A command or a group of them.
+    ///
+    /// @param make gives an annotated object or a [CommandSpec]
+    private record Entry(String name, String description, Function<Session, Object> make) {
+        CommandLine load(Session session) {
+            CommandLine command = new CommandLine(make.apply(session));
+            if (command.getCommandSpec().usageMessage().description().length == 0) {
+                describe(command.getCommandSpec());
+            }
+            return command;
+        }
+
+        /// Enough of the command for the help of the program.
+        CommandLine announce() {
+            CommandLine command = new CommandLine(CommandSpec.create());
+            describe(command.getCommandSpec());
+            return command;
+        }
+
+        private void describe(CommandSpec spec) {
+            spec.usageMessage().description(description);
+        }
+    }
+
+    /// The version of this build.
+    static final class Version implements IVersionProvider {
+        @Override
+        public String[] getVersion() {
+            String version = Tegata.class.getPackage().getImplementationVersion();
+            return new String[] {
+                "tegata " + (version == null ? "development" : version),
+                "Java " + System.getProperty("java.version") + ", " + System.getProperty("java.vendor")
+            };
+        }
+    }
+
+    /// Runs a command and ends with its exit code.
+    public static void main(String[] arguments) {
+        System.exit(run(Terminal.system(), arguments));
+    }
+
+    /// Runs a command.
+    ///
+    /// @return the exit code
+    static int run(Terminal terminal, String... arguments) {
+        return commandLine(terminal, Set.copyOf(Arrays.asList(arguments))::contains)
+                .execute(arguments);
+    }
+
+    /// All commands with all their options.
+    static CommandLine whole(Terminal terminal) {
+        return commandLine(terminal, _ -> true);
+    }
+
+    private static CommandLine commandLine(Terminal terminal, Predicate<String> wanted) {
+        Session session = new Session(terminal);
+        CommandLine program = new CommandLine(new Tegata(session));
+        for (Entry entry : COMMANDS) {
+            program.addSubcommand(entry.name(), wanted.test(entry.name()) ? entry.load(session) : entry.announce());
+        }
+        present(program);
+        return program.setOut(terminal.out())
+                .setErr(terminal.err())
+                .setUsageHelpWidth(WIDTH)
+                .setColorScheme(Help.defaultColorScheme(terminal.colours() ? Help.Ansi.ON : Help.Ansi.OFF))
+                .setParameterExceptionHandler((e, _) -> wrongCommand(e))
+                .setExecutionExceptionHandler((e, _, _) -> failed(session, e));
+    }
+
+    /// Gives the help of all commands the same form.
+    private static void present(CommandLine command) {
+        UsageMessageSpec usage = command.getCommandSpec().usageMessage();
+        usage.sortOptions(false);
+        usage.abbreviateSynopsis(true);
+        usage.requiredOptionMarker('*');
+        usage.descriptionHeading("%n");
+        boolean marked = command.getCommandSpec().args().stream().anyMatch(ArgSpec::required);
+        usage.parameterListHeading(marked ? "%nParameters (* must be given):%n" : "%nParameters:%n");
+        usage.optionListHeading(marked ? "%nOptions (* must be given):%n" : "%nOptions:%n");
+        usage.commandListHeading("%nCommands:%n");
+        if (usage.footer().length > 0 && usage.footerHeading().isEmpty()) {
+            usage.footerHeading("%nExample:%n");
+        }
+        command.getSubcommands().values().forEach(Tegata::present);
+    }
+
+    private static int wrongCommand(ParameterException e) {
+        CommandLine command = e.getCommandLine();
+        boolean nothingAsked = e.getClass() == ParameterException.class && e.getArgSpec() == null;
+        if (nothingAsked) {
+            command.usage(command.getErr());
+        } else {
+            command.getErr().println("tegata: " + e.getMessage());
+            UnmatchedArgumentException.printSuggestions(e, command.getErr());
+            command.getErr().println("See '" + command.getCommandSpec().qualifiedName() + " --help'.");
+        }
+        return CommandFailure.USAGE;
+    }
+
+    private static int failed(Session session, Exception e) {
+        Terminal terminal = session.terminal();
+        CommandFailure failure = e instanceof CommandFailure known ? known : unexpected(terminal, e);
+        if (session.json) {
+            terminal.err()
+                    .println(
+                            failure.problem() != null
+                                    ? failure.problem()
+                                    : ApiClient.object().put("title", failure.message()));
+        } else {
+            terminal.err().println("tegata: " + failure.message());
+        }
+        return failure.exitCode();
+    }
+
+    private static CommandFailure unexpected(Terminal terminal, Exception e) {
+        if ("DEBUG".equals(terminal.environment().get("TEGATA_LOG_LEVEL"))) {
+            e.printStackTrace(terminal.err());
+        }
+        return CommandFailure.refused(
+                "something went wrong inside: " + e + "\nPlease report it, with what TEGATA_LOG_LEVEL=DEBUG shows.");
+    }
+}

@@ -1,0 +1,389 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.tegata.server.RunningServer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+
+class CommandsTest {
+    private static final RunningServer SERVER = RunningServer.shared();
+
+    @TempDir
+    Path home;
+
+    private Shell shell = Shell.in(Path.of("."));
+
+    private String ownerKey = "";
+
+    @BeforeEach
+    void open() {
+        ownerKey = SERVER.createTenant("Commands").ownerKey();
+        shell = Shell.of(SERVER, home).with("TEGATA_API_KEY", ownerKey);
+    }
+
+    private Path profile() {
+        return home.resolve(".config").resolve("tegata").resolve("profile.yaml");
+    }
+
+    private Shell stranger() {
+        return Shell.of(SERVER, home);
+    }
+
+    private String fleet(String name) {
+        return shell.run("fleet", "create", "--name", name, "--json")
+                .json()
+                .at("/id")
+                .asString();
+    }
+
+    @Test
+    void aNewTenantIsWhatLaterCommandsSpeakFor() throws Exception {
+        Shell operator = stranger();
+        String said = operator.run("tenant", "create", "--organization", "Neu GmbH", "--country", "DE")
+                .text();
+
+        assertThat(said)
+                .contains(
+                        "Root CA",
+                        "Issuing CA",
+                        "API key",
+                        "fleet create",
+                        profile().toString());
+        assertThat(Files.getPosixFilePermissions(profile())).isEqualTo(PosixFilePermissions.fromString("rw-------"));
+        JsonNode own =
+                operator.without("TEGATA_URL").run("tenant", "show", "--json").json();
+        assertThat(own.at("/subject/organization").asString()).isEqualTo("Neu GmbH");
+        assertThat(operator.run("tenant", "show", own.at("/id").asString(), "--json")
+                        .json())
+                .isEqualTo(own);
+        assertThat(operator.run("tenant", "list", "--limit", "1000").text())
+                .contains(own.at("/id").asString());
+    }
+
+    @Test
+    void aProfileThatExistsStaysUnlessOneAsks() throws Exception {
+        Shell operator = stranger();
+        operator.run("tenant", "create", "--organization", "Eins", "--country", "DE")
+                .text();
+        String first = Files.readString(profile());
+        List<String> create = List.of("tenant", "create", "--organization", "Zwei", "--country", "DE");
+
+        assertThat(operator.run(create.toArray(String[]::new)).text()).contains("TEGATA_API_KEY");
+        assertThat(Files.readString(profile())).isEqualTo(first);
+        operator.run("tenant", "create", "--organization", "Drei", "--country", "DE", "--save")
+                .text();
+        assertThat(Files.readString(profile())).isNotEqualTo(first);
+    }
+
+    @Test
+    void onlyTheOperatorMakesTenants() {
+        Shell.Result result = Shell.in(home)
+                .with("TEGATA_URL", SERVER.server().apiUrl())
+                .run("tenant", "create", "--organization", "X", "--country", "DE");
+        assertThat(result.exitCode()).isEqualTo(2);
+        assertThat(result.err()).contains("TEGATA_OPERATOR_KEY", "--data");
+
+        Shell wrong = stranger().with("TEGATA_OPERATOR_KEY", "tgo_wrong");
+        assertThat(wrong.run("tenant", "list").exitCode()).isEqualTo(1);
+        Shell right = stranger().with("TEGATA_OPERATOR_KEY", SERVER.operatorKey());
+        assertThat(right.run("tenant", "list", "--json").json().has("items")).isTrue();
+    }
+
+    @Test
+    void aWrongCountryIsRefusedInTheServersWords() {
+        Shell.Result result = stranger().run("tenant", "create", "--organization", "X", "--country", "Germany");
+
+        assertThat(result.exitCode()).isEqualTo(1);
+        assertThat(result.out()).isEmpty();
+        assertThat(result.err()).contains("invalid-field", "country");
+        assertThat(profile()).doesNotExist();
+    }
+
+    @Test
+    void anErrorIsJsonWhereAnswersAre() {
+        Shell.Result refused = shell.run("fleet", "show", "nosuch-fleet", "--json");
+        assertThat(refused.exitCode()).isEqualTo(1);
+        assertThat(refused.err()).startsWith("{").contains("\"code\"", "\"requestId\"");
+
+        Shell.Result unreachable = shell.run("status", "--json", "--url", "https://localhost:1");
+        assertThat(unreachable.exitCode()).isEqualTo(3);
+        assertThat(unreachable.err()).startsWith("{\"title\":");
+    }
+
+    @Test
+    void whoHasNoKeyIsToldWhereToPutOne() {
+        Shell.Result result = stranger().run("status");
+
+        assertThat(result.exitCode()).isEqualTo(2);
+        assertThat(result.err()).contains("TEGATA_API_KEY", "profile set", "tenant create");
+    }
+
+    @Test
+    void aServerWhoseCaIsUnknownIsNotSpokenTo() {
+        Shell elsewhere =
+                Shell.in(home).with("TEGATA_URL", SERVER.server().apiUrl()).with("TEGATA_API_KEY", ownerKey);
+        Shell.Result result = elsewhere.run("status");
+
+        assertThat(result.exitCode()).isEqualTo(3);
+        assertThat(result.err()).contains("cannot be trusted", "TEGATA_CA");
+        Path ca = SERVER.server().authorityFile().orElseThrow();
+        assertThat(elsewhere.with("TEGATA_CA", ca.toString()).run("status").exitCode())
+                .isZero();
+    }
+
+    @Test
+    void statusSaysWhatRuns() {
+        assertThat(shell.run("status").text()).contains("role", "owner", "claimed");
+        assertThat(shell.run("status", "--json").json().at("/role").asString()).isEqualTo("owner");
+    }
+
+    @Test
+    void aFleetIsMadeShownAndChanged() {
+        assertThat(stranger()
+                        .with("TEGATA_API_KEY", SERVER.createTenant("Empty").ownerKey())
+                        .run("fleet", "list")
+                        .text())
+                .contains("no fleets yet", "fleet create");
+        String id = fleet("Sensors");
+
+        assertThat(shell.run("fleet", "list").text()).contains(id, "Sensors", "CREATED AT");
+        shell.run("fleet", "update", id, "--approval", "--lifetime", "90d", "--retry-after", "10m")
+                .text();
+        JsonNode changed = shell.run("fleet", "show", id, "--json").json();
+        assertThat(changed.at("/policy/approvalRequired").asBoolean()).isTrue();
+        assertThat(changed.at("/policy/retryAfter").asString()).isEqualTo("PT10M");
+        assertThat(changed.at("/profile/lifetime").asString()).isEqualTo("P90D");
+        shell.run("fleet", "update", id, "--no-approval", "--name", "Probes").text();
+        assertThat(shell.run("fleet", "show", id).text()).contains("Probes", "PT10M");
+        assertThat(shell.run("fleet", "update", id).exitCode()).isEqualTo(2);
+        assertThat(shell.run("fleet", "update", id, "--lifetime", "soon").exitCode())
+                .isEqualTo(2);
+    }
+
+    @Test
+    void aFleetTakesAWholeCertificateProfileFromAFile() throws Exception {
+        Path file = Files.writeString(home.resolve("profile.json"), "{\"extendedKeyUsages\":[\"serverAuth\"]}");
+        JsonNode fleet = shell.run(
+                        "fleet",
+                        "create",
+                        "--name",
+                        "Gateways",
+                        "--certificate-profile",
+                        file.toString(),
+                        "--json",
+                        "--key-algorithm",
+                        "ec-p256",
+                        "--key-algorithm",
+                        "ec-p384")
+                .json();
+
+        assertThat(fleet.at("/profile/extendedKeyUsages/0").asString()).isEqualTo("serverAuth");
+        assertThat(fleet.at("/profile/keyAlgorithms").size()).isEqualTo(2);
+        assertThat(shell.runWith("[1]", "fleet", "create", "--name", "X", "--certificate-profile", "-")
+                        .exitCode())
+                .isEqualTo(2);
+    }
+
+    @Test
+    void listingsSayHowToGoOn() {
+        fleet("One");
+        fleet("Two");
+        String said = shell.run("fleet", "list", "--limit", "1").text();
+        String cursor = shell.run("fleet", "list", "--limit", "1", "--json")
+                .json()
+                .at("/next")
+                .asString();
+
+        assertThat(said).contains("--cursor " + cursor);
+        assertThat(shell.run("fleet", "list", "--limit", "1", "--cursor", cursor)
+                        .exitCode())
+                .isZero();
+        assertThat(shell.run("fleet", "list", "--limit", "5000").exitCode()).isEqualTo(1);
+    }
+
+    @Test
+    void authoritiesAreShownAndTheirChainsPrinted() {
+        JsonNode issuing = shell.run("authority", "list", "--json").json().at("/items/1");
+        String id = issuing.at("/id").asString();
+
+        assertThat(shell.run("authority", "list").text()).contains(id, "issuing", "VALID UNTIL");
+        assertThat(shell.run("authority", "show", id).text())
+                .contains("fingerprint")
+                .doesNotContain("BEGIN");
+        String chain = shell.run("authority", "chain", id).text();
+        assertThat(chain).startsWith("-----BEGIN CERTIFICATE-----");
+        assertThat(shell.run("authority", "chain", id, "--json")
+                        .json()
+                        .at("/chain")
+                        .asString())
+                .isEqualTo(chain);
+        assertThat(shell.run("authority", "csr", id).exitCode()).isEqualTo(1);
+    }
+
+    @Test
+    void anAuthorityIsMadeUnderAnother() {
+        String root = shell.run("authority", "list", "--json")
+                .json()
+                .at("/items/0/id")
+                .asString();
+        JsonNode made = shell.run(
+                        "authority",
+                        "create",
+                        "--name",
+                        "Factory",
+                        "--subject",
+                        "CN=Factory CA,O=Commands GmbH,C=DE",
+                        "--parent",
+                        root,
+                        "--json")
+                .json();
+
+        assertThat(made.at("/state").asString()).isEqualTo("active");
+        assertThat(made.at("/parent").asString()).isEqualTo(root);
+    }
+
+    @Test
+    void anAuthorityWhoseRootIsElsewhereIsSignedThere() throws Exception {
+        String said = shell.run("authority", "create", "--name", "Own", "--subject", "CN=Own CA,O=Commands GmbH,C=DE")
+                .text();
+        assertThat(said).contains("authority csr", "authority upload");
+        String id = said.lines()
+                .filter(line -> line.startsWith("id "))
+                .map(line -> line.substring(3).strip())
+                .findFirst()
+                .orElseThrow();
+        Path request = Files.writeString(
+                home.resolve("request.pem"), shell.run("authority", "csr", id).text());
+        Path chain = OwnRoot.sign(home, request);
+
+        assertThat(shell.run("authority", "upload", id, home.resolve("absent").toString())
+                        .exitCode())
+                .isEqualTo(2);
+        assertThat(shell.runWith("no certificate", "authority", "upload", id, "-")
+                        .exitCode())
+                .isEqualTo(1);
+        assertThat(shell.run("authority", "upload", id, chain.toString()).text())
+                .contains("active");
+    }
+
+    @Test
+    void anAuthorityIsTakenInWithItsKey() throws Exception {
+        OwnRoot.Pair old = OwnRoot.make(home);
+        JsonNode taken = shell.runWith(
+                        Files.readString(old.key()),
+                        "authority",
+                        "import",
+                        "--name",
+                        "Old CA",
+                        "--certificates",
+                        old.certificate().toString(),
+                        "--key",
+                        "-",
+                        "--json")
+                .json();
+
+        assertThat(taken.at("/state").asString()).isEqualTo("active");
+    }
+
+    @Test
+    void apiKeysAreMadeListedAndRevoked() {
+        String said = shell.run(
+                        "apikey",
+                        "create",
+                        "--name",
+                        "ERP",
+                        "--role",
+                        "device-import",
+                        "--expires",
+                        "2100-01-01T00:00:00Z")
+                .text();
+        String secret = said.lines().toList().getLast().strip();
+        String id = secret.split("_", 4)[2];
+
+        assertThat(said).contains("shown this once");
+        assertThat(shell.run("apikey", "list").text()).contains(id, "ERP").doesNotContain(secret);
+        assertThat(stranger()
+                        .with("TEGATA_API_KEY", secret)
+                        .run("fleet", "list")
+                        .exitCode())
+                .isZero();
+        assertThat(stranger()
+                        .with("TEGATA_API_KEY", secret)
+                        .run("device", "list")
+                        .exitCode())
+                .isEqualTo(1);
+        assertThat(shell.run("apikey", "revoke", id, "--json").json().isEmpty()).isTrue();
+        assertThat(stranger()
+                        .with("TEGATA_API_KEY", secret)
+                        .run("fleet", "list")
+                        .exitCode())
+                .isEqualTo(1);
+    }
+
+    @Test
+    void theAuditChainIsExportedAndVerifiedOffline() throws Exception {
+        fleet("Audited");
+        Path file = home.resolve("audit.jsonl");
+
+        assertThat(shell.run("audit", "list", "--limit", "2").text()).contains("fleet.created");
+        shell.run("audit", "export", "--out", file.toString()).text();
+        assertThat(shell.run("audit", "export").text()).startsWith("{");
+        Shell offline = Shell.in(home);
+        assertThat(offline.run("audit", "verify", file.toString()).text()).contains("intact");
+        assertThat(offline.run("audit", "verify", file.toString(), "--json")
+                        .json()
+                        .at("/intact")
+                        .asBoolean())
+                .isTrue();
+
+        String broken = Files.readString(file).replace("Audited", "Forged!");
+        Shell.Result result = offline.runWith(broken, "audit", "verify", "-");
+        assertThat(result.exitCode()).isEqualTo(1);
+        assertThat(result.err()).contains("broken at line");
+        Shell.Result json = offline.runWith(broken, "audit", "verify", "-", "--json");
+        assertThat(json.exitCode()).isEqualTo(1);
+        assertThat(json.out()).contains("\"intact\" : false");
+    }
+
+    @Test
+    void theProfileSaysWhereThingsComeFromAndNoSecret() throws Exception {
+        Shell fresh = stranger();
+        assertThat(fresh.runWith(ownerKey + "\n", "profile", "set", "--api-key-file", "-")
+                        .text())
+                .contains("Stored");
+        Path ca = SERVER.server().authorityFile().orElseThrow();
+        fresh.run("profile", "set", "--url", SERVER.server().apiUrl(), "--ca", ca.toString())
+                .text();
+
+        Shell.Result shown = fresh.without("TEGATA_URL").without("TEGATA_DATA").run("profile", "show", "--json");
+        assertThat(shown.json().at("/urlFrom").asString()).isEqualTo(profile().toString());
+        assertThat(shown.out()).doesNotContain(ownerKey.substring(ownerKey.length() - 20));
+        assertThat(fresh.run("status").exitCode()).isZero();
+        assertThat(fresh.run("profile", "set").exitCode()).isEqualTo(2);
+        assertThat(fresh.run("profile", "set", "--url", "http://x").exitCode()).isEqualTo(2);
+
+        Files.setPosixFilePermissions(profile(), PosixFilePermissions.fromString("rw-r--r--"));
+        assertThat(fresh.run("status").err()).contains("chmod 600");
+        Files.writeString(profile(), "apiKey: 'secret\nx");
+        assertThat(fresh.run("status").exitCode()).isEqualTo(2);
+        assertThat(fresh.run("status").err()).contains("no YAML").doesNotContain("secret");
+        Files.writeString(profile(), "apikey: x");
+        assertThat(fresh.run("status").err()).contains("unknown key 'apikey'");
+    }
+
+    @Test
+    void aWordFromOutsideCannotSteerTheTerminal() {
+        shell.run("apikey", "create", "--name", "x\u009b2Jy", "--role", "auditor");
+
+        assertThat(shell.run("apikey", "list").text()).doesNotContain("\u009b");
+    }
+}
