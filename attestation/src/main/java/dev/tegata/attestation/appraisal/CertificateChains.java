@@ -88,6 +88,8 @@ final class CertificateChains {
         }
     }
 
+    // A subject's attribute has room for 64 characters: a UEID of 33 bytes stands there without its type byte.
+
     /// Whether a certificate is for the instance with this UEID: the UEID is the hash of its key, or stands in
     /// its subject in hex. Without this, one device could send another's token under its own certificate.
     static boolean isFor(Certificate certificate, PublicKeyInfo key, Bytes ueid) {

@@ -20,8 +20,8 @@ public sealed interface EvidenceOutcome {
     /// The evidence is genuine and fresh. This is all that later appraisals need: it can be stored and judged
     /// again without the device.
     ///
-    /// `scheme` is the name that policies use. `claims` is what the attester said, under names. `authorities`
-    /// are the fingerprints of the keys that said so, `trustedBy` says for people why they are believed.
+    /// `scheme` is the name that policies use. `claims` is what the attester said, under names. `authorities` are
+    /// the fingerprints of the keys that said so, `trustedBy` says for people why they are believed.
     /// `attestedKey` is a public key (SubjectPublicKeyInfo) that the evidence proves.
     record Verified(
             String label,

@@ -15,10 +15,12 @@ import dev.tegata.pki.Bytes;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// Verifies evidence of any format: form, key, signature, freshness. Nothing wrong with the evidence is an
@@ -74,8 +76,13 @@ public final class EvidenceVerifier {
                 outcomes.add(single(label, baseType(inner.mediaType()), inner));
             }
             case Cmw.Collection(String _, Map<Cbor, Cmw> members) -> {
+                Set<String> names = new HashSet<>();
                 for (Map.Entry<Cbor, Cmw> member : members.entrySet()) {
                     String name = Json.of(member.getKey()).asString();
+                    // Two attesters of one label would hide each other in the result.
+                    if (name.indexOf('/') >= 0 || !names.add(name)) {
+                        throw new MalformedException("a member's label '" + name + "' has a slash, or stands twice");
+                    }
                     unwrap(label == null ? name : label + "/" + name, member.getValue(), outcomes);
                 }
             }

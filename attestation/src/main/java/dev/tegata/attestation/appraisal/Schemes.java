@@ -305,6 +305,10 @@ final class Schemes {
             case EatToken.Unprotected _, EatToken.Bundle _ ->
                 throw new RejectedException(Reason.UNSUPPORTED_FORMAT, "only signed tokens are accepted as evidence");
         };
+        if (PsaToken.isPsa(claims.claims())) {
+            // The media type need not tell the profile; the token does.
+            return psa(content);
+        }
         List<Certificate> chain = token instanceof EatToken.Cwt(CoseMessage message)
                 ? CertificateChains.parse(message.x5chain())
                 : List.of();

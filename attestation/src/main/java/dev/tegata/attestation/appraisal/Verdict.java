@@ -34,8 +34,8 @@ public record Verdict(Map<String, Appraisal> appraisals, Map<String, List<Explan
         return worst;
     }
 
-    /// The result to sign. `evidence` goes into it where it is not null. Labels with a slash are parts of what
-    /// is before it, which the topology tells.
+    /// The result to sign. `evidence` goes into it where it is not null. Labels with a slash are parts of what is
+    /// before it, which the topology tells.
     public Ear toEar(Issue issue, @Nullable Evidence evidence) {
         Cmw.Single raw = evidence == null
                 ? null

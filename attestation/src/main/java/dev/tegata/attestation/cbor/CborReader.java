@@ -15,8 +15,8 @@ import java.util.List;
 import java.util.Map;
 
 /// Decodes one CBOR item. Integers in longer form than needed are accepted (RFC 9783 §5.1.1 demands it);
-/// duplicate map keys, invalid UTF-8, reserved encodings, structured
-/// map keys and anything after the item are not.
+/// duplicate map keys, invalid UTF-8, reserved encodings, structured map keys and anything after the item are
+/// not.
 final class CborReader {
     private static final int INDEFINITE = 31;
     private static final int BREAK = 0xff;

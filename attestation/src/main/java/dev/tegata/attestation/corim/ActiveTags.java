@@ -49,8 +49,7 @@ final class ActiveTags {
     }
 
     private void collect(Endorsements.Source source) {
-        Validity validity = source.corim().validity();
-        boolean valid = validity == null || validity.contains(at);
+        boolean valid = holds(source.corim().validity()) && holds(source.signatureValidity());
         if (!valid) {
             problems.add("the manifest " + source.corim().name() + " is not valid now");
         }
@@ -76,6 +75,10 @@ final class ActiveTags {
         }
     }
 
+    private boolean holds(@Nullable Validity validity) {
+        return validity == null || validity.contains(at);
+    }
+
     /// The highest version; none where two manifests give it different content.
     private @Nullable Active latest(List<Active> versions) {
         Active latest = versions.getFirst();
@@ -98,8 +101,8 @@ final class ActiveTags {
         return latest;
     }
 
-    /// The tags that others took the place of. Only the same signer may do that; two that replace each other
-    /// both go.
+    /// The tags that others took the place of. Only the same signer may do that; two that replace each other both
+    /// go.
     private Set<Cbor> replaced(Map<Cbor, Active> latest) {
         Set<Cbor> replaced = new HashSet<>();
         for (Active active : latest.values()) {

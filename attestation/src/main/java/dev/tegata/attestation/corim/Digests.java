@@ -10,8 +10,8 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// Digests of one object by several algorithms. Algorithms are named by numbers of the Named Information
-/// registry or by text; both name the same algorithm.
+/// Digests of one object by several algorithms. Algorithms are named by numbers of the Named Information registry
+/// or by text; both name the same algorithm.
 ///
 /// `repeated` is set where an algorithm stands twice; such digests match nothing.
 record Digests(Map<Cbor, Bytes> values, boolean repeated) {

@@ -31,9 +31,18 @@ public final class Endorsements {
 
     /// A manifest that the caller trusts: its signature verified, or it came through an authenticated channel.
     /// `signer` is for people; `signerKey` is the SHA-256 of the signer's SubjectPublicKeyInfo, where there is
-    /// one.
+    /// one; `signatureValidity` is that of the signature, which ends what is said even where the manifest has no
+    /// end.
     public record Source(
-            Corim corim, String signer, @Nullable Bytes signerKey) {}
+            Corim corim,
+            String signer,
+            @Nullable Bytes signerKey,
+            @Nullable Validity signatureValidity) {
+        /// A manifest that came without a signature.
+        public Source(Corim corim, String signer) {
+            this(corim, signer, null, null);
+        }
+    }
 
     /// Where a statement stands.
     public record Origin(String corim, String tag, long tagVersion, String signer) {}
@@ -82,6 +91,7 @@ public final class Endorsements {
     private final Shelf anyClass = new Shelf();
     private final Map<Cbor, List<EndorsedKey>> keysByInstance = new HashMap<>();
     private final Map<Bytes, EndorsedKey> attestationKeys = new HashMap<>();
+    private final Set<Bytes> sharedKeys = new HashSet<>();
     private final List<String> problems = new ArrayList<>();
 
     private Endorsements() {}
@@ -165,7 +175,11 @@ public final class Endorsements {
             keysByInstance.computeIfAbsent(instance, _ -> new ArrayList<>()).add(key);
         }
         if (key.attestation && key.key instanceof CoseKey.Public(PublicKeyInfo info)) {
-            attestationKeys.put(info.fingerprint(), key);
+            EndorsedKey earlier = attestationKeys.putIfAbsent(info.fingerprint(), key);
+            if (earlier != null && !earlier.environment.equals(key.environment)) {
+                sharedKeys.add(info.fingerprint());
+                problems.add("one key is endorsed for two devices, and speaks for neither: " + info);
+            }
         }
     }
 
@@ -206,7 +220,9 @@ public final class Endorsements {
 
     /// The endorsed attestation key with this SHA-256 of its SubjectPublicKeyInfo.
     public Optional<EndorsedKey> attestationKey(Bytes fingerprint) {
-        return Optional.ofNullable(attestationKeys.get(fingerprint));
+        return sharedKeys.contains(fingerprint)
+                ? Optional.empty()
+                : Optional.ofNullable(attestationKeys.get(fingerprint));
     }
 
     /// Judges the claims of one attester, and adds what follows from them.
@@ -266,7 +282,8 @@ public final class Endorsements {
                 && Matching.authorized(reference.measurement.authorizedBy(), claim.authorities);
     }
 
-    /// Reference values for the same element: the same key and, where both have one, the same name.
+    /// Reference values for the same element: the same key and, where both have one, the same name. The newest
+    /// first.
     private static List<Statement> nearest(Claim claim, Set<Shelf> shelves) {
         List<Statement> nearest = new ArrayList<>();
         for (Shelf shelf : shelves) {
@@ -282,17 +299,29 @@ public final class Endorsements {
         for (Statement reference : references) {
             String wanted = reference.measurement.name();
             String name = claim.measurement.name();
-            if (nearest.size() < MAX_NEAREST
-                    && reference.environment.covers(claim.environment)
+            if (reference.environment.covers(claim.environment)
                     && Objects.equals(reference.measurement.key(), claim.measurement.key())
                     && (wanted == null || name == null || wanted.equals(name))) {
-                nearest.add(reference);
+                int at = 0;
+                while (at < nearest.size() && !isNewer(reference, nearest.get(at))) {
+                    at++;
+                }
+                nearest.add(at, reference);
+                if (nearest.size() > MAX_NEAREST) {
+                    nearest.removeLast();
+                }
             }
         }
     }
 
-    /// Adds endorsed values until nothing changes. Each statement speaks once, so this ends; the number of
-    /// rounds is limited all the same, because each costs a pass over all that were not yet heard.
+    private static boolean isNewer(Statement left, Statement right) {
+        String leftVersion = left.measurement.version();
+        String rightVersion = right.measurement.version();
+        return leftVersion != null && (rightVersion == null || Versions.compare(leftVersion, rightVersion) > 0);
+    }
+
+    /// Adds endorsed values until nothing changes. Each statement speaks once, so this ends; the number of rounds
+    /// is limited all the same, because each costs a pass over all that were not yet heard.
     private static List<Statement> endorse(List<Claim> evidence, Set<Shelf> shelves) {
         List<Claim> accepted = new ArrayList<>(evidence);
         Map<Statement, Boolean> added = new LinkedHashMap<>();

@@ -24,8 +24,7 @@ public sealed interface Triple {
     record Endorsed(Environment environment, List<Measurement> measurements) implements Triple {}
 
     /// The environment's keys. `attestation` tells the keys that sign evidence from those that identify it
-    /// otherwise.
-    /// `key` and `authorizedBy` limit the statement to one element and to what certain keys said.
+    /// otherwise. `key` and `authorizedBy` limit the statement to one element and to what certain keys said.
     record Keys(
             boolean attestation,
             Environment environment,

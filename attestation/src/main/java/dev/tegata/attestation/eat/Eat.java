@@ -18,8 +18,7 @@ import tools.jackson.databind.node.ObjectNode;
 /// type it demands. Unknown claims are kept.
 ///
 /// There is one form for both encodings: claims stand under their CBOR keys; claims of a JSON token that have
-/// none stand
-/// under their names.
+/// none stand under their names.
 public record Eat(Cbor.MapItem claims) {
     public static final int ISSUER = 1;
     public static final int SUBJECT = 2;

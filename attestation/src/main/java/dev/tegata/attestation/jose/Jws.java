@@ -75,8 +75,7 @@ public final class Jws {
     }
 
     /// Whether the message was signed with the private half of `key`. The algorithms `none` and HS* are never
-    /// right, nor
-    /// is one that does not fit the key.
+    /// right, nor is one that does not fit the key.
     public boolean verifies(CoseKey key) throws MalformedException {
         String name = Json.text(header.get("alg"), "the header 'alg'");
         CoseAlgorithm algorithm = switch (name) {

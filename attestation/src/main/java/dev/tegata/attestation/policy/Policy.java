@@ -17,6 +17,7 @@ import dev.cel.runtime.CelFunctionBinding;
 import dev.cel.runtime.CelRuntime;
 import dev.cel.runtime.CelRuntimeFactory;
 import dev.tegata.attestation.MalformedException;
+import dev.tegata.attestation.corim.Versions;
 import dev.tegata.attestation.json.Json;
 import dev.tegata.attestation.result.Tier;
 import dev.tegata.attestation.result.TrustClaim;
@@ -36,8 +37,8 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/// Rules that change the values that evidence and endorsements gave, compiled and ready. Rules run in order;
-/// each whose condition holds sets its values.
+/// Rules that change the values that evidence and endorsements gave, compiled and ready. Rules run in order; each
+/// whose condition holds sets its values.
 ///
 /// Bounded: the number and size of rules, the iterations of an evaluation and the size of regular expressions
 /// have limits. A rule that cannot be evaluated counts as one that holds, as far as it makes things worse: a
@@ -48,6 +49,8 @@ public final class Policy {
             .maxExpressionCodePointSize(8_192)
             .maxParseRecursionDepth(64)
             .comprehensionMaxIterations(10_000)
+            // The faster of the two runtimes demands it.
+            .enableHeterogeneousNumericComparisons(true)
             .maxRegexProgramSize(2_000)
             .build();
     private static final String COMPARE_VERSIONS = "compareVersions";
@@ -68,7 +71,7 @@ public final class Policy {
                             COMPARE_OVERLOAD, SimpleType.INT, SimpleType.STRING, SimpleType.STRING)))
             .setResultType(SimpleType.BOOL)
             .build();
-    private static final CelRuntime RUNTIME = CelRuntimeFactory.standardCelRuntimeBuilder()
+    private static final CelRuntime RUNTIME = CelRuntimeFactory.plannerRuntimeBuilder()
             .setOptions(OPTIONS)
             .addFunctionBindings(CelFunctionBinding.from(
                     COMPARE_OVERLOAD, String.class, String.class, (a, b) -> (long) Versions.compare(a, b)))
@@ -81,7 +84,12 @@ public final class Policy {
     public record Decision(TrustVector vector, List<Fired> fired) {}
 
     private record Rule(
-            String name, CelRuntime.Program when, Map<TrustClaim, Integer> values, String reason, String remedy) {}
+            String name,
+            @Nullable String scheme,
+            CelRuntime.Program when,
+            Map<TrustClaim, Integer> values,
+            String reason,
+            String remedy) {}
 
     private final String id;
     private final long version;
@@ -108,8 +116,8 @@ public final class Policy {
     }
 
     /// Reads and compiles a policy in JSON: `id`, `version` and `rules`, each with `name`, `when`, `set`,
-    /// `reason` and
-    /// `remedy`.
+    /// `reason` and `remedy`. A rule with a `scheme` is for evidence of that scheme only, and costs others
+    /// nothing.
     public static Policy parse(Bytes document) throws MalformedException {
         ObjectNode object = Json.parseObject(document);
         if (!(object.get("rules") instanceof ArrayNode array) || array.size() > MAX_RULES) {
@@ -144,8 +152,10 @@ public final class Policy {
         if (values.isEmpty()) {
             throw new MalformedException("the rule '" + name + "' sets nothing");
         }
+        JsonNode scheme = object.get("scheme");
         return new Rule(
                 name,
+                scheme == null ? null : Json.text(scheme, "the scheme of rule '" + name + "'"),
                 compile(name, Json.text(object.get("when"), "the condition of rule '" + name + "'")),
                 values,
                 Json.text(object.get("reason"), "the reason of rule '" + name + "'"),
@@ -179,7 +189,8 @@ public final class Policy {
         Map<String, Object> variables = input.variables(current);
         List<Fired> fired = new ArrayList<>();
         for (Rule rule : rules) {
-            Fired outcome = evaluate(rule, variables, current);
+            boolean applies = rule.scheme == null || rule.scheme.equals(input.scheme());
+            Fired outcome = applies ? evaluate(rule, variables, current) : null;
             if (outcome != null) {
                 fired.add(outcome);
                 Map<TrustClaim, Integer> values = new EnumMap<>(TrustClaim.class);

@@ -9,15 +9,12 @@ import java.util.List;
 import java.util.Map;
 
 /// What a policy's rules see, by the names in expressions: `scheme`, `evidence`, `elements`, `endorsed`,
-/// `device`, and
-/// `vector`, which is what the rules before have made of it. Byte strings are hex.
+/// `device`, and `vector`, which is what the rules before have made of it. Byte strings are hex.
 ///
 /// - `elements`: each measured element with `name`, `version` and `match` (`corroborated`, `contradicted`,
 ///   `unknown`).
-/// - `endorsed`: each added value with `key`, `name`, `version`, `certificate`, `release`, `tag`, `signer`,
-///   where it
-/// has
-///   them.
+/// - `endorsed`: each added value with `key`, `name`, `version`, `certificate`, `release`, `tag`, `signer`, where
+///   it has them.
 /// - `device`: what the caller knows of the device.
 public record PolicyInput(
         String scheme,

@@ -18,9 +18,9 @@ import org.jspecify.annotations.Nullable;
 
 /// The claims of a PSA token, checked against its profile.
 ///
-/// `clientId` is negative for a caller from the non-secure side. `components` is empty only in the first
-/// profile, where the token says that nothing was measured. `verificationService` is the device's hint; nothing
-/// contacts it.
+/// `clientId` is negative for a caller from the non-secure side. `components` is empty only in the first profile,
+/// where the token says that nothing was measured. `verificationService` is the device's hint; nothing contacts
+/// it.
 public record PsaToken(
         PsaProfile profile,
         Bytes nonce,
@@ -50,6 +50,11 @@ public record PsaToken(
             throw new MalformedException("a PSA token is not protected with " + message.algorithm());
         }
         return message;
+    }
+
+    /// Whether claims are of a PSA profile.
+    public static boolean isPsa(Cbor.MapItem claims) {
+        return PsaProfile.of(claims).isPresent();
     }
 
     /// Reads the claims of a message's payload.

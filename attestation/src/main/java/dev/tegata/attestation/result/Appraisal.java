@@ -10,9 +10,9 @@ import org.jspecify.annotations.Nullable;
 
 /// The verdict on one attester.
 ///
-/// `attesterClaims` is what it said, `verifierClaims` what the verifier adds; `evidenceNonce` is the nonce
-/// inside the evidence; `attestedKey` a public key (SubjectPublicKeyInfo) that the evidence proves.
-/// `extensions` are claims of others, under their names or numbers.
+/// `attesterClaims` is what it said, `verifierClaims` what the verifier adds; `evidenceNonce` is the nonce inside
+/// the evidence; `attestedKey` a public key (SubjectPublicKeyInfo) that the evidence proves. `extensions` are
+/// claims of others, under their names or numbers.
 public record Appraisal(
         Tier status,
         @Nullable TrustVector vector,

@@ -9,8 +9,8 @@ import dev.tegata.pki.key.PublicKeyInfo;
 /// A TPM's statement that it holds a key (TPM2_Certify or TPM2_CertifyCreation), to be bound to a certificate
 /// request.
 public record KeyCertification(Bytes attest, Bytes signature, Bytes publicArea) {
-    /// Checks that the attestation key signed it, for this nonce, about this very key, and that the key was
-    /// made in the TPM and cannot leave it. Gives the statement.
+    /// Checks that the attestation key signed it, for this nonce, about this very key, and that the key was made
+    /// in the TPM and cannot leave it. Gives the statement.
     ///
     /// `nonce` must be what the verifier gave. TPM2_Certify of some tools cannot carry one, the other can.
     public TpmAttest verify(TpmPublic attestationKey, Bytes nonce, PublicKeyInfo certified) throws MalformedException {

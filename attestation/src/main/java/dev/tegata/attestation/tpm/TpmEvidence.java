@@ -66,8 +66,8 @@ public record TpmEvidence(
     public record Verified(
             TpmPublic key, TpmAttest attest, TpmAttest.Quote quote, PcrValues pcrs, Optional<EventLog> log) {}
 
-    /// Checks everything but the trust in the key: its attributes, its signature, that the values are the
-    /// quoted ones, and that the log leads to them.
+    /// Checks everything but the trust in the key: its attributes, its signature, that the values are the quoted
+    /// ones, and that the log leads to them.
     public Verified verify() throws MalformedException {
         TpmPublic key = TpmPublic.parse(publicArea);
         if (!key.isAttestationKey()) {

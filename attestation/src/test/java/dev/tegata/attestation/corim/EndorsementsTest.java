@@ -56,7 +56,7 @@ class EndorsementsTest {
 
     private static Source source(String signer, @Nullable Validity validity, Tag... tags) {
         Corim corim = new Corim(Cbor.of("corim-of-" + signer), List.of(tags), List.of(), null, validity, List.of());
-        return new Source(corim, signer, null);
+        return new Source(corim, signer);
     }
 
     private static Judged judge(Endorsements endorsements, Measurement measurement) {
@@ -130,6 +130,10 @@ class EndorsementsTest {
         Endorsements expired = Endorsements.of(List.of(source("maker", past, comid)), NOW);
         assertThat(corroborated(expired, "{11: \"a\"}")).isFalse();
         assertThat(expired.problems()).singleElement().asString().contains("not valid now");
+
+        Corim unlimited = source(comid).corim();
+        Endorsements signatureOver = Endorsements.of(List.of(new Source(unlimited, "maker", null, past)), NOW);
+        assertThat(corroborated(signatureOver, "{11: \"a\"}")).isFalse();
 
         Tag.Cotl on = new Tag.Cotl(new TagIdentity(Cbor.of("l"), 0), List.of(comid.identity()), present);
         assertThat(corroborated(Endorsements.of(List.of(source(comid, on)), NOW), "{11: \"a\"}"))
@@ -232,5 +236,19 @@ class EndorsementsTest {
                 .satisfies(statement -> assertThat(
                                 statement.measurement().values().get(Measurement.PSA_CERTIFICATE_NUMBER))
                         .isEqualTo(Cbor.of("1234567890123 - 12345")));
+    }
+
+    @Test
+    @DisplayName("a key that is endorsed for two devices speaks for neither")
+    void sharedKey() {
+        PublicKeyInfo key = TestKeys.signer("secp256r1").publicKey();
+        Triple.Keys first = new Triple.Keys(true, LAMP, List.of(CryptoKeys.of(key)), null, List.of());
+        Triple.Keys second = new Triple.Keys(
+                true, Environment.ofModel("Example", "Lock"), List.of(CryptoKeys.of(key)), null, List.of());
+        assertThat(Endorsements.of(List.of(source(comid("a", 0, first))), NOW).attestationKey(key.fingerprint()))
+                .isPresent();
+        Endorsements shared = Endorsements.of(List.of(source(comid("a", 0, first, second))), NOW);
+        assertThat(shared.attestationKey(key.fingerprint())).isEmpty();
+        assertThat(shared.problems()).singleElement().asString().contains("two devices");
     }
 }

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 
 import dev.tegata.attestation.MalformedException;
 import dev.tegata.attestation.Mutations;
+import dev.tegata.attestation.corim.Versions;
 import dev.tegata.attestation.result.Tier;
 import dev.tegata.attestation.result.TrustClaim;
 import dev.tegata.attestation.result.TrustVector;

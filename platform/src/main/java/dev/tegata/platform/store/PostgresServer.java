@@ -39,8 +39,7 @@ import org.slf4j.event.Level;
 ///   is the cluster, and not by a number in a file, which another process may have by now.
 /// - Processes that we cannot see (in another container, say) hold a lock that the server and its children inherit
 ///   (`flock`): two servers on one cluster would destroy it.
-/// - A server that ends by itself is started again on the same port. What was committed is on disk; the pool
-/// reconnects.
+/// - A server that ends by itself is started again on the same port. What was committed is on disk.
 final class PostgresServer {
     private static final Logger LOG = LoggerFactory.getLogger("dev.tegata.postgres");
 
@@ -60,8 +59,9 @@ final class PostgresServer {
     /// What an operator should see. Errors of statements reach whoever sent the statement.
     private static final Pattern BAD = Pattern.compile("WARNING|FATAL|PANIC");
 
-    /// What differs from the server's defaults, or must never differ. It has to be small beside the rest on a small
-    /// machine, and answered means written.
+    /// What differs from the server's defaults, or must never differ. It has to be small beside the rest on a
+    /// small machine, and answered means written. There is no `commit_delay`: commits that arrive during a flush
+    /// share the next one anyway, and a delay would be added to each lone commit.
     private static final Map<String, String> SETTINGS = new TreeMap<>(Map.ofEntries(
             Map.entry("listen_addresses", HOST),
             Map.entry("unix_socket_directories", ""),
@@ -219,7 +219,8 @@ final class PostgresServer {
         command.addAll(List.of(
                 "--conflict-exit-code=" + LOCKED,
                 cluster.resolveSibling("server.lock").toString()));
-        command.addAll(List.of(binaries.resolve("bin/postgres").toString(), "-D", cluster.toString(), "-p", "" + port));
+        command.addAll(List.of(
+                binaries.resolve("bin/postgres").toString(), "-D", cluster.toString(), "-p", Integer.toString(port)));
         SETTINGS.forEach((name, value) -> command.addAll(List.of("-c", name + "=" + value)));
         return command;
     }

@@ -11,7 +11,6 @@ import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.UnavailableException;
 import dev.tegata.platform.testing.TestDatabase;
-import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutorService;
@@ -155,20 +154,6 @@ abstract class DatabaseContract {
                 .isInstanceOf(UnavailableException.class);
         put("k", "01");
         assertThat(keys()).containsExactly("k");
-    }
-
-    @Test
-    void severalNodesMayOpenTheSameDatabaseAtOnce() throws Exception {
-        try (ExecutorService threads = Executors.newFixedThreadPool(3)) {
-            List<Future<Boolean>> nodes = threads.invokeAll(Collections.nCopies(3, () -> {
-                try (Database node = Database.open(testDatabase().config().withPoolSize(1))) {
-                    return node.isReady();
-                }
-            }));
-            for (Future<Boolean> node : nodes) {
-                assertThat(node.get()).isTrue();
-            }
-        }
     }
 
     private void touchBoth(String first, String second, CyclicBarrier bothHoldOne, AtomicInteger runs) {

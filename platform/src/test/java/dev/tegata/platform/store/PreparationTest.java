@@ -11,6 +11,11 @@ import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.util.Collections;
+import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.assertj.core.api.AbstractThrowableAssert;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -18,7 +23,7 @@ import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
-@DisplayName("A database that cannot be used is refused with a sentence that says what to change")
+@DisplayName("A database is made ready, or refused with a sentence that says what to change")
 class PreparationTest {
     private static final String SECRET = "s3cr3t-0f-th3-t3st";
 
@@ -94,6 +99,21 @@ class PreparationTest {
                 .isInstanceOf(UnavailableException.class)
                 .hasMessageContaining("is PostgreSQL 14; Tegata needs version 15 or newer");
         Preparation.requireVersion(15, superuser);
+    }
+
+    @Test
+    void severalNodesMayFindAnEmptyDatabaseAtOnce() throws Exception {
+        execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public");
+        try (ExecutorService nodes = Executors.newFixedThreadPool(4)) {
+            List<Future<Boolean>> ready = nodes.invokeAll(Collections.nCopies(4, () -> {
+                try (Database node = Database.open(superuser.withPoolSize(1))) {
+                    return node.isReady();
+                }
+            }));
+            for (Future<Boolean> node : ready) {
+                assertThat(node.get()).isTrue();
+            }
+        }
     }
 
     private static AbstractThrowableAssert<?, ?> assertRefused(DatabaseConfig config) {

@@ -1,15 +1,16 @@
 // SPDX-FileCopyrightText: The Tegata authors
 // SPDX-License-Identifier: Apache-2.0
-package dev.tegata.attestation.policy;
+package dev.tegata.attestation.corim;
 
 import java.math.BigInteger;
 
-/// Compares version texts part by part: numbers as numbers, a missing part as zero, and what follows a hyphen
-/// as older than without it (as semantic versions have it).
-final class Versions {
+/// Compares version texts part by part: numbers as numbers, a missing part as zero, and what follows a hyphen as
+/// older than without it (as semantic versions have it).
+public final class Versions {
     private Versions() {}
 
-    static int compare(String left, String right) {
+    /// Negative, zero or positive as `left` is older than, the same as or newer than `right`.
+    public static int compare(String left, String right) {
         String[] leftHalves = left.split("-", 2);
         String[] rightHalves = right.split("-", 2);
         int order = compareParts(leftHalves[0].split("\\."), rightHalves[0].split("\\."));
