@@ -237,8 +237,9 @@ public sealed interface Cbor {
             return this;
         }
 
+        /// The map. It takes the entries with it: the builder is not used again.
         public MapItem build() {
-            return new MapItem(new LinkedHashMap<>(entries));
+            return new MapItem(entries);
         }
     }
 }
