@@ -8,11 +8,13 @@ import com.zaxxer.hikari.HikariPoolMXBean;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.UnavailableException;
 import java.sql.Connection;
+import java.sql.PreparedStatement;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import org.jdbi.v3.core.ConnectionException;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.Jdbi;
 import org.jspecify.annotations.Nullable;
@@ -39,6 +41,7 @@ public final class Database implements AutoCloseable {
     private static final String EVERY_TENANT = "*";
 
     private static final String NO_TENANT = "";
+    private static final String SEE = "SELECT set_config('tegata.tenant', ?, true)";
 
     /// Bound while this thread is inside a transaction. A second one would wait for a second connection while it holds
     /// the first: under load, all connections would wait for each other.
@@ -141,12 +144,16 @@ public final class Database implements AutoCloseable {
         }
     }
 
+    /// Plain JDBC: it is part of every transaction, and JDBI would double its cost.
     private static void see(Handle handle, String tenant) {
-        if (!tenant.equals(NO_TENANT)) {
-            handle.createQuery("SELECT set_config('tegata.tenant', :tenant, true)")
-                    .bind("tenant", tenant)
-                    .mapTo(String.class)
-                    .one();
+        if (tenant.equals(NO_TENANT)) {
+            return;
+        }
+        try (PreparedStatement statement = handle.getConnection().prepareStatement(SEE)) {
+            statement.setString(1, tenant);
+            statement.execute();
+        } catch (SQLException e) {
+            throw new ConnectionException(e);
         }
     }
 
