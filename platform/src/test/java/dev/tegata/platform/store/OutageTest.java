@@ -34,7 +34,7 @@ import org.junit.jupiter.api.io.TempDir;
 class OutageTest {
     private static final TenantId TENANT = new TenantId("taaaaaaaaa");
     private static final Bytes SEALED = Bytes.of(new byte[500]);
-    private static final Duration PATIENCE = Duration.ofSeconds(60);
+    private static final Duration PATIENCE = Duration.ofMinutes(2);
 
     @TempDir
     Path data;
