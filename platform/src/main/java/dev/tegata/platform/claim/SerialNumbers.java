@@ -15,6 +15,9 @@ final class SerialNumbers {
     private SerialNumbers() {}
 
     static String of(Chip chip, String text) throws RejectedException {
+        if (chip == Chip.MICROCHIP && MICROCHIP.matcher(text).matches()) {
+            return text; // as manifests spell it
+        }
         String lower = text.strip().toLowerCase(Locale.ROOT);
         return switch (chip) {
             case MICROCHIP -> matching(MICROCHIP, hex(lower), "a Microchip serial number has 18 hex digits");

@@ -15,6 +15,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.DateTimeException;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -23,6 +24,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.StreamReadFeature;
@@ -52,6 +54,9 @@ final class SignedElements {
     private final Map<Bytes, Signer> signers;
     private final BirthChains chains;
 
+    /// The latest one: all elements of a file usually have the same. Threads may overwrite each other's.
+    private volatile @Nullable ProtectedHeader latest;
+
     SignedElements(List<Signer> signers, BirthChains chains) {
         this.signers = new HashMap<>();
         signers.forEach(signer -> this.signers.put(signer.thumbprint(), signer));
@@ -65,7 +70,7 @@ final class SignedElements {
         JsonNode header = member(element, "header");
         String unsignedSerial = serial(text(header, "uniqueId"));
         try {
-            Signer signer = signer(object(decode(protectedHeader, "protected"), "the protected header"), header);
+            Signer signer = signer(protectedHeader, header);
             verify(signer, protectedHeader, payload, decode(text(element, "signature"), "signature"));
             return candidate(signer, object(decode(payload, "payload"), "the payload"), unsignedSerial);
         } catch (RejectedException e) {
@@ -73,7 +78,26 @@ final class SignedElements {
         }
     }
 
-    private Signer signer(JsonNode protectedHeader, JsonNode header) throws RejectedException {
+    /// A protected header that was found to be in order.
+    private record ProtectedHeader(String encoded, Set<String> names, Signer signer) {}
+
+    private Signer signer(String encoded, JsonNode header) throws RejectedException {
+        ProtectedHeader known = latest;
+        if (known == null || !known.encoded().equals(encoded)) {
+            JsonNode decoded = object(decode(encoded, "protected"), "the protected header");
+            known = new ProtectedHeader(encoded, Set.copyOf(decoded.propertyNames()), signer(decoded));
+            latest = known;
+        }
+        // spec| RFC 7515 §7.2.1: the Header Parameter names in the two locations MUST be disjoint
+        for (String name : header.propertyNames()) {
+            if (known.names().contains(name)) {
+                throw malformed("a header parameter is there twice, once without protection");
+            }
+        }
+        return known.signer();
+    }
+
+    private Signer signer(JsonNode protectedHeader) throws RejectedException {
         String algorithm = text(protectedHeader, "alg");
         if (!algorithm.equals("ES256")) {
             throw new RejectedException(
@@ -86,10 +110,6 @@ final class SignedElements {
         // invalid
         if (protectedHeader.has("crit")) {
             throw malformed("the element has critical header parameters");
-        }
-        // spec| RFC 7515 §7.2.1: the Header Parameter names in the two locations MUST be disjoint
-        if (header.propertyNames().stream().anyMatch(protectedHeader::has)) {
-            throw malformed("a header parameter is there twice, once without protection");
         }
         Bytes thumbprint = Bytes.of(decode(text(protectedHeader, "x5t#S256"), "x5t#S256"));
         Bytes keyId = Bytes.of(decode(text(protectedHeader, "kid"), "kid"));
@@ -244,7 +264,7 @@ final class SignedElements {
 
     private static byte[] decode(String base64Url, String name) throws RejectedException {
         try {
-            return java.util.Base64.getUrlDecoder().decode(base64Url);
+            return Base64.getUrlDecoder().decode(base64Url);
         } catch (IllegalArgumentException e) {
             throw malformed(name + " is not base64url");
         }
