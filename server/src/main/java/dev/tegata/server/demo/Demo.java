@@ -200,7 +200,7 @@ final class Demo {
         out.println("  export TEGATA_API_KEY=$(cat " + keyFile + ")");
         out.println("  ./tegata device list --limit 5");
         out.println("  ./tegata fleet show " + fleet);
-        out.println("  ./tegata audit export --output audit.jsonl && ./tegata audit verify audit.jsonl");
+        out.println("  ./tegata audit export --out audit.jsonl && ./tegata audit verify audit.jsonl");
         out.println();
         out.flush();
     }
