@@ -12,10 +12,11 @@ CREATE TABLE installation (
     created_at        timestamptz NOT NULL
 );
 
--- One row, where the software vault's key-encryption key comes from a passphrase.
-CREATE TABLE vault_salt (
-    one  boolean PRIMARY KEY DEFAULT true CHECK (one),
-    salt bytea NOT NULL
+-- One row, of the software vault: what its key-encryption key is made from a passphrase with, and which key it is.
+CREATE TABLE vault_key (
+    one    boolean PRIMARY KEY DEFAULT true CHECK (one),
+    salt   bytea NOT NULL,
+    key_id bytea
 );
 
 CREATE TABLE tenant (

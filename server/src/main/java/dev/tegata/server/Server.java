@@ -256,6 +256,7 @@ public final class Server implements AutoCloseable {
                 KeyEncryptionKey key = software.passphrase()
                         .map(passphrase -> KeyEncryptionKey.of(passphrase, store.passphraseSalt(random)))
                         .orElseGet(() -> KeyEncryptionKey.ofFile(config.data().resolve("vault.key"), random));
+                store.requireSameKey(key, random);
                 yield new SoftwareVault(store, key, random, CACHED_KEYS);
             }
             case ServerConfig.Hsm hsm -> Pkcs11Vault.open(hsm.config(), random);

@@ -60,15 +60,39 @@ public final class PostgresSealedKeyStore implements SealedKeyStore {
     public Bytes passphraseSalt(RandomGenerator random) {
         byte[] salt = new byte[KeyEncryptionKey.MIN_SALT_SIZE];
         random.nextBytes(salt);
+        return installation(tx -> {
+            tx.createUpdate("INSERT INTO vault_key (salt) VALUES (:salt) ON CONFLICT DO NOTHING")
+                    .bind("salt", salt)
+                    .execute();
+            return tx.createQuery("SELECT salt FROM vault_key")
+                    .mapTo(Bytes.class)
+                    .one();
+        });
+    }
+
+    /// Makes sure that keys are sealed under one key only, from the first start on: with another one, what was sealed
+    /// before would not open.
+    ///
+    /// @throws VaultException where `key` is not the one that was used first
+    public void requireSameKey(KeyEncryptionKey key, RandomGenerator random) {
+        passphraseSalt(random);
+        Bytes first = installation(tx -> {
+            tx.createUpdate("UPDATE vault_key SET key_id = :key WHERE key_id IS NULL")
+                    .bind("key", key.id())
+                    .execute();
+            return tx.createQuery("SELECT key_id FROM vault_key")
+                    .mapTo(Bytes.class)
+                    .one();
+        });
+        if (!first.equals(key.id())) {
+            throw new VaultException(
+                    "the passphrase or key file of the vault is not the one that its keys are sealed under", false);
+        }
+    }
+
+    private <T> T installation(Work<T> work) {
         try {
-            return database.installation(tx -> {
-                tx.createUpdate("INSERT INTO vault_salt (salt) VALUES (:salt) ON CONFLICT DO NOTHING")
-                        .bind("salt", salt)
-                        .execute();
-                return tx.createQuery("SELECT salt FROM vault_salt")
-                        .mapTo(Bytes.class)
-                        .one();
-            });
+            return database.installation(work);
         } catch (UnavailableException e) {
             throw new VaultException("the store of sealed keys cannot be used now", true, e);
         }

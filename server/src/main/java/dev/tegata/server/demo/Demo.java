@@ -24,6 +24,7 @@ import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Locale;
@@ -104,7 +105,7 @@ final class Demo {
     }
 
     private Instant now() {
-        return Instant.ofEpochMilli(System.currentTimeMillis()).truncatedTo(ChronoUnit.SECONDS);
+        return InstantSource.system().instant().truncatedTo(ChronoUnit.SECONDS);
     }
 
     private Path writeManifest(ChipFactory factory, List<VirtualChip> chips, Path file) throws IOException {

@@ -9,6 +9,7 @@ import dev.tegata.pki.Bytes;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.server.http.ListenerOptions.Transport;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.io.ByteArrayInputStream;
@@ -364,6 +365,34 @@ class ListenerTest {
             assertThat(second.headers().firstValue("Retry-After")).contains("1");
             RELEASE.countDown();
             assertThat(first.get(5, TimeUnit.SECONDS).statusCode()).isEqualTo(204);
+        }
+    }
+
+    @Test
+    void closingWaitsForTheRequestsThatRun() throws Exception {
+        CountDownLatch running = new CountDownLatch(1);
+        HttpStack closing = new HttpStack(new SimpleMeterRegistry(), null);
+        Listener listener = closing.listen(
+                ListenerOptions.of("closing", "localhost", 0, Transport.PLAIN), List.of(Route.get("/", r -> {
+                    running.countDown();
+                    return pause();
+                })));
+        try (HttpClient plain = HttpClient.newHttpClient()) {
+            CompletableFuture<HttpResponse<String>> answer = plain.sendAsync(
+                    HttpRequest.newBuilder(URI.create(listener.url() + "/")).build(), BodyHandlers.ofString());
+            assertThat(running.await(5, TimeUnit.SECONDS)).isTrue();
+            closing.close();
+
+            assertThat(answer.get(5, TimeUnit.SECONDS).statusCode()).isEqualTo(204);
+        }
+    }
+
+    private static Response pause() {
+        try {
+            Thread.sleep(700);
+            return Response.nothing();
+        } catch (InterruptedException e) {
+            throw new IllegalStateException(e);
         }
     }
 
