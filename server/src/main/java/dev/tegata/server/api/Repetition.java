@@ -57,7 +57,7 @@ final class Repetition {
                     ErrorCode.INVALID_FIELD, HEADER + " must be 1 to 128 visible ASCII characters without spaces");
         }
         String key = callerId + " " + given.get();
-        return switch (answers.begin(tenant, key, digest(request))) {
+        return switch (answers.begin(tenant, key, digest(request, token))) {
             case Answers.First _ -> first(tenant, key, token, work);
             case Answers.Answered answered -> again(answered, key, token);
             case Answers.OtherRequest _ ->
@@ -96,10 +96,12 @@ final class Repetition {
         return response.with("Idempotency-Replayed", "true");
     }
 
-    /// Of all that the request says; of a streamed body, which nobody has read yet, its length.
-    private static Bytes digest(Request request) {
+    /// Of all that the request says, the caller's own key included, which alone opens the stored answer; of a streamed
+    /// body, which nobody has read yet, its length.
+    private static Bytes digest(Request request, String token) {
         String head = String.join(
                 "\n",
+                token,
                 request.method(),
                 request.target(),
                 request.contentType(),

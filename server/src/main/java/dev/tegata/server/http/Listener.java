@@ -94,7 +94,9 @@ public final class Listener {
     /// `https://localhost:8443`, as a client on this machine would write it.
     public String url() {
         String scheme = options.transport() == ListenerOptions.Transport.PLAIN ? "http" : "https";
-        return scheme + "://localhost:" + port();
+        boolean local = Set.of("127.0.0.1", "::1", "0.0.0.0", "::").contains(options.host());
+        String host = options.host().contains(":") ? "[" + options.host() + "]" : options.host();
+        return scheme + "://" + (local ? "localhost" : host) + ":" + port();
     }
 
     /// One server per event loop, all on one port; so a free port must be known before the first one takes it.
@@ -170,7 +172,6 @@ public final class Listener {
                 .setMaxInitialLineLength(REQUEST_LINE)
                 .setMaxHeaderSize(HEADERS)
                 .setMaxChunkSize(HEADERS)
-                .setIdleTimeout((int) options.idle().toSeconds())
                 .setHttp2ClearTextEnabled(false)
                 .setUseAlpn(false);
         if (options.transport() == ListenerOptions.Transport.PLAIN) {
