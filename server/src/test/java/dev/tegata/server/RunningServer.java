@@ -4,6 +4,7 @@ package dev.tegata.server;
 
 import dev.tegata.server.http.TlsClient;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -12,8 +13,10 @@ import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
@@ -32,11 +35,21 @@ public final class RunningServer {
         try {
             Path data = Files.createTempDirectory(Path.of("target"), "server");
             server = Server.start(ServerConfig.onFreePorts(data));
-            Runtime.getRuntime().addShutdownHook(new Thread(server::close));
+            Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(data)));
             client = TlsClient.trusting(server.authorityFile().orElseThrow());
             operatorKey = Files.readString(server.operatorKeyFile()).strip();
         } catch (Exception e) {
             throw new IllegalStateException(e);
+        }
+    }
+
+    private void stop(Path data) {
+        server.close();
+        try (Stream<Path> files = Files.walk(data)) {
+            files.sorted(Comparator.reverseOrder())
+                    .forEach(file -> file.toFile().delete());
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
         }
     }
 
