@@ -14,6 +14,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -37,13 +38,26 @@ final class DeviceLookup {
             """;
 
     private final Database database;
+    private final Batches<List<Bytes>, Map<Bytes, Candidate>> byBirthKeys;
 
     DeviceLookup(Database database) {
         this.database = database;
+        this.byBirthKeys = new Batches<>("device-lookup", fingerprints -> fingerprints, this::queryBirthKeys);
     }
 
-    /// The devices that the keys with these fingerprints were claimed for.
+    /// The devices that the keys with these fingerprints were claimed for, and perhaps others.
+    ///
+    /// Every enrolment asks this. A question costs the database ten times as much alone as in a batch.
     Map<Bytes, Candidate> byBirthKeys(TenantId tenant, List<Bytes> fingerprints) {
+        return byBirthKeys.ask(tenant, fingerprints);
+    }
+
+    private List<Map<Bytes, Candidate>> queryBirthKeys(TenantId tenant, List<List<Bytes>> questions) {
+        List<Bytes> fingerprints = questions.stream().flatMap(List::stream).toList();
+        return Collections.nCopies(questions.size(), queryBirthKeysAtOnce(tenant, fingerprints));
+    }
+
+    private Map<Bytes, Candidate> queryBirthKeysAtOnce(TenantId tenant, List<Bytes> fingerprints) {
         return query(
                 tenant,
                 "SELECT " + CANDIDATE + """

@@ -6,7 +6,6 @@ import dev.tegata.pki.Bytes;
 import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.TenantId;
-import dev.tegata.platform.UnavailableException;
 import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.store.Database;
@@ -16,130 +15,50 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Timestamp;
 import java.time.Instant;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.HashSet;
-import java.util.Iterator;
 import java.util.List;
 import java.util.Set;
 import java.util.UUID;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.statement.UnableToExecuteStatementException;
 import org.jspecify.annotations.Nullable;
 
 /// Puts issued certificates on disk, many per commit.
 ///
-/// A durable commit costs an fsync, so requests that arrive while one is under way share the next. There are
-/// a fixed
-/// number of lanes; a tenant always uses the same one, and a lane has at most one transaction under way, of
-/// one tenant.
-/// The caller that finds its lane idle carries its own batch to the database and hands the lane on; nobody
-/// else waits
-/// for a thread.
+/// A durable commit costs an fsync, so requests that arrive while one is under way share the next ([Batches]).
 ///
 /// A certificate is on disk together with its device's new state and the audit record, or not at all. Where two
 /// enrolments of one device meet, the one whose device version is still the stored one wins; the other
 /// certificate is
 /// forgotten, and has never left this process.
 final class IssuanceJournal {
-    private static final int LANES = 64;
-    private static final int BATCH_LIMIT = 256;
-    private static final int WAITING_LIMIT = 4096;
-
     private final Database database;
     private final AuditLog auditLog;
-    private final Lane[] lanes = new Lane[LANES];
+    private final Batches<Entry, Boolean> batches;
 
     IssuanceJournal(Database database, AuditLog auditLog) {
         this.database = database;
         this.auditLog = auditLog;
-        for (int i = 0; i < LANES; i++) {
-            lanes[i] = new Lane();
-        }
-    }
-
-    private record Waiting(TenantId tenant, Entry entry, CompletableFuture<Boolean> stored) {}
-
-    private static final class Lane {
-        // Both guarded by this lane's monitor.
-        private final ArrayDeque<Waiting> waiting = new ArrayDeque<>();
-        private boolean busy;
+        // Of two for one device only one can win.
+        this.batches = new Batches<>("issuance-journal", Entry::device, this::storeBatch);
     }
 
     /// Stores an issuance and returns when it is durable.
     ///
     /// @return false where the device changed since `entry` was decided; nothing is stored then
-    /// @throws UnavailableException where the database cannot be reached or too many wait already. Nothing
-    /// is stored,
-    ///     or the connection broke during the commit and the same request, asked again, finds it stored
+    /// @throws dev.tegata.platform.UnavailableException where the database cannot be reached or too many wait.
+    ///     Nothing is stored, or the connection broke during the commit and the same request, asked again, finds
+    ///     it stored
     boolean store(TenantId tenant, Entry entry) {
-        Lane lane = lanes[Math.floorMod(tenant.hashCode(), LANES)];
-        Waiting mine = new Waiting(tenant, entry, new CompletableFuture<>());
-        boolean carry;
-        synchronized (lane) {
-            if (lane.waiting.size() >= WAITING_LIMIT) {
-                throw new UnavailableException("too many certificates wait to be stored");
-            }
-            lane.waiting.add(mine);
-            carry = !lane.busy;
-            lane.busy = true;
-        }
-        if (carry) {
-            carryOneBatch(lane);
-        }
-        try {
-            return mine.stored().join();
-        } catch (CompletionException e) {
-            throw e.getCause() instanceof RuntimeException cause ? cause : e;
-        }
+        return batches.ask(tenant, entry);
     }
 
-    private void carryOneBatch(Lane lane) {
-        List<Waiting> batch;
-        synchronized (lane) {
-            batch = takeBatch(lane.waiting);
-        }
-        storeBatch(batch);
-        synchronized (lane) {
-            if (lane.waiting.isEmpty()) {
-                lane.busy = false;
-                return;
-            }
-        }
-        Thread.ofVirtual().name("issuance-journal").start(() -> carryOneBatch(lane));
-    }
-
-    /// Takes entries of the first one's tenant, at most one per device: of two for one device only one can win.
-    private static List<Waiting> takeBatch(ArrayDeque<Waiting> waiting) {
-        List<Waiting> batch = new ArrayList<>();
-        Set<UUID> devices = new HashSet<>();
-        Iterator<Waiting> all = waiting.iterator();
-        while (all.hasNext() && batch.size() < BATCH_LIMIT) {
-            Waiting next = all.next();
-            boolean sameTenant = batch.isEmpty() || batch.getFirst().tenant().equals(next.tenant());
-            if (sameTenant && devices.add(next.entry().device().value())) {
-                batch.add(next);
-                all.remove();
-            }
-        }
-        return batch;
-    }
-
-    private void storeBatch(List<Waiting> batch) {
-        TenantId tenant = batch.getFirst().tenant();
-        try {
-            Set<UUID> winners = database.inTenant(
-                    tenant,
-                    tx -> write(tx, tenant, batch.stream().map(Waiting::entry).toList()));
-            for (Waiting waiting : batch) {
-                waiting.stored()
-                        .complete(winners.contains(waiting.entry().device().value()));
-            }
-        } catch (RuntimeException | Error e) {
-            batch.forEach(waiting -> waiting.stored().completeExceptionally(e));
-        }
+    private List<Boolean> storeBatch(TenantId tenant, List<Entry> entries) {
+        Set<UUID> winners = database.inTenant(tenant, tx -> write(tx, tenant, entries));
+        return entries.stream()
+                .map(entry -> winners.contains(entry.device().value()))
+                .toList();
     }
 
     private Set<UUID> write(Handle tx, TenantId tenant, List<Entry> entries) {
