@@ -15,7 +15,7 @@ class ErrorsPageTest {
     /// Run with `-Dtests.args=-Dtegata.write-docs` to bring the file up to date.
     @Test
     void theDocumentedErrorsAreTheOnesInTheCode() throws Exception {
-        Path page = Path.of("..", "docs", "errors.md");
+        Path page = Path.of("..", "docs", "reference", "errors.md");
         if (System.getProperty("tegata.write-docs") != null) {
             Files.createDirectories(page.getParent());
             Files.writeString(page, ErrorsPage.text());

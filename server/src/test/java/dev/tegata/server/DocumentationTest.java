@@ -1,0 +1,107 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.tegata.platform.device.DeviceState;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Locale;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+
+/// What the documentation says of the code, held against the code.
+class DocumentationTest {
+    private static final Path ROOT = Path.of("..").toAbsolutePath().normalize();
+    private static final Pattern FENCE = Pattern.compile("(?ms)^```.*?^```");
+    private static final Pattern LINK = Pattern.compile("(?:\\]\\(|src=\"|srcset=\")([^)\"\\s]+)");
+    private static final Pattern HEADING = Pattern.compile("(?m)^#+ (.+)$");
+
+    @Test
+    void everyRelativeLinkLeadsToSomethingThatIsThere() throws IOException {
+        List<String> dead = new ArrayList<>();
+        for (Path page : pages()) {
+            Matcher link = LINK.matcher(prose(page));
+            while (link.find()) {
+                String target = link.group(1);
+                if (!target.matches("(https?|mailto):.*") && !leads(page, target)) {
+                    dead.add(ROOT.relativize(page) + ": " + target);
+                }
+            }
+        }
+
+        assertThat(dead).isEmpty();
+    }
+
+    @Test
+    void everySettingIsInTheReference() throws IOException {
+        String reference = Files.readString(ROOT.resolve("docs/reference/configuration.md"));
+
+        assertThat(Arrays.stream(Setting.values()).map(DocumentationTest::row)).allMatch(reference::contains);
+    }
+
+    @Test
+    void everyStepBetweenDeviceStatesIsInTheReference() throws IOException {
+        String reference = Files.readString(ROOT.resolve("docs/reference/device-states.md"));
+        List<String> steps = new ArrayList<>();
+        for (DeviceState state : DeviceState.values()) {
+            for (DeviceState.Action action : DeviceState.Action.values()) {
+                state.after(action)
+                        .ifPresent(next ->
+                                steps.add("| `%s` | %s | `%s` |".formatted(name(state), name(action), name(next))));
+            }
+        }
+
+        assertThat(reference.lines().filter(line -> line.matches("\\| `.*` \\| \\w+ \\| `.*` \\|")))
+                .containsExactlyElementsOf(steps);
+    }
+
+    private static String row(Setting setting) {
+        String key = setting.isSecret() ? "(environment only)" : "`" + setting.key() + "`";
+        String fallback = setting.fallback().isEmpty() ? "" : "`" + setting.fallback() + "`";
+        return "| %s | `%s` | %s | %s |".formatted(key, setting.variable(), fallback, setting.description());
+    }
+
+    private static String name(Enum<?> value) {
+        return value.name().toLowerCase(Locale.ROOT);
+    }
+
+    private static List<Path> pages() throws IOException {
+        try (Stream<Path> docs = Files.walk(ROOT.resolve("docs"));
+                Stream<Path> top = Files.list(ROOT)) {
+            return Stream.concat(docs, top)
+                    .filter(path -> path.toString().endsWith(".md"))
+                    .toList();
+        }
+    }
+
+    private static boolean leads(Path page, String link) throws IOException {
+        String[] parts = link.split("#", 2);
+        Path target = parts[0].isEmpty() ? page : page.resolveSibling(parts[0]).normalize();
+        if (!Files.exists(target)) {
+            return false;
+        }
+        return parts.length == 1
+                || HEADING.matcher(prose(target))
+                        .results()
+                        .anyMatch(heading -> anchor(heading.group(1)).equals(parts[1]));
+    }
+
+    /// As GitHub makes it of a heading.
+    private static String anchor(String heading) {
+        return heading.toLowerCase(Locale.ROOT)
+                .replaceAll("[^\\p{L}\\p{N} _-]", "")
+                .replace(' ', '-');
+    }
+
+    private static String prose(Path page) throws IOException {
+        return FENCE.matcher(Files.readString(page)).replaceAll("");
+    }
+}
