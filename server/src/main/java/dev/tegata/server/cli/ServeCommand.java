@@ -9,11 +9,15 @@ import dev.tegata.server.Server;
 import dev.tegata.server.ServerConfig;
 import dev.tegata.server.Setting;
 import java.io.UncheckedIOException;
+import java.net.BindException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -107,8 +111,19 @@ final class ServeCommand implements Callable<Integer> {
             }
             return 0;
         } catch (UnavailableException | VaultException | UncheckedIOException e) {
-            throw CommandFailure.unreachable("the server cannot start: " + e.getMessage());
+            throw CommandFailure.unreachable(
+                    "the server cannot start: " + (isPortTaken(e) ? portTaken(checked) : e.getMessage()));
         }
+    }
+
+    private static boolean isPortTaken(Throwable thrown) {
+        return Stream.iterate(thrown, Objects::nonNull, Throwable::getCause).anyMatch(BindException.class::isInstance);
+    }
+
+    private static String portTaken(ServerConfig checked) {
+        ServerConfig.Ports ports = checked.ports();
+        return "%s has no place for it: one of the ports %d, %d, %d and %d is taken. Choose others with --api-port, --device-port, --public-port and --metrics-port."
+                .formatted(ports.listen(), ports.api(), ports.devices(), ports.publicPki(), ports.metrics());
     }
 
     private ServerConfig config() {
@@ -143,13 +158,12 @@ final class ServeCommand implements Callable<Integer> {
         }
         output.say("Tegata is ready.");
         output.fields(addresses);
-        if (server.firstStart()) {
+        if (server.firstStart() || !Files.exists(session.profileFile())) {
             output.say("");
-            output.say("This is a new installation. The operator key, which makes tenants, is in "
-                    + server.operatorKeyFile() + ".");
-            output.say("Begin in another terminal with your own PKI:");
+            output.say("Begin in another terminal, with your own PKI:");
             output.say("  " + session.program() + " tenant create --organization \"Your company\" --country DE"
                     + where(server, checked));
+            output.say("Tenants are made with the operator key in " + server.operatorKeyFile() + ".");
         }
         output.say("Stop it with Ctrl-C.");
     }

@@ -8,6 +8,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
+import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -77,6 +78,27 @@ class ServeCommandTest {
 
         assertThat(result.exitCode()).isEqualTo(2);
         assertThat(result.err()).contains("api-port", "vault must be", "'lisen'");
+    }
+
+    @Test
+    void aPortThatIsTakenIsSaidSo() throws IOException {
+        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            String taken = Integer.toString(socket.getLocalPort());
+            Shell.Result result = Shell.in(home)
+                    .run(
+                            "serve",
+                            "--api-port",
+                            taken,
+                            "--device-port",
+                            "0",
+                            "--public-port",
+                            "0",
+                            "--metrics-port",
+                            "0");
+
+            assertThat(result.exitCode()).isEqualTo(3);
+            assertThat(result.err()).contains(taken, "is taken", "--api-port");
+        }
     }
 
     @Test
