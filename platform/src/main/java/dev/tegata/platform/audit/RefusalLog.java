@@ -23,6 +23,9 @@ import org.slf4j.LoggerFactory;
 /// Brings refusals into the audit chains, without letting whoever is refused fill them: refusals of one reason from one
 /// source within a minute are two records at the most, of the first one at once and of how many followed.
 ///
+/// Devices that proved who they are count for themselves: behind one router's address there may be thousands, and each
+/// one's history shows its own refusals. Strangers cannot make such entries.
+///
 /// Refusals are written in the background. A crash loses those of the last second; what is refused changes nothing.
 public final class RefusalLog implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(RefusalLog.class);
@@ -62,7 +65,17 @@ public final class RefusalLog implements AutoCloseable {
         }
     }
 
-    private record Key(TenantId tenant, ErrorCode code, String source) {}
+    /// @param device that was refused; empty where none is known
+    private record Key(TenantId tenant, ErrorCode code, String source, String device) {
+        static Key of(TenantId tenant, Refusal refusal) {
+            boolean byDevice = refusal.actor().kind() == Actor.Kind.DEVICE;
+            return new Key(
+                    tenant,
+                    refusal.code(),
+                    refusal.source(),
+                    byDevice ? refusal.actor().id() : "");
+        }
+    }
 
     /// The refusals of one key since the first of them. Guarded by the log.
     private static final class Window {
@@ -86,7 +99,7 @@ public final class RefusalLog implements AutoCloseable {
     /// Notes a refusal. Never waits.
     public synchronized void add(TenantId tenant, Refusal refusal) {
         Instant now = clock.instant();
-        Key key = new Key(tenant, refusal.code(), refusal.source());
+        Key key = Key.of(tenant, refusal);
         if (windows.size() >= MAX_WINDOWS && !windows.containsKey(key)) {
             uncounted++;
             return;

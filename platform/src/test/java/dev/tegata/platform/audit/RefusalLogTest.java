@@ -3,7 +3,9 @@
 package dev.tegata.platform.audit;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.tuple;
 
+import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.TenantId;
@@ -14,6 +16,7 @@ import dev.tegata.platform.testing.TestDatabase;
 import dev.tegata.platform.testing.TestPlatform;
 import java.time.Duration;
 import java.util.List;
+import java.util.UUID;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
@@ -81,6 +84,26 @@ final class RefusalLogTest {
         assertThat(refusals())
                 .extracting(record -> (Object) record.detail().get("count"))
                 .containsExactlyInAnyOrder(2, 3, 4);
+    }
+
+    @Test
+    void devicesBehindOneAddressAreToldApart() {
+        DeviceId first = new DeviceId(new UUID(0, 1));
+        DeviceId second = new DeviceId(new UUID(0, 2));
+        for (DeviceId device : List.of(first, second, first)) {
+            platform.refusals.add(
+                    tenant,
+                    new Refusal(
+                            Actor.device(device),
+                            "192.0.2.1",
+                            ErrorCode.DEVICE_NOT_ACTIVE,
+                            "device:" + device,
+                            "the device is SUSPENDED"));
+        }
+        platform.refusals.flush();
+        assertThat(refusals())
+                .extracting(AuditRecord::subject, record -> record.detail().get("count"))
+                .containsExactlyInAnyOrder(tuple("device:" + first, 2), tuple("device:" + second, 1));
     }
 
     @Test
