@@ -38,6 +38,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -112,8 +113,17 @@ public final class Enrolments {
         } catch (RefusedException e) {
             return new EnrolmentOutcome.Refused(e.code(), e.detail());
         }
+        return outcome(fleet, request, Attempt::run);
+    }
+
+    /// What an attempt does until it ends or is refused.
+    private interface Course {
+        EnrolmentOutcome run(Attempt attempt) throws Refusal;
+    }
+
+    private EnrolmentOutcome outcome(IssuingFleet fleet, EnrolmentRequest request, Course course) {
         try {
-            return new Attempt(fleet, request, clock.instant()).run();
+            return course.run(new Attempt(fleet, request, clock.instant()));
         } catch (Refusal refusal) {
             refusals.add(
                     request.fleet().tenant(),
@@ -139,19 +149,29 @@ public final class Enrolments {
         if (!fleet.fleet().policy().serverKeyGeneration()) {
             throw new RefusedException(ErrorCode.NOT_ENABLED, "the fleet does not make keys for its devices");
         }
-        KeyAlgorithm algorithm = fleet.issuance().profile().keyAlgorithms().getFirst();
-        SoftwareKey key = SoftwareKey.generate(algorithm);
-        CertificateRequest ours = CertificateRequest.create(
-                Name.EMPTY, key.publicKey(), List.of(), data -> key.sign(algorithm.signatureAlgorithm(), data));
-        EnrolmentOutcome outcome = enrol(new EnrolmentRequest(
-                request.fleet(), request.credential(), ours.encoded(), request.purpose(), request.source()));
-        return new ServerKeyOutcome(outcome, key);
+        AtomicReference<@Nullable SoftwareKey> made = new AtomicReference<>();
+        EnrolmentOutcome outcome = outcome(fleet, request, attempt -> {
+            Identification.Result.Found found = attempt.identify();
+            // Not before the device is known: keys cost time to make, and strangers have none of ours.
+            SoftwareKey key = SoftwareKey.generate(
+                    fleet.issuance().profile().keyAlgorithms().getFirst());
+            made.set(key);
+            return attempt.certify(found, requestFor(key));
+        });
+        return new ServerKeyOutcome(outcome, made.get());
     }
 
-    /// @param key the key pair that `outcome` is about; worth nothing where nothing was issued
-    public record ServerKeyOutcome(EnrolmentOutcome outcome, SoftwareKey key) {}
+    private static CertificateRequest requestFor(SoftwareKey key) {
+        KeyAlgorithm algorithm = key.publicKey().algorithm();
+        return CertificateRequest.create(
+                Name.EMPTY, key.publicKey(), List.of(), data -> key.sign(algorithm.signatureAlgorithm(), data));
+    }
 
-    /// Ends an attempt. Caught in [#enrol], never seen outside.
+    /// @param key the key pair of the certificate that `outcome` issues; worth nothing where it issues none
+    public record ServerKeyOutcome(
+            EnrolmentOutcome outcome, @Nullable SoftwareKey key) {}
+
+    /// Ends an attempt. Caught in [#outcome], never seen outside.
     private static final class Refusal extends Exception {
         private static final long serialVersionUID = 1L;
         final transient ErrorCode code;
@@ -182,8 +202,10 @@ public final class Enrolments {
 
         EnrolmentOutcome run() throws Refusal {
             CertificateRequest wanted = read();
-            Identification.Result.Found found = identify();
-            judge(found);
+            return certify(identify(), wanted);
+        }
+
+        EnrolmentOutcome certify(Identification.Result.Found found, CertificateRequest wanted) throws Refusal {
             refuseForeignKey(found, wanted);
             Optional<EnrolmentOutcome> repeated = repeat(found.device(), wanted);
             if (repeated.isPresent()) {
@@ -204,14 +226,18 @@ public final class Enrolments {
             }
         }
 
-        private Identification.Result.Found identify() throws Refusal {
+        /// The device, which may have a certificate.
+        Identification.Result.Found identify() throws Refusal {
             boolean operationalFirst = request.purpose() == EnrolmentRequest.Purpose.RE_ENROL;
-            return switch (identification.identify(fleet, request.credential(), operationalFirst, now)) {
-                case Identification.Result.Found found -> found;
-                case Identification.Result.NotFound(ErrorCode code, String detail) ->
-                    throw new Refusal(code, detail, null);
-                case Identification.Result.Unclaimed(Certificate birthCertificate) -> adopt(birthCertificate);
-            };
+            Identification.Result.Found found =
+                    switch (identification.identify(fleet, request.credential(), operationalFirst, now)) {
+                        case Identification.Result.Found known -> known;
+                        case Identification.Result.NotFound(ErrorCode code, String detail) ->
+                            throw new Refusal(code, detail, null);
+                        case Identification.Result.Unclaimed(Certificate birthCertificate) -> adopt(birthCertificate);
+                    };
+            judge(found);
+            return found;
         }
 
         /// The fleet takes any device of a birth CA: it is claimed now, and found as if it had been claimed
@@ -229,7 +255,8 @@ public final class Enrolments {
             if (device == null) {
                 throw new Refusal(ErrorCode.DEVICE_UNKNOWN, "the device was claimed and taken away again", null);
             }
-            return new Identification.Result.Found(device, Identification.Basis.BIRTH_CERTIFICATE, null, null);
+            return new Identification.Result.Found(
+                    device, Identification.Basis.BIRTH_CERTIFICATE, fingerprint, null, null);
         }
 
         private void judge(Identification.Result.Found found) throws Refusal {
@@ -247,6 +274,10 @@ public final class Enrolments {
             if (!hasLife || wipedYetOld) {
                 throw new Refusal(ErrorCode.DEVICE_NOT_ACTIVE, "the device is " + device.state(), device.id());
             }
+            if (device.state() == DeviceState.ACTIVE && found.basis() == Identification.Basis.CLAIM_TOKEN) {
+                throw new Refusal(
+                        ErrorCode.TOKEN_INVALID, "the device has been activated without the token", device.id());
+            }
             // Past the grace period nobody knows any more whose hands the device is in.
             Candidate.CurrentCertificate current = device.current();
             if (current != null
@@ -263,6 +294,9 @@ public final class Enrolments {
         /// A key that was claimed for one device is never certified for another.
         private void refuseForeignKey(Identification.Result.Found found, CertificateRequest wanted) throws Refusal {
             Bytes fingerprint = wanted.publicKey().fingerprint();
+            if (found.birthKey() != null && found.birthKey().equals(fingerprint)) {
+                return;
+            }
             Candidate owner = lookup.byBirthKeys(tenant, List.of(fingerprint)).get(fingerprint);
             if (owner != null && !owner.id().equals(found.device().id())) {
                 throw new Refusal(

@@ -53,13 +53,16 @@ final class Identification {
 
     /// The outcome.
     sealed interface Result {
+        /// @param birthKey the fingerprint of the birth key that was shown
         /// @param claimToken the hash of the token that was shown
         /// @param newBirthKey the SubjectPublicKeyInfo of a birth key that was not known of the device before
         record Found(
                 Candidate device,
                 Basis basis,
+                @Nullable Bytes birthKey,
                 @Nullable Bytes claimToken,
-                @Nullable Bytes newBirthKey) implements Result {}
+                @Nullable Bytes newBirthKey)
+                implements Result {}
 
         /// The chain leads to a birth CA of the tenant, and the fleet takes any device of such a CA.
         record Unclaimed(Certificate birthCertificate) implements Result {}
@@ -85,7 +88,7 @@ final class Identification {
     private Result byToken(TenantId tenant, DeviceCredential.ClaimToken token, Instant now) {
         Bytes hash = ClaimTokens.hash(token.secret());
         return lookup.byToken(tenant, hash, now)
-                .<Result>map(device -> new Result.Found(device, Basis.CLAIM_TOKEN, hash, null))
+                .<Result>map(device -> new Result.Found(device, Basis.CLAIM_TOKEN, null, hash, null))
                 .orElseGet(() ->
                         new Result.NotFound(ErrorCode.TOKEN_INVALID, "the claim token is unknown, expired or used up"));
     }
@@ -127,7 +130,7 @@ final class Identification {
                                         + " has expired; the birth key is good for "
                                         + "another one during the fleet's grace period");
                     }
-                    return new Result.Found(ours.device(), Basis.OPERATIONAL_CERTIFICATE, null, null);
+                    return new Result.Found(ours.device(), Basis.OPERATIONAL_CERTIFICATE, null, null, null);
                 });
     }
 
@@ -135,7 +138,7 @@ final class Identification {
         Bytes fingerprint = leaf.publicKeyEncoded().sha256();
         return Optional.ofNullable(
                         lookup.byBirthKeys(tenant, List.of(fingerprint)).get(fingerprint))
-                .map(device -> new Result.Found(device, Basis.BIRTH_KEY, null, null));
+                .map(device -> new Result.Found(device, Basis.BIRTH_KEY, fingerprint, null, null));
     }
 
     private Result byBirthCertificate(
@@ -174,7 +177,8 @@ final class Identification {
                     "device " + device.device().id() + " was claimed with other keys than that of '" + leaf.subject()
                             + "'");
         }
-        return new Result.Found(device.device(), Basis.BIRTH_CERTIFICATE, null, leaf.publicKeyEncoded());
+        Bytes key = leaf.publicKeyEncoded();
+        return new Result.Found(device.device(), Basis.BIRTH_CERTIFICATE, key.sha256(), null, key);
     }
 
     private static Result unknown(Certificate leaf) {

@@ -8,7 +8,6 @@ import dev.tegata.pki.certificate.CertsOnlyCms;
 import dev.tegata.pki.certificate.CsrAttributes;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
-import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.enrol.DeviceCredential;
 import dev.tegata.platform.enrol.EnrolmentOutcome;
 import dev.tegata.platform.enrol.EnrolmentRequest;
@@ -26,16 +25,22 @@ import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /// Translates EST to [Enrolments] and back. Reads leniently, as real clients need; writes strictly.
 ///
-/// The path's label is the fleet's public id: `/.well-known/est/{fleet}/simpleenroll`.
+/// The path's label is the fleet's public id: `/.well-known/est/{fleet}/simpleenroll`. Clients that know no labels and
+/// put the well-known path behind whatever address they are given reach the same at `/{fleet}/.well-known/est`.
 public final class EstEndpoint {
     private static final Logger LOG = LoggerFactory.getLogger(EstEndpoint.class);
-    private static final String BASE = "/.well-known/est/{fleet}";
+    private static final List<String> BASES = List.of("/.well-known/est/{fleet}", "/{fleet}/.well-known/est");
     private static final int BODY_LIMIT = 24 * 1024;
+
+    /// A device gives up by itself before long; it had better be told to come later.
+    private static final Duration LONGEST = Duration.ofSeconds(15);
+
     private static final String BOUNDARY = "tegata-est-part";
 
     private final Enrolments enrolments;
@@ -45,16 +50,20 @@ public final class EstEndpoint {
     }
 
     public List<Route> routes() {
-        return List.of(
-                Route.get(BASE + "/cacerts", plainErrors(this::caCertificates)),
-                Route.get(BASE + "/csrattrs", plainErrors(this::requestAttributes)),
-                post("/simpleenroll", request -> enrol(request, Purpose.ENROL)),
-                post("/simplereenroll", request -> enrol(request, Purpose.RE_ENROL)),
-                post("/serverkeygen", this::generateKey));
+        return BASES.stream().flatMap(this::routes).toList();
     }
 
-    private static Route post(String operation, Handler handler) {
-        return Route.post(BASE + operation, plainErrors(handler)).withBodyLimit(BODY_LIMIT);
+    private Stream<Route> routes(String base) {
+        return Stream.of(
+                Route.get(base + "/cacerts", plainErrors(this::caCertificates)),
+                Route.get(base + "/csrattrs", plainErrors(this::requestAttributes)),
+                post(base + "/simpleenroll", request -> enrol(request, Purpose.ENROL)),
+                post(base + "/simplereenroll", request -> enrol(request, Purpose.RE_ENROL)),
+                post(base + "/serverkeygen", this::generateKey));
+    }
+
+    private static Route post(String path, Handler handler) {
+        return Route.post(path, plainErrors(handler)).withBodyLimit(BODY_LIMIT).withTimeout(LONGEST);
     }
 
     /// Errors as one line of text: what is in reach of a small device's log (RFC 7030 §4.2.3 leaves the form open).
@@ -122,7 +131,7 @@ public final class EstEndpoint {
 
     private Response generateKey(Request request) {
         Enrolments.ServerKeyOutcome made = enrolments.enrolWithServerKey(enrolmentRequest(request, Purpose.ENROL));
-        if (!(made.outcome() instanceof EnrolmentOutcome.Issued issued)) {
+        if (!(made.outcome() instanceof EnrolmentOutcome.Issued issued) || made.key() == null) {
             return answer(made.outcome());
         }
         // spec| RFC 7030 §4.4.2: multipart/mixed, the private key first, then the certificate.
@@ -157,6 +166,7 @@ public final class EstEndpoint {
                 : new DeviceCredential.TlsCertificate(request.peerChain());
     }
 
+    /// The token; an empty one, which is nobody's, where the header has another form.
     private static String token(String authorization) {
         if (authorization.regionMatches(true, 0, "Bearer ", 0, 7)) {
             return authorization.substring(7).strip();
@@ -168,29 +178,25 @@ public final class EstEndpoint {
                 // The user name is whatever the client likes to call itself: the token says which device it is.
                 return pair.substring(pair.indexOf(':') + 1);
             } catch (IllegalArgumentException e) {
-                // Told below.
+                return "";
             }
         }
-        throw new RefusedException(
-                ErrorCode.TOKEN_INVALID, "Send the claim token as the password of Basic, or as Bearer.");
+        return "";
     }
 
     /// A PKCS#10 request as clients send it: base64 with or without line breaks (RFC 8951 §3.1), PEM, or plain DER.
+    /// What is none of them goes on as it is, to be refused, and audited, where requests are read.
     private static Bytes pkcs10(byte[] body) {
         if (body.length > 0 && body[0] == 0x30) {
             return Bytes.of(body);
         }
-        String text = new String(body, StandardCharsets.US_ASCII)
+        String base64 = new String(body, StandardCharsets.US_ASCII)
                 .replaceAll("-----(BEGIN|END) (NEW )?CERTIFICATE REQUEST-----", "")
                 .replaceAll("\\s", "");
-        if (text.isEmpty()) {
-            throw new RefusedException(ErrorCode.REQUEST_INVALID, "The body is empty; it should be a PKCS#10 request.");
-        }
         try {
-            return Bytes.ofBase64(text);
+            return Bytes.ofBase64(base64);
         } catch (IllegalArgumentException e) {
-            throw new RefusedException(
-                    ErrorCode.REQUEST_INVALID, "The body is neither base64 nor DER of a PKCS#10 request.");
+            return Bytes.of(body);
         }
     }
 
@@ -203,10 +209,17 @@ public final class EstEndpoint {
         return Response.text(200, contentType, content.base64()).with("Content-Transfer-Encoding", "base64");
     }
 
+    private static String next(ErrorCode code) {
+        return code == ErrorCode.UNAUTHENTICATED
+                ? "Show a certificate around the device's key in TLS, or send a claim token."
+                : code.next();
+    }
+
     private static Response refusal(Problem problem, String detail) {
         ErrorCode code = problem.code();
-        String line = code.code() + ": " + code.title() + (detail.isEmpty() ? "" : " " + detail) + " " + code.next();
-        Response response = Response.text(code.httpStatus(), "text/plain; charset=utf-8", line + "\n");
+        String why = detail.isEmpty() ? "" : " " + detail + (detail.endsWith(".") ? "" : ".");
+        String line = code.code() + ": " + code.title() + why + " " + next(code) + "\n";
+        Response response = Response.text(code.httpStatus(), "text/plain; charset=utf-8", line);
         for (var header : problem.headers().entrySet()) {
             response = response.with(header.getKey(), header.getValue());
         }
