@@ -88,24 +88,33 @@ public final class EstClient {
             connection.setRequestProperty("Content-Type", "application/pkcs10");
             connection.setRequestProperty("Content-Transfer-Encoding", "base64");
             byte[] body = request.encoded().base64().getBytes(StandardCharsets.US_ASCII);
-            connection.setFixedLengthStreamingMode(body.length);
             try (OutputStream out = connection.getOutputStream()) {
                 out.write(body);
             }
-            return answer(connection);
+            return answer(connection, key);
         } finally {
             connection.disconnect();
         }
     }
 
-    private static Answer answer(HttpsURLConnection connection) throws IOException {
+    private static Answer answer(HttpsURLConnection connection, DeviceKey key) throws IOException {
         int status = connection.getResponseCode();
         return switch (status) {
-            case 200 -> new Answer.Enrolled(certificates(connection).getFirst());
+            case 200 -> new Answer.Enrolled(certificateOf(key, certificates(connection)));
             case 202, 503 ->
                 new Answer.Later(Duration.ofSeconds(Math.max(1, connection.getHeaderFieldInt("Retry-After", 60))));
             default -> new Answer.Refused(status, text(connection.getErrorStream()));
         };
+    }
+
+    /// The answer may hold the chain too, in any order.
+    private static Certificate certificateOf(DeviceKey key, List<Certificate> certificates) throws IOException {
+        for (Certificate certificate : certificates) {
+            if (certificate.publicKeyEncoded().equals(key.publicKey().encoded())) {
+                return certificate;
+            }
+        }
+        throw new IOException("the server's answer holds no certificate for the key that was sent");
     }
 
     private HttpsURLConnection open(SSLSocketFactory sockets, String operation) throws IOException {
