@@ -1,0 +1,222 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.est;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.tegata.chip.ChipFactory;
+import dev.tegata.chip.ManifestVersion;
+import dev.tegata.chip.VirtualChip;
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.InvalidCertificateException;
+import dev.tegata.pki.key.SoftwareKey;
+import dev.tegata.server.RunningServer;
+import dev.tegata.server.RunningServer.TestTenant;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.time.Instant;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.concurrent.ThreadLocalRandom;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/// A tenant of the running server, and what its operator does over the REST API so that devices may enrol.
+final class EstTenant {
+    final RunningServer running = RunningServer.shared();
+    final TestTenant tenant;
+
+    EstTenant(String name) {
+        tenant = running.createTenant(name);
+    }
+
+    /// Makes a fleet.
+    ///
+    /// @param settings JSON members besides the name, such as `"policy":{…}`; may be empty
+    String fleet(String settings) {
+        String body = "{\"name\":\"Locks\"" + (settings.isEmpty() ? "" : "," + settings) + "}";
+        return created(post("/api/v1/fleets", body)).path("id").asString();
+    }
+
+    /// Claims a device by its serial number alone.
+    ///
+    /// @return the device's id
+    String claim(String fleet) {
+        String serial = randomSerial();
+        importList(fleet, "serial\n" + serial + "\n");
+        return deviceOf(serial);
+    }
+
+    /// Claims a device with its birth key.
+    ///
+    /// @return the device's id
+    String claim(String fleet, SoftwareKey birth) {
+        return claim(fleet, birth.publicKey().encoded());
+    }
+
+    /// @param birth SubjectPublicKeyInfo in DER
+    String claim(String fleet, Bytes birth) {
+        String serial = randomSerial();
+        importList(fleet, "serial,publicKey\n" + serial + "," + birth.base64() + "\n");
+        return deviceOf(serial);
+    }
+
+    private void importList(String fleet, String csv) {
+        JsonNode report = upload(fleet, "list.csv&statement=true", csv.getBytes(StandardCharsets.UTF_8));
+        assertThat(report.path("claimed").asInt()).as(report.toString()).isOne();
+    }
+
+    /// Claims chips with the manifest that their factory signs; the factory is trusted from now on.
+    void claim(String fleet, ChipFactory factory, List<VirtualChip> chips) {
+        String signer = pem(factory.manifestSigner().certificate());
+        String body = JsonMapper.shared()
+                .createObjectNode()
+                .put("purpose", "manifest-signer")
+                .put("certificate", signer)
+                .toString();
+        assertThat(post("/api/v1/trusted-certificates", body).statusCode()).isIn(201, 409);
+        ByteArrayOutputStream manifest = new ByteArrayOutputStream();
+        try {
+            factory.manifestSigner().write(chips, ManifestVersion.FULL, Instant.now(), manifest);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+        JsonNode report = upload(fleet, "chips.json", manifest.toByteArray());
+        assertThat(report.path("claimed").asInt()).as(report.toString()).isEqualTo(chips.size());
+    }
+
+    private JsonNode upload(String fleet, String fileName, byte[] content) {
+        return created(running.send(
+                running.to(tenant.ownerKey(), "/api/v1/fleets/" + fleet + "/manifests?fileName=" + fileName)
+                        .POST(BodyPublishers.ofByteArray(content))));
+    }
+
+    /// A one-time token for the device.
+    String token(String device) {
+        return created(post("/api/v1/devices/" + device + "/claim-tokens", "{\"validity\":\"PT1H\"}"))
+                .path("secret")
+                .asString();
+    }
+
+    /// Suspends, resumes, revokes, approves or rejects the device.
+    void change(String device, String action) {
+        String body = action.equals("approve") || action.equals("reject") ? "" : "{\"reason\":\"test\"}";
+        assertThat(post("/api/v1/devices/" + device + "/" + action, body).statusCode())
+                .isIn(200, 204);
+    }
+
+    String state(String device) {
+        return get("/api/v1/devices/" + device).path("state").asString();
+    }
+
+    /// The certificates that the device has, newest first.
+    List<Certificate> certificates(String device) {
+        return get("/api/v1/devices/" + device + "/certificates")
+                .path("items")
+                .valueStream()
+                .map(item -> certificate(item.at("/certificate/pem").asString()))
+                .toList();
+    }
+
+    JsonNode history(String device) {
+        return get("/api/v1/devices/" + device + "/history").path("items");
+    }
+
+    /// Waits until the device's history shows a refusal with this code: refusals are written in the background.
+    JsonNode awaitRefusal(String subject, String code) {
+        long deadline = System.nanoTime() + 10_000_000_000L;
+        while (true) {
+            JsonNode records = get("/api/v1/audit/records?subject=" + subject).path("items");
+            for (JsonNode record : records) {
+                if (record.at("/detail/code").asString().equals(code)) {
+                    return record;
+                }
+            }
+            assertThat(System.nanoTime())
+                    .as("no refusal %s of %s in %s", code, subject, records)
+                    .isLessThan(deadline);
+            pause();
+        }
+    }
+
+    private static void pause() {
+        try {
+            Thread.sleep(100);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private JsonNode get(String path) {
+        HttpResponse<String> response = running.get(tenant.ownerKey(), path);
+        assertThat(response.statusCode()).as(response.body()).isEqualTo(200);
+        return RunningServer.body(response);
+    }
+
+    private HttpResponse<String> post(String path, String body) {
+        return running.post(tenant.ownerKey(), path, body);
+    }
+
+    String deviceOf(String serial) {
+        return get("/api/v1/devices?serial=" + serial).at("/items/0/id").asString();
+    }
+
+    private static JsonNode created(HttpResponse<String> response) {
+        assertThat(response.statusCode()).as(response.body()).isEqualTo(201);
+        return RunningServer.body(response);
+    }
+
+    /// The address of an operation of the fleet.
+    URI est(String fleet, String operation) {
+        return URI.create(running.server().devicesUrl() + "/.well-known/est/" + fleet + "/" + operation);
+    }
+
+    /// The root and the authorities under it.
+    List<Certificate> authorities() {
+        return get("/api/v1/authorities")
+                .path("items")
+                .valueStream()
+                .map(item -> certificate(item.at("/certificate/pem").asString()))
+                .toList();
+    }
+
+    /// The CA of the server's TLS certificate.
+    Bytes tlsAuthority() {
+        try {
+            return certificate(Files.readString(running.server().authorityFile().orElseThrow()))
+                    .encoded();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    static Certificate certificate(String pem) {
+        try {
+            return Certificate.parsePem(pem).getFirst();
+        } catch (InvalidCertificateException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static String pem(byte[] der) {
+        try {
+            return Certificate.parse(Bytes.of(der)).pem();
+        } catch (InvalidCertificateException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static String randomSerial() {
+        byte[] serial = new byte[9];
+        ThreadLocalRandom.current().nextBytes(serial);
+        return HexFormat.of().formatHex(serial);
+    }
+}
