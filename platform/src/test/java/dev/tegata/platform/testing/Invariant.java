@@ -10,7 +10,7 @@ import java.util.List;
 /// @param query    returns one column of text: what violates it, among the rows of the tenant in view
 public record Invariant(String sentence, String query) {
     /// The invariants of the whole schema. The audit chain is recomputed by the database, as a second opinion.
-    static final List<Invariant> ALL = List.of(
+    public static final List<Invariant> ALL = List.of(
             new Invariant("audit record does not follow from the one before it", """
                     SELECT sequence::text FROM (
                         SELECT sequence, record, hash,
