@@ -22,6 +22,8 @@ class BoundariesTest {
     private static final String STORE = "dev.tegata.platform.store..";
     private static final JavaClasses ALL = new ClassFileImporter()
             .withImportOption(new ImportOption.DoNotIncludeTests())
+            // Test support of other modules comes in a jar of its own once they are packaged.
+            .withImportOption(location -> !location.contains("-tests.jar"))
             .importPackages("dev.tegata");
 
     private static final String[] DATABASE = {

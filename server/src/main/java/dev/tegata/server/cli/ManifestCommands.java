@@ -166,7 +166,7 @@ final class ManifestCommands {
             case "signer-not-valid" ->
                 "the signer's certificate was not valid when the chip was made. Ask the vendor for a new manifest.";
             case "untrusted-issuer" ->
-                "if the CA is yours or your vendor's, trust it and import again: tegata trust add --purpose birth-ca";
+                "trust the CA and import again (tegata trust add --purpose birth-ca), or claim on your own word: --statement";
             case "ca-certificate" -> "a CA's certificate is no device's. If you mean to trust it: tegata trust add";
             case "no-proof" -> "nobody vouches for these chips. If you do, import with --statement.";
             case "other-keys", "key-taken" ->
