@@ -1,7 +1,7 @@
 // SPDX-FileCopyrightText: The Tegata authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// bench
+/// Measures Tegata beside what the machine itself can do. Each [Benchmark] is one row of `tegata bench --list`.
 @NullMarked
 package dev.tegata.bench;
 

@@ -1,0 +1,168 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.bench;
+
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.Random;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ThreadFactory;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
+
+/// Does something over and over, and watches the clock.
+final class Load {
+    private static final long SEED = 80;
+
+    private Load() {}
+
+    /// What is done, for the `i`th time.
+    interface Operation {
+        void run(int i) throws Exception;
+    }
+
+    /// What came of it.
+    ///
+    /// @param latencies in nanoseconds, sorted
+    record Outcome(double seconds, long[] latencies) {
+        int count() {
+            return latencies.length;
+        }
+
+        double perSecond() {
+            return count() / seconds;
+        }
+
+        /// The time in milliseconds that `percent` of all took at most.
+        double percentile(double percent) {
+            int index = (int) Math.ceil(count() * percent / 100) - 1;
+            return latencies[Math.clamp(index, 0, count() - 1)] / 1e6;
+        }
+    }
+
+    /// A few threads of the system, each doing it again and again: for work that only computes.
+    static Outcome repeat(int threads, Duration duration, Operation operation) {
+        long begun = System.nanoTime();
+        long end = begun + duration.toNanos();
+        int[] counts = new int[threads];
+        together(threads, Thread.ofPlatform().factory(), thread -> {
+            int count = 0;
+            while (System.nanoTime() < end) {
+                operation.run(count * threads + thread);
+                count++;
+            }
+            counts[thread] = count;
+        });
+        return new Outcome(
+                (System.nanoTime() - begun) / 1e9,
+                new long[Arrays.stream(counts).sum()]);
+    }
+
+    /// A closed loop: `clients` at once, each asking again as soon as it has its answer, until the time or the `work`
+    /// is over.
+    static Outcome closed(int clients, Duration duration, Work work, Operation operation) {
+        ConcurrentLinkedQueue<Long> latencies = new ConcurrentLinkedQueue<>();
+        long begun = System.nanoTime();
+        long end = begun + duration.toNanos();
+        together(clients, Thread.ofVirtual().factory(), client -> {
+            for (int i = work.take(); i >= 0 && System.nanoTime() < end; i = work.take()) {
+                long asked = System.nanoTime();
+                operation.run(i);
+                latencies.add(System.nanoTime() - asked);
+            }
+        });
+        return outcome(begun, latencies);
+    }
+
+    /// An open loop: requests arrive at random moments, `rate` per second on average, whether or not the ones before
+    /// them have been answered. A latency counts from the moment of arrival.
+    static Outcome open(double rate, Duration duration, Work work, Operation operation) throws InterruptedException {
+        ConcurrentLinkedQueue<Long> latencies = new ConcurrentLinkedQueue<>();
+        AtomicReference<@Nullable Exception> failure = new AtomicReference<>();
+        Random random = new Random(SEED);
+        long begun = System.nanoTime();
+        double arrival = begun;
+        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+            int i = work.take();
+            while (i >= 0 && arrival < begun + duration.toNanos()) {
+                arrival += -Math.log(1 - random.nextDouble()) / rate * 1e9;
+                while (System.nanoTime() < arrival) {
+                    LockSupport.parkNanos((long) arrival - System.nanoTime());
+                }
+                long arrived = (long) arrival;
+                int mine = i;
+                threads.execute(() -> {
+                    try {
+                        operation.run(mine);
+                        latencies.add(System.nanoTime() - arrived);
+                    } catch (Exception e) {
+                        failure.compareAndSet(null, e);
+                    }
+                });
+                i = work.take();
+            }
+        }
+        rethrow(failure.get());
+        return outcome(begun, latencies);
+    }
+
+    /// Prepared work, each piece of which is done once.
+    static final class Work {
+        private final int end;
+        private final AtomicInteger next;
+
+        /// The pieces from `begin` on, before `end`.
+        Work(int begin, int end) {
+            this.next = new AtomicInteger(begin);
+            this.end = end;
+        }
+
+        /// The next piece; -1 where all are done.
+        int take() {
+            int i = next.getAndIncrement();
+            return i < end ? i : -1;
+        }
+    }
+
+    private static Outcome outcome(long begun, ConcurrentLinkedQueue<Long> latencies) {
+        double seconds = (System.nanoTime() - begun) / 1e9;
+        return new Outcome(
+                seconds, latencies.stream().mapToLong(Long::longValue).sorted().toArray());
+    }
+
+    private static void together(int count, ThreadFactory factory, Operation operation) {
+        AtomicReference<@Nullable Exception> failure = new AtomicReference<>();
+        CountDownLatch done = new CountDownLatch(count);
+        for (int i = 0; i < count; i++) {
+            int mine = i;
+            factory.newThread(() -> {
+                        try {
+                            operation.run(mine);
+                        } catch (Exception e) {
+                            failure.compareAndSet(null, e);
+                        } finally {
+                            done.countDown();
+                        }
+                    })
+                    .start();
+        }
+        try {
+            done.await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("interrupted", e);
+        }
+        rethrow(failure.get());
+    }
+
+    private static void rethrow(@Nullable Exception failure) {
+        if (failure != null) {
+            throw new IllegalStateException("the load failed: " + failure.getMessage(), failure);
+        }
+    }
+}

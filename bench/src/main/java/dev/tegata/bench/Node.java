@@ -1,0 +1,124 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.bench;
+
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.CertificateProfile;
+import dev.tegata.pki.key.KeyEncryptionKey;
+import dev.tegata.pki.key.SoftwareVault;
+import dev.tegata.pki.key.Vault;
+import dev.tegata.pki.path.TrustAnchors;
+import dev.tegata.platform.FleetId;
+import dev.tegata.platform.access.Actor;
+import dev.tegata.platform.access.ApiKeys;
+import dev.tegata.platform.access.LoginThrottle;
+import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.audit.RefusalLog;
+import dev.tegata.platform.authority.Authorities;
+import dev.tegata.platform.authority.AuthorityMaker;
+import dev.tegata.platform.claim.ImportOptions;
+import dev.tegata.platform.claim.ManifestReport;
+import dev.tegata.platform.claim.ManifestUpload;
+import dev.tegata.platform.claim.Manifests;
+import dev.tegata.platform.claim.TrustPurpose;
+import dev.tegata.platform.claim.TrustedCertificates;
+import dev.tegata.platform.enrol.Enrolments;
+import dev.tegata.platform.fleet.FleetPolicy;
+import dev.tegata.platform.fleet.FleetSettings;
+import dev.tegata.platform.fleet.Fleets;
+import dev.tegata.platform.fleet.IssuingFleets;
+import dev.tegata.platform.store.Database;
+import dev.tegata.platform.store.EmbeddedPostgres;
+import dev.tegata.platform.tenant.CreatedTenant;
+import dev.tegata.platform.tenant.NewTenant;
+import dev.tegata.platform.tenant.PostgresSealedKeyStore;
+import dev.tegata.platform.tenant.TenantSubject;
+import dev.tegata.platform.tenant.Tenants;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.time.InstantSource;
+import java.util.ArrayDeque;
+import java.util.Deque;
+
+/// The domain without its listeners, on a database of its own: what a protocol adapter would call.
+final class Node implements AutoCloseable {
+    private static final int CACHED_KEYS = 100;
+
+    private final Deque<AutoCloseable> open = new ArrayDeque<>();
+    private final Tenants tenants;
+    private final Fleets fleets;
+    private final TrustedCertificates trusted;
+    private final Manifests manifests;
+    private final Vault vault;
+    private final IssuingFleets issuingFleets;
+    private final Enrolments enrolments;
+
+    Node(Path data) {
+        InstantSource clock = InstantSource.system();
+        SecureRandom random = new SecureRandom();
+        EmbeddedPostgres postgres = opened(EmbeddedPostgres.start(data));
+        Database database = opened(Database.open(postgres.config()));
+        KeyEncryptionKey sealing = KeyEncryptionKey.ofFile(data.resolve("vault.key"), random);
+        vault = opened(new SoftwareVault(new PostgresSealedKeyStore(database), sealing, random, CACHED_KEYS));
+        AuditLog audit = opened(new AuditLog(database, vault, clock));
+        RefusalLog refusals = opened(new RefusalLog(audit, database, clock));
+        ApiKeys apiKeys = opened(new ApiKeys(database, audit, refusals, new LoginThrottle(clock), clock, random));
+        AuthorityMaker maker = new AuthorityMaker(vault, clock, random);
+        Authorities authorities = new Authorities(database, audit, maker, clock);
+        tenants = new Tenants(database, vault, audit, apiKeys, maker, authorities, clock, random);
+        issuingFleets = new IssuingFleets(database, authorities, clock);
+        fleets = new Fleets(database, audit, authorities, issuingFleets, clock, random);
+        trusted = new TrustedCertificates(database, audit, clock);
+        manifests = opened(new Manifests(database, audit, trusted, clock, random));
+        enrolments =
+                new Enrolments(database, vault, issuingFleets, _ -> TrustAnchors.of(), audit, refusals, clock, random);
+    }
+
+    private <T extends AutoCloseable> T opened(T part) {
+        open.push(part);
+        return part;
+    }
+
+    /// A fleet of a new tenant.
+    FleetId newFleet() {
+        CreatedTenant created = tenants.create(
+                Actor.OPERATOR, NewTenant.of("Bench", new TenantSubject("Bench", "IT", null, null, null)));
+        FleetSettings settings = new FleetSettings(
+                "Bench", created.authorities().getLast().id(), CertificateProfile.device(), FleetPolicy.standard());
+        return fleets.create(created.tenant().id(), Actor.OPERATOR, settings).id();
+    }
+
+    void trustSigner(FleetId fleet, Certificate signer) {
+        trusted.add(fleet.tenant(), Actor.OPERATOR, TrustPurpose.MANIFEST_SIGNER, "", signer);
+    }
+
+    /// Imports a file.
+    ManifestReport claim(FleetId fleet, Path file, ImportOptions options) throws IOException {
+        try (InputStream content = Files.newInputStream(file)) {
+            ManifestUpload upload = new ManifestUpload(fleet, String.valueOf(file.getFileName()), content, options);
+            return manifests.importManifest(fleet.tenant(), Actor.OPERATOR, upload, _ -> {});
+        }
+    }
+
+    Enrolments enrolments() {
+        return enrolments;
+    }
+
+    IssuingFleets issuingFleets() {
+        return issuingFleets;
+    }
+
+    Vault vault() {
+        return vault;
+    }
+
+    @Override
+    public void close() throws Exception {
+        while (!open.isEmpty()) {
+            open.pop().close();
+        }
+    }
+}
