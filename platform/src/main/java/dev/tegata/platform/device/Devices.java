@@ -235,12 +235,12 @@ public final class Devices {
                 .execute();
     }
 
-    /// Lets a device that waits for approval have its certificate.
+    /// Lets a device that waits for approval have its certificate; takes a rejection back.
     public void approve(TenantId tenant, DeviceId device, Actor actor) {
         decide(tenant, device, actor, "APPROVED");
     }
 
-    /// Refuses a device that waits for approval.
+    /// Refuses a device that waits for approval. [#approve] takes it back.
     public void reject(TenantId tenant, DeviceId device, Actor actor) {
         decide(tenant, device, actor, "REJECTED");
     }
@@ -250,7 +250,7 @@ public final class Devices {
             Device device = find(tx, tenant, id);
             int updated = tx.createUpdate("""
                             UPDATE pending_enrolment SET state = :state, decided_at = :now, decided_by = :actor
-                            WHERE tenant_id = :tenant AND device_id = :device AND state = 'PENDING'""")
+                            WHERE tenant_id = :tenant AND device_id = :device AND state <> 'APPROVED' AND state <> :state""")
                     .bind("state", decision)
                     .bind("now", clock.instant())
                     .bind("actor", actor.toString())

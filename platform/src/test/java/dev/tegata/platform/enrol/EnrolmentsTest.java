@@ -321,13 +321,15 @@ class EnrolmentsTest {
         }
 
         @Test
-        @DisplayName("refuses after an operator's no")
+        @DisplayName("refuses after an operator's no, until the operator takes it back")
         void rejected() {
             EnrolmentWorld.Unit unit = world.claim(careful, "0123d2");
 
             world.enrol(careful, unit.birth(), unit.birth());
             world.devices.reject(world.tenant, unit.id(), EnrolmentWorld.OPERATOR);
             assertRefused(world.enrol(careful, unit.birth(), unit.birth()), ErrorCode.DEVICE_NOT_ACTIVE);
+            world.devices.approve(world.tenant, unit.id(), EnrolmentWorld.OPERATOR);
+            issued(world.enrol(careful, unit.birth(), unit.birth()));
         }
     }
 
