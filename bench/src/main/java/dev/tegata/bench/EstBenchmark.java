@@ -12,7 +12,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 /// First certificates over EST with mutual TLS, from a server in a process of its own, by devices that each have a
 /// client certificate of their own.
 final class EstBenchmark implements Benchmark {
-    private static final int WARM_UP = 4_000;
+    private static final int WARM_UP = 12_000;
     private static final Duration LONGEST_WARM_UP = Duration.ofMinutes(1);
     private static final int CLIENTS = 32;
 
