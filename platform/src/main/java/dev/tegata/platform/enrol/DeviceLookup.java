@@ -14,7 +14,6 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -38,26 +37,22 @@ final class DeviceLookup {
             """;
 
     private final Database database;
-    private final Batches<List<Bytes>, Map<Bytes, Candidate>> byBirthKeys;
+    private final Batches<Bytes, Optional<Candidate>> byBirthKey;
 
     DeviceLookup(Database database) {
         this.database = database;
-        this.byBirthKeys = new Batches<>("device-lookup", fingerprints -> fingerprints, this::queryBirthKeys);
+        // Reading disturbs nobody: any questions may share a batch.
+        this.byBirthKey = new Batches<>("device-lookup", _ -> new Object(), this::queryBirthKeys);
     }
 
-    /// The devices that the keys with these fingerprints were claimed for, and perhaps others.
+    /// The device that the key with this fingerprint was claimed for.
     ///
     /// Every enrolment asks this. A question costs the database ten times as much alone as in a batch.
-    Map<Bytes, Candidate> byBirthKeys(TenantId tenant, List<Bytes> fingerprints) {
-        return byBirthKeys.ask(tenant, fingerprints);
+    Optional<Candidate> byBirthKey(TenantId tenant, Bytes fingerprint) {
+        return byBirthKey.ask(tenant, fingerprint);
     }
 
-    private List<Map<Bytes, Candidate>> queryBirthKeys(TenantId tenant, List<List<Bytes>> questions) {
-        List<Bytes> fingerprints = questions.stream().flatMap(List::stream).toList();
-        return Collections.nCopies(questions.size(), queryBirthKeysAtOnce(tenant, fingerprints));
-    }
-
-    private Map<Bytes, Candidate> queryBirthKeysAtOnce(TenantId tenant, List<Bytes> fingerprints) {
+    private List<Optional<Candidate>> queryBirthKeys(TenantId tenant, List<Bytes> fingerprints) {
         return query(
                 tenant,
                 "SELECT " + CANDIDATE + """
@@ -77,7 +72,9 @@ final class DeviceLookup {
                     while (rows.next()) {
                         found.put(Bytes.of(rows.getBytes("fingerprint")), candidate(rows));
                     }
-                    return found;
+                    return fingerprints.stream()
+                            .map(fingerprint -> Optional.ofNullable(found.get(fingerprint)))
+                            .toList();
                 });
     }
 

@@ -251,10 +251,9 @@ public final class Enrolments {
                         null);
             }
             Bytes fingerprint = birthCertificate.publicKeyEncoded().sha256();
-            Candidate device = lookup.byBirthKeys(tenant, List.of(fingerprint)).get(fingerprint);
-            if (device == null) {
-                throw new Refusal(ErrorCode.DEVICE_UNKNOWN, "the device was claimed and taken away again", null);
-            }
+            Candidate device = lookup.byBirthKey(tenant, fingerprint)
+                    .orElseThrow(() ->
+                            new Refusal(ErrorCode.DEVICE_UNKNOWN, "the device was claimed and taken away again", null));
             return new Identification.Result.Found(
                     device, Identification.Basis.BIRTH_CERTIFICATE, fingerprint, null, null);
         }
@@ -297,11 +296,12 @@ public final class Enrolments {
             if (found.birthKey() != null && found.birthKey().equals(fingerprint)) {
                 return;
             }
-            Candidate owner = lookup.byBirthKeys(tenant, List.of(fingerprint)).get(fingerprint);
-            if (owner != null && !owner.id().equals(found.device().id())) {
+            Optional<Candidate> owner = lookup.byBirthKey(tenant, fingerprint);
+            if (owner.isPresent() && !owner.get().id().equals(found.device().id())) {
                 throw new Refusal(
                         ErrorCode.KEY_MISMATCH,
-                        "the request carries the birth key of device " + owner.id(),
+                        "the request carries the birth key of device "
+                                + owner.get().id(),
                         found.device().id());
             }
         }

@@ -136,8 +136,7 @@ final class Identification {
 
     private Optional<Result> byBirthKey(TenantId tenant, Certificate leaf) {
         Bytes fingerprint = leaf.publicKeyEncoded().sha256();
-        return Optional.ofNullable(
-                        lookup.byBirthKeys(tenant, List.of(fingerprint)).get(fingerprint))
+        return lookup.byBirthKey(tenant, fingerprint)
                 .map(device -> new Result.Found(device, Basis.BIRTH_KEY, fingerprint, null, null));
     }
 
