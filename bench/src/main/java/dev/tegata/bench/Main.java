@@ -24,7 +24,8 @@ import picocli.CommandLine.Spec;
         description = {
             "Measures Tegata on this machine, beside what the machine itself can do.",
             "",
-            "The exit code is 1 where an aim was missed. Numbers mean something on a machine that does nothing else."
+            "Numbers mean something on a machine that does nothing else.",
+            "The exit code is 1 where an aim was missed, 2 where something could not be measured."
         },
         footer = {
             "",
@@ -84,8 +85,9 @@ public final class Main implements Callable<Integer> {
         }
         Report report = new Report(Machine.describe(InstantSource.system()));
         Run run = new Run(Duration.ofSeconds(seconds), report, System.err);
+        boolean complete = true;
         for (Benchmark benchmark : chosen) {
-            run.carryOut(benchmark);
+            complete &= carryOut(run, benchmark);
         }
         if (json) {
             report.printJson(out);
@@ -95,7 +97,20 @@ public final class Main implements Callable<Integer> {
         if (markdown) {
             write(report.markdown());
         }
-        return report.meetsAims() ? 0 : 1;
+        return !complete ? 2 : report.meetsAims() ? 0 : 1;
+    }
+
+    /// Whether it could be measured to its end. The others are measured all the same.
+    private static boolean carryOut(Run run, Benchmark benchmark) {
+        try {
+            run.carryOut(benchmark);
+            return true;
+        } catch (Exception e) {
+            for (Throwable cause = e; cause != null; cause = cause.getCause()) {
+                run.say("failed: " + cause);
+            }
+            return false;
+        }
     }
 
     private List<Benchmark> chosen() {

@@ -38,6 +38,7 @@ import java.util.concurrent.TimeUnit;
 import javax.net.ssl.KeyManager;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLEngine;
+import javax.net.ssl.SSLException;
 import javax.net.ssl.X509ExtendedKeyManager;
 import org.jspecify.annotations.Nullable;
 
@@ -156,7 +157,14 @@ final class TlsClients implements AutoCloseable {
 
         /// Says goodbye and closes the connection.
         void leave() {
-            open().close();
+            SSLEngine engine = open().pipeline().get(SslHandler.class).engine();
+            open().close().addListener(_ -> {
+                try {
+                    engine.closeInbound(); // Conscrypt keeps two file handles until both directions are closed
+                } catch (SSLException e) {
+                    // The server did not say goodbye: nobody waits for it.
+                }
+            });
         }
 
         private Channel open() {
