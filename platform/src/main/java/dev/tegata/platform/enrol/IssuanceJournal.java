@@ -30,8 +30,7 @@ import org.jspecify.annotations.Nullable;
 ///
 /// A certificate is on disk together with its device's new state and the audit record, or not at all. Where two
 /// enrolments of one device meet, the one whose device version is still the stored one wins; the other
-/// certificate is
-/// forgotten, and has never left this process.
+/// certificate is forgotten, and has never left this process.
 final class IssuanceJournal {
     private final Database database;
     private final AuditLog auditLog;
