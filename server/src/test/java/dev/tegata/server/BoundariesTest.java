@@ -33,7 +33,7 @@ class BoundariesTest {
 
     @Test
     void librariesKnowNoDatabaseNoHttpAndNoRoomAboveThem() {
-        String[] libraries = {"dev.tegata.pki..", "dev.tegata.attestation..", "dev.tegata.chip.."};
+        String[] libraries = {"dev.tegata.pki..", "dev.tegata.attestation..", "dev.tegata.protocol..", "dev.tegata.chip.."};
         noClasses()
                 .that()
                 .resideInAnyPackage(libraries)
@@ -57,11 +57,11 @@ class BoundariesTest {
                 .resideInAPackage("dev.tegata.pki..")
                 .should()
                 .dependOnClassesThat()
-                .resideInAnyPackage("dev.tegata.attestation..", "dev.tegata.chip..")
+                .resideInAnyPackage("dev.tegata.attestation..", "dev.tegata.protocol..", "dev.tegata.chip..")
                 .check(ALL);
         noClasses()
                 .that()
-                .resideInAPackage("dev.tegata.attestation..")
+                .resideInAnyPackage("dev.tegata.attestation..", "dev.tegata.protocol..")
                 .should()
                 .dependOnClassesThat()
                 .resideInAPackage("dev.tegata.chip..")
