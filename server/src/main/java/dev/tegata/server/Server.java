@@ -22,8 +22,11 @@ import dev.tegata.platform.claim.Manifests;
 import dev.tegata.platform.claim.TrustedCertificates;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.enrol.Enrolments;
+import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.platform.fleet.IssuingFleets;
+import dev.tegata.platform.job.JobWorkers;
+import dev.tegata.platform.job.Jobs;
 import dev.tegata.platform.repeat.Answers;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.DatabaseConfig;
@@ -59,6 +62,7 @@ import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -94,6 +98,8 @@ public final class Server implements AutoCloseable {
             measure(registry, database);
             Vault vault = opened(openVault(database));
             AuditLog auditLog = opened(new AuditLog(database, vault, clock));
+            Outbox outbox = opened(new Outbox(database, clock, random));
+            Jobs jobs = new Jobs(database, auditLog, outbox, clock, random);
             RefusalLog refusals = opened(new RefusalLog(auditLog, database, clock));
             LoginThrottle throttle = new LoginThrottle(clock);
             ApiKeys apiKeys = opened(new ApiKeys(database, auditLog, refusals, throttle, clock, random));
@@ -129,6 +135,7 @@ public final class Server implements AutoCloseable {
                             vault.kind()),
                     clock,
                     random);
+            opened(JobWorkers.start(database, jobs, Map.of()));
             this.apiRoutes = routes.routes();
             this.identity = identity();
             HttpStack http = opened(new HttpStack(registry, identity));

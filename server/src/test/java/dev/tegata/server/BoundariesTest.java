@@ -140,7 +140,11 @@ class BoundariesTest {
     void onlyTheStoreLooksAcrossTenants() {
         noClasses()
                 .that()
-                .resideOutsideOfPackages(STORE, "dev.tegata.platform.tenant..", "dev.tegata.platform.claim..")
+                .resideOutsideOfPackages(
+                        STORE,
+                        "dev.tegata.platform.tenant..",
+                        "dev.tegata.platform.claim..",
+                        "dev.tegata.platform.job..")
                 .should()
                 .callMethodWhere(com.tngtech.archunit.base.DescribedPredicate.describe(
                         "look across tenants",

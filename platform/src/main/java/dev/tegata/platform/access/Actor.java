@@ -37,6 +37,19 @@ public record Actor(Kind kind, String id) {
         return new Actor(Kind.SYSTEM, part);
     }
 
+    /// Reads the text form, as it is stored.
+    ///
+    /// @throws IllegalArgumentException where it is something else
+    public static Actor parse(String text) {
+        int colon = text.indexOf(':');
+        for (Kind kind : Kind.values()) {
+            if (colon >= 0 && kind.prefix.equals(text.substring(0, colon))) {
+                return new Actor(kind, text.substring(colon + 1));
+            }
+        }
+        throw new IllegalArgumentException("no actor: " + text);
+    }
+
     @Override
     public String toString() {
         return kind.prefix + ":" + id;

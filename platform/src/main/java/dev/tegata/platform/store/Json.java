@@ -7,6 +7,7 @@ import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.IntegrityException;
+import dev.tegata.platform.JobId;
 import dev.tegata.platform.ManifestId;
 import dev.tegata.platform.TenantId;
 import java.util.function.Function;
@@ -100,6 +101,7 @@ public final class Json {
         text(module, DeviceId.class, DeviceId::toString, DeviceId::parse);
         text(module, AuthorityId.class, AuthorityId::toString, AuthorityId::parse);
         text(module, ManifestId.class, ManifestId::toString, ManifestId::parse);
+        text(module, JobId.class, JobId::toString, JobId::parse);
         return module;
     }
 

@@ -6,6 +6,7 @@ import dev.tegata.pki.Bytes;
 import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.FleetId;
+import dev.tegata.platform.JobId;
 import dev.tegata.platform.ManifestId;
 import dev.tegata.platform.TenantId;
 import java.sql.Types;
@@ -40,6 +41,7 @@ final class Mappings {
         map(jdbi, DeviceId.class, "uuid", UUID.class, DeviceId::value, DeviceId::new);
         map(jdbi, AuthorityId.class, "uuid", UUID.class, AuthorityId::value, AuthorityId::new);
         map(jdbi, ManifestId.class, "uuid", UUID.class, ManifestId::value, ManifestId::new);
+        map(jdbi, JobId.class, "uuid", UUID.class, JobId::value, JobId::new);
         jdbi.registerArrayType(String.class, "text");
         jdbi.registerArrayType(UUID.class, "uuid");
         jdbi.registerArrayType(Long.class, "bigint");

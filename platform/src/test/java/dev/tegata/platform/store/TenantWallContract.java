@@ -26,7 +26,7 @@ abstract class TenantWallContract {
     private static final Set<String> WITHOUT_TENANT = Set.of("installation", "vault_key", "flyway_schema_history");
 
     /// Read by background work that looks for tenants with something to do.
-    private static final Set<String> OPEN_ACROSS_TENANTS = Set.of("tenant");
+    private static final Set<String> OPEN_ACROSS_TENANTS = Set.of("tenant", "open_job", "event_reader", "audit_head");
 
     /// A chip has one owner in the whole installation.
     private static final Set<String> KEYED_ACROSS_TENANTS = Set.of("chip_owner_pkey");

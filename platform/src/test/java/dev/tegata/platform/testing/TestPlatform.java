@@ -14,8 +14,10 @@ import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.audit.RefusalLog;
 import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.authority.AuthorityMaker;
+import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.platform.fleet.IssuingFleets;
+import dev.tegata.platform.job.Jobs;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.tenant.CreatedTenant;
 import dev.tegata.platform.tenant.NewTenant;
@@ -30,6 +32,8 @@ public final class TestPlatform implements AutoCloseable {
     public final Vault vault;
     public final AuditLog audit;
     public final AuditExport export;
+    public final Outbox outbox;
+    public final Jobs jobs;
     public final RefusalLog refusals;
     public final ApiKeys apiKeys;
     public final Authorities authorities;
@@ -43,6 +47,8 @@ public final class TestPlatform implements AutoCloseable {
         this.vault = vault;
         audit = new AuditLog(database, vault, clock);
         export = new AuditExport(database, audit);
+        outbox = new Outbox(database, clock, random);
+        jobs = new Jobs(database, audit, outbox, clock, random);
         refusals = new RefusalLog(audit, database, clock);
         apiKeys = new ApiKeys(database, audit, refusals, new LoginThrottle(clock), clock, random);
         AuthorityMaker maker = new AuthorityMaker(vault, clock, random);
@@ -73,6 +79,7 @@ public final class TestPlatform implements AutoCloseable {
     public void close() {
         apiKeys.close();
         refusals.close();
+        outbox.close();
         audit.close();
         vault.close();
     }
