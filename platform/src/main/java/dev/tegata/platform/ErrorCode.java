@@ -89,6 +89,18 @@ public enum ErrorCode {
             "See the documentation for the formats that can be imported."),
     MANIFEST_CANCELLED(61, 409, "The import was cancelled.", "Import the file again: what was claimed stays claimed."),
 
+    // Check-ins.
+    OPERATIONAL_IDENTITY_REQUIRED(
+            70,
+            403,
+            "The device has a good operational identity and did not use it.",
+            "Check in with the operational certificate."),
+    NONCE_INVALID(
+            71,
+            403,
+            "The nonce of the signed check-in is not good any more.",
+            "Fetch another nonce and sign the check-in anew."),
+
     // The platform.
     UNAVAILABLE(
             80,

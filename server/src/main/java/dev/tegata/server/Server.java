@@ -17,16 +17,20 @@ import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.audit.RefusalLog;
 import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.authority.AuthorityMaker;
+import dev.tegata.platform.checkin.CheckIns;
 import dev.tegata.platform.claim.ClaimTokens;
 import dev.tegata.platform.claim.Manifests;
 import dev.tegata.platform.claim.TrustedCertificates;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.enrol.Enrolments;
+import dev.tegata.platform.enrol.Identification;
 import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.platform.fleet.IssuingFleets;
 import dev.tegata.platform.job.JobWorkers;
 import dev.tegata.platform.job.Jobs;
+import dev.tegata.platform.order.OrderSigners;
+import dev.tegata.platform.order.Orders;
 import dev.tegata.platform.repeat.Answers;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.DatabaseConfig;
@@ -34,6 +38,7 @@ import dev.tegata.platform.store.EmbeddedPostgres;
 import dev.tegata.platform.tenant.PostgresSealedKeyStore;
 import dev.tegata.platform.tenant.Tenants;
 import dev.tegata.server.api.Api;
+import dev.tegata.server.device.DeviceEndpoint;
 import dev.tegata.server.est.EstEndpoint;
 import dev.tegata.server.http.HttpStack;
 import dev.tegata.server.http.Listener;
@@ -64,6 +69,7 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -116,6 +122,22 @@ public final class Server implements AutoCloseable {
                     tenant -> TrustAnchors.of(trusted.birthAuthorities(tenant)));
             Enrolments enrolments =
                     new Enrolments(database, vault, issuingFleets, birthCas::get, auditLog, refusals, clock, random);
+            Devices devices = new Devices(database, auditLog, clock);
+            Orders orders = new Orders(database, auditLog, outbox, clock, random);
+            CheckIns checkIns = new CheckIns(
+                    new CheckIns.Services(
+                            database,
+                            issuingFleets,
+                            new Identification(database, birthCas::get),
+                            orders,
+                            new OrderSigners(database, vault, auditLog, clock, random),
+                            devices,
+                            auditLog,
+                            outbox,
+                            refusals),
+                    CheckIns.Hooks.none(),
+                    clock,
+                    random);
             Api routes = new Api(
                     new Api.Services(
                             new Tenants(database, vault, auditLog, apiKeys, maker, authorities, clock, random),
@@ -124,7 +146,9 @@ public final class Server implements AutoCloseable {
                             opened(new Manifests(database, auditLog, trusted, clock, random)),
                             trusted,
                             new ClaimTokens(database, auditLog, clock, random),
-                            new Devices(database, auditLog, clock),
+                            devices,
+                            orders,
+                            issuingFleets,
                             apiKeys,
                             operatorKey,
                             auditLog,
@@ -148,7 +172,9 @@ public final class Server implements AutoCloseable {
                     new PublicPki(authorities, database::isReady).routes());
             this.devices = http.listen(
                     options("devices", config.ports().devices(), Transport.MUTUAL_TLS),
-                    new EstEndpoint(enrolments).routes());
+                    Stream.of(new EstEndpoint(enrolments).routes(), new DeviceEndpoint(checkIns).routes())
+                            .flatMap(List::stream)
+                            .toList());
             this.api = http.listen(options("api", config.ports().api(), Transport.TLS), apiRoutes);
             complete = true;
         } finally {

@@ -33,7 +33,9 @@ class BoundariesTest {
 
     @Test
     void librariesKnowNoDatabaseNoHttpAndNoRoomAboveThem() {
-        String[] libraries = {"dev.tegata.pki..", "dev.tegata.attestation..", "dev.tegata.protocol..", "dev.tegata.chip.."};
+        String[] libraries = {
+            "dev.tegata.pki..", "dev.tegata.attestation..", "dev.tegata.protocol..", "dev.tegata.chip.."
+        };
         noClasses()
                 .that()
                 .resideInAnyPackage(libraries)

@@ -36,8 +36,10 @@ public final class Contract {
 
     private Contract(JsonNode document) {
         this.document = document;
+        // What is on the port for devices is tested with the device protocol.
         document.at("/paths")
                 .propertyStream()
+                .filter(path -> !path.getKey().startsWith("/device/"))
                 .forEach(path -> path.getValue()
                         .propertyStream()
                         .filter(member -> METHODS.contains(member.getKey()))

@@ -20,7 +20,7 @@ import java.util.function.Function;
 /// There are a fixed number of lanes; a tenant always uses the same one, and a lane has at most one batch under way, of
 /// one tenant. The caller that finds its lane idle carries its own batch and hands the lane on; nobody else waits for a
 /// thread.
-final class Batches<Q, A> {
+public final class Batches<Q, A> {
     private static final int LANES = 64;
     private static final int BATCH_LIMIT = 256;
     private static final int WAITING_LIMIT = 4096;
@@ -32,7 +32,7 @@ final class Batches<Q, A> {
 
     /// @param name of the threads
     /// @param subject what a request is about: two about the same never share a batch
-    Batches(String name, Function<Q, Object> subject, Carrier<Q, A> carrier) {
+    public Batches(String name, Function<Q, Object> subject, Carrier<Q, A> carrier) {
         this.name = name;
         this.subject = subject;
         this.carrier = carrier;
@@ -42,7 +42,7 @@ final class Batches<Q, A> {
     }
 
     /// Does the work of one batch.
-    interface Carrier<Q, A> {
+    public interface Carrier<Q, A> {
         /// @return the answers, in the order of the requests
         List<A> carry(TenantId tenant, List<Q> requests);
     }
@@ -58,7 +58,7 @@ final class Batches<Q, A> {
     /// Has a request carried out, and returns its answer.
     ///
     /// @throws UnavailableException where too many wait already; what the carrier throws passes through
-    A ask(TenantId tenant, Q request) {
+    public A ask(TenantId tenant, Q request) {
         Lane<Q, A> lane = lanes.get(Math.floorMod(tenant.hashCode(), LANES));
         Waiting<Q, A> mine = new Waiting<>(tenant, request, new CompletableFuture<>());
         boolean carry;

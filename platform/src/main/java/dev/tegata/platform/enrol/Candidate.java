@@ -9,12 +9,12 @@ import dev.tegata.platform.device.DeviceState;
 import java.time.Instant;
 import org.jspecify.annotations.Nullable;
 
-/// What enrolment needs to know of the device that a credential led to.
+/// What enrolment and check-in need to know of the device that a credential led to.
 ///
 /// @param version on which the decision to issue will rest
 /// @param current the certificate it was given last, where it has one
 /// @param approval what an operator said, where the device has asked before
-record Candidate(
+public record Candidate(
         DeviceId id,
         FleetId fleet,
         DeviceState state,
@@ -24,11 +24,11 @@ record Candidate(
         @Nullable Approval approval) {
 
     /// The certificate it was given last.
-    record CurrentCertificate(
+    public record CurrentCertificate(
             Bytes encoded, Bytes publicKeyFingerprint, Instant issuedAt, Instant notAfter, boolean revoked) {}
 
     /// What an operator said.
-    enum Approval {
+    public enum Approval {
         PENDING,
         APPROVED,
         REJECTED

@@ -38,11 +38,13 @@ final class DeviceLookup {
 
     private final Database database;
     private final Batches<Bytes, Optional<Candidate>> byBirthKey;
+    private final Batches<Bytes, Optional<Operational>> bySerialNumber;
 
     DeviceLookup(Database database) {
         this.database = database;
         // Reading disturbs nobody: any questions may share a batch.
         this.byBirthKey = new Batches<>("device-lookup", _ -> new Object(), this::queryBirthKeys);
+        this.bySerialNumber = new Batches<>("device-lookup", _ -> new Object(), this::querySerialNumbers);
     }
 
     /// The device that the key with this fingerprint was claimed for.
@@ -83,24 +85,42 @@ final class DeviceLookup {
     /// @param revoked whether this certificate (not the device's current one) is revoked or on hold
     record Operational(Candidate device, Bytes encoded, boolean revoked) {}
 
+    /// Every check-in asks this; it is shared as [#byBirthKey] is.
     Optional<Operational> bySerialNumber(TenantId tenant, Bytes serialNumber) {
+        return bySerialNumber.ask(tenant, serialNumber);
+    }
+
+    private List<Optional<Operational>> querySerialNumbers(TenantId tenant, List<Bytes> serialNumbers) {
         return query(
                 tenant,
                 "SELECT " + CANDIDATE + """
-                        , shown.encoded AS shown_encoded, shown.revoked_at IS NOT NULL AS shown_revoked
+                        , shown.serial_number AS shown_serial, shown.encoded AS shown_encoded,
+                        shown.revoked_at IS NOT NULL AS shown_revoked
                         FROM certificate shown
                         JOIN device d ON d.tenant_id = shown.tenant_id AND d.device_id = shown.device_id
-                        """ + CURRENT + "WHERE shown.tenant_id = ? AND shown.serial_number = ?",
+                        """ + CURRENT + "WHERE shown.tenant_id = ? AND shown.serial_number = ANY (?)",
                 (statement, connection) -> {
                     statement.setString(1, tenant.value());
-                    statement.setBytes(2, serialNumber.toArray());
+                    statement.setArray(
+                            2,
+                            connection.createArrayOf(
+                                    "bytea",
+                                    serialNumbers.stream().map(Bytes::toArray).toArray(byte[][]::new)));
                 },
-                rows -> rows.next()
-                        ? Optional.of(new Operational(
-                                candidate(rows),
-                                Bytes.of(rows.getBytes("shown_encoded")),
-                                rows.getBoolean("shown_revoked")))
-                        : Optional.empty());
+                rows -> {
+                    Map<Bytes, Operational> found = new HashMap<>();
+                    while (rows.next()) {
+                        found.put(
+                                Bytes.of(rows.getBytes("shown_serial")),
+                                new Operational(
+                                        candidate(rows),
+                                        Bytes.of(rows.getBytes("shown_encoded")),
+                                        rows.getBoolean("shown_revoked")));
+                    }
+                    return serialNumbers.stream()
+                            .map(serialNumber -> Optional.ofNullable(found.get(serialNumber)))
+                            .toList();
+                });
     }
 
     /// A claimed device, and whether the manifest told keys of it.

@@ -62,7 +62,7 @@ public final class Enrolments {
     static final Duration REPEAT_WINDOW = Duration.ofHours(1);
 
     /// Vendors' issuing certificates whose signatures are remembered as good.
-    private static final int SIGNATURE_CACHE = 1024;
+    static final int SIGNATURE_CACHE = 1024;
 
     private final IssuingFleets fleets;
     private final Identification identification;
@@ -232,7 +232,7 @@ public final class Enrolments {
             Identification.Result.Found found =
                     switch (identification.identify(fleet, request.credential(), operationalFirst, now)) {
                         case Identification.Result.Found known -> known;
-                        case Identification.Result.NotFound(ErrorCode code, String detail) ->
+                        case Identification.Result.NotFound(ErrorCode code, String detail, Candidate _) ->
                             throw new Refusal(code, detail, null);
                         case Identification.Result.Unclaimed(Certificate birthCertificate) -> adopt(birthCertificate);
                     };

@@ -15,6 +15,7 @@ import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.claim.ClaimTokens;
 import dev.tegata.platform.fleet.IssuingFleet;
+import dev.tegata.platform.store.Database;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
@@ -30,12 +31,19 @@ import org.jspecify.annotations.Nullable;
 /// Evidence of trust beats configuration: an operational certificate is compared, byte by byte, with what
 /// was issued; a
 /// birth key with what was claimed. Only where the manifest told no keys does a chain to a birth CA decide.
-final class Identification {
+public final class Identification {
     private static final int MAX_CHAIN = 8;
 
     private final DeviceLookup lookup;
     private final Function<TenantId, TrustAnchors> birthCas;
     private final PathCheck pathCheck;
+
+    /// An identification of its own.
+    ///
+    /// @param birthCas the CAs whose birth certificates a tenant trusts
+    public Identification(Database database, Function<TenantId, TrustAnchors> birthCas) {
+        this(new DeviceLookup(database), birthCas, new PathCheck(Enrolments.SIGNATURE_CACHE));
+    }
 
     Identification(DeviceLookup lookup, Function<TenantId, TrustAnchors> birthCas, PathCheck pathCheck) {
         this.lookup = lookup;
@@ -44,7 +52,7 @@ final class Identification {
     }
 
     /// What the device's word rests on.
-    enum Basis {
+    public enum Basis {
         OPERATIONAL_CERTIFICATE,
         BIRTH_KEY,
         BIRTH_CERTIFICATE,
@@ -52,7 +60,7 @@ final class Identification {
     }
 
     /// The outcome.
-    sealed interface Result {
+    public sealed interface Result {
         /// @param birthKey the fingerprint of the birth key that was shown
         /// @param claimToken the hash of the token that was shown
         /// @param newBirthKey the SubjectPublicKeyInfo of a birth key that was not known of the device before
@@ -67,7 +75,13 @@ final class Identification {
         /// The chain leads to a birth CA of the tenant, and the fleet takes any device of such a CA.
         record Unclaimed(Certificate birthCertificate) implements Result {}
 
-        record NotFound(ErrorCode code, String detail) implements Result {}
+        /// @param device whose certificate was shown, where it is one that is no longer good
+        record NotFound(
+                ErrorCode code, String detail, @Nullable Candidate device) implements Result {
+            NotFound(ErrorCode code, String detail) {
+                this(code, detail, null);
+            }
+        }
     }
 
     /// Finds the device.
@@ -75,7 +89,7 @@ final class Identification {
     /// @param operationalFirst whether the certificate is more likely one of ours than a birth certificate,
     /// which is
     ///     a matter of speed only
-    Result identify(IssuingFleet fleet, DeviceCredential credential, boolean operationalFirst, Instant now) {
+    public Result identify(IssuingFleet fleet, DeviceCredential credential, boolean operationalFirst, Instant now) {
         TenantId tenant = fleet.tenant();
         return switch (credential) {
             case DeviceCredential.None ignored ->
@@ -120,7 +134,8 @@ final class Identification {
                         return new Result.NotFound(
                                 ErrorCode.CERTIFICATE_REVOKED,
                                 "certificate " + leaf.serial().hex() + " of device "
-                                        + ours.device().id() + " is revoked or on hold");
+                                        + ours.device().id() + " is revoked or on hold",
+                                ours.device());
                     }
                     if (leaf.validity().isOver(now)) {
                         return new Result.NotFound(
@@ -128,7 +143,8 @@ final class Identification {
                                 "certificate " + leaf.serial().hex() + " of device "
                                         + ours.device().id()
                                         + " has expired; the birth key is good for "
-                                        + "another one during the fleet's grace period");
+                                        + "another one during the fleet's grace period",
+                                ours.device());
                     }
                     return new Result.Found(ours.device(), Basis.OPERATIONAL_CERTIFICATE, null, null, null);
                 });

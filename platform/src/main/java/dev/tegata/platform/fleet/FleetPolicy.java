@@ -13,12 +13,14 @@ import java.time.Duration;
 /// @param graceAfterExpiry how long after its operational certificate has expired a device may still come back with its
 ///     birth key, up to ten years
 /// @param retryAfter when a device that waits for approval asks again: 10 seconds to a week
+/// @param checkIn how often devices check in
 public record FleetPolicy(
         boolean approvalRequired,
         boolean serverKeyGeneration,
         boolean acceptAnyOfBirthCa,
         Duration graceAfterExpiry,
-        Duration retryAfter) {
+        Duration retryAfter,
+        CheckInPolicy checkIn) {
     private static final Duration MAX_GRACE = Duration.ofDays(3653);
     private static final Duration MIN_RETRY = Duration.ofSeconds(10);
     private static final Duration MAX_RETRY = Duration.ofDays(7);
@@ -39,6 +41,7 @@ public record FleetPolicy(
     /// does not stay a way in for long. A device that waits asks every five minutes, which is soon for a person
     /// and three requests per second for a thousand devices.
     public static FleetPolicy standard() {
-        return new FleetPolicy(false, false, false, Duration.ofDays(90), Duration.ofMinutes(5));
+        return new FleetPolicy(
+                false, false, false, Duration.ofDays(90), Duration.ofMinutes(5), CheckInPolicy.standard());
     }
 }

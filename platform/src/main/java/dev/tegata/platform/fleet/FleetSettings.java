@@ -5,6 +5,7 @@ package dev.tegata.platform.fleet;
 import dev.tegata.pki.certificate.CertificateProfile;
 import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.Fields;
+import dev.tegata.protocol.SignedOrders;
 
 /// All that can be chosen about a fleet.
 ///
@@ -16,6 +17,10 @@ public record FleetSettings(String name, AuthorityId authority, CertificateProfi
         name = Fields.name("name", name);
         if (profile.kind() != CertificateProfile.Kind.DEVICE) {
             throw Fields.invalid("profile.kind", "must be DEVICE");
+        }
+        // Or any device of the fleet could give orders to all others.
+        if (profile.extendedKeyUsages().contains(SignedOrders.PURPOSE.toString())) {
+            throw Fields.invalid("profile.extendedKeyUsages", "must not hold the purpose of signing orders");
         }
     }
 }

@@ -46,26 +46,27 @@ import java.util.ArrayList;
 import java.util.List;
 
 /// One tenant with everything that enrolment needs, and devices that it has claimed.
-final class EnrolmentWorld implements AutoCloseable {
-    static final Actor OPERATOR = Actor.apiKey("test");
+public final class EnrolmentWorld implements AutoCloseable {
+    public static final Actor OPERATOR = Actor.apiKey("test");
     private static final KeyEncryptionKey KEK =
             KeyEncryptionKey.of(Secret.of("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="), Bytes.of(new byte[16]));
 
-    final TestClock clock = TestClock.create();
-    final List<Certificate> birthCas = new ArrayList<>();
-    final TenantId tenant;
-    final AuditLog audit;
-    final RefusalLog refusals;
-    final Devices devices;
+    public final TestClock clock = TestClock.create();
+    public final List<Certificate> birthCas = new ArrayList<>();
+    public final TenantId tenant;
+    public final AuditLog audit;
+    public final RefusalLog refusals;
+    public final Devices devices;
     private final SecureRandom random = new SecureRandom();
-    private final Database database;
-    private final Vault vault;
+    public final Database database;
+    public final Vault vault;
+    public final IssuingFleets issuingFleets;
     private final ApiKeys apiKeys;
     private final Fleets fleets;
     private final Enrolments enrolments;
     private final CreatedTenant created;
 
-    EnrolmentWorld(Database database) {
+    public EnrolmentWorld(Database database) {
         this.database = database;
         this.vault = new SoftwareVault(new PostgresSealedKeyStore(database), KEK, random, 100);
         this.audit = new AuditLog(database, vault, clock);
@@ -73,7 +74,7 @@ final class EnrolmentWorld implements AutoCloseable {
         this.apiKeys = new ApiKeys(database, audit, refusals, new LoginThrottle(clock), clock, random);
         AuthorityMaker maker = new AuthorityMaker(vault, clock, random);
         Authorities authorities = new Authorities(database, audit, maker, clock);
-        IssuingFleets issuingFleets = new IssuingFleets(database, authorities, clock);
+        this.issuingFleets = new IssuingFleets(database, authorities, clock);
         this.fleets = new Fleets(database, audit, authorities, issuingFleets, clock, random);
         this.devices = new Devices(database, audit, clock);
         this.enrolments = new Enrolments(
@@ -83,7 +84,7 @@ final class EnrolmentWorld implements AutoCloseable {
         this.tenant = created.tenant().id();
     }
 
-    FleetId fleet(FleetPolicy policy) {
+    public FleetId fleet(FleetPolicy policy) {
         return fleets.create(
                         tenant,
                         OPERATOR,
@@ -93,9 +94,9 @@ final class EnrolmentWorld implements AutoCloseable {
     }
 
     /// A claimed device and its birth key.
-    record Unit(DeviceId id, SoftwareKey birth) {}
+    public record Unit(DeviceId id, SoftwareKey birth) {}
 
-    Unit claim(FleetId fleet, String serial) {
+    public Unit claim(FleetId fleet, String serial) {
         Unit unit = claimWithoutKey(fleet, serial);
         database.inTenant(
                 tenant,
@@ -112,7 +113,7 @@ final class EnrolmentWorld implements AutoCloseable {
         return unit;
     }
 
-    Unit claimWithoutKey(FleetId fleet, String serial) {
+    public Unit claimWithoutKey(FleetId fleet, String serial) {
         DeviceId device = new DeviceId(TimeOrderedIds.next(clock.instant(), random));
         database.inTenant(
                 tenant,
@@ -147,16 +148,16 @@ final class EnrolmentWorld implements AutoCloseable {
         return secret;
     }
 
-    DeviceState state(DeviceId device) {
+    public DeviceState state(DeviceId device) {
         return devices.get(tenant, device).state();
     }
 
     /// A self-signed certificate around a key, as a device without a vendor's certificate shows it.
-    static DeviceCredential shown(SoftwareKey key) {
+    public static DeviceCredential shown(SoftwareKey key) {
         return new DeviceCredential.TlsCertificate(List.of(BirthCa.selfSigned(key)));
     }
 
-    Bytes request(SoftwareKey key) {
+    public Bytes request(SoftwareKey key) {
         return CertificateRequest.create(
                         Name.EMPTY,
                         key.publicKey(),
@@ -165,15 +166,15 @@ final class EnrolmentWorld implements AutoCloseable {
                 .encoded();
     }
 
-    EnrolmentOutcome enrol(FleetId fleet, SoftwareKey shown, SoftwareKey wanted) {
+    public EnrolmentOutcome enrol(FleetId fleet, SoftwareKey shown, SoftwareKey wanted) {
         return enrol(fleet, shown(shown), request(wanted));
     }
 
-    EnrolmentOutcome enrol(FleetId fleet, DeviceCredential credential, Bytes request) {
+    public EnrolmentOutcome enrol(FleetId fleet, DeviceCredential credential, Bytes request) {
         return enrolments.enrol(new EnrolmentRequest(fleet, credential, request, Purpose.ENROL, "192.0.2.1"));
     }
 
-    EnrolmentOutcome reEnrol(FleetId fleet, Certificate current, SoftwareKey wanted) {
+    public EnrolmentOutcome reEnrol(FleetId fleet, Certificate current, SoftwareKey wanted) {
         return enrolments.enrol(new EnrolmentRequest(
                 fleet,
                 new DeviceCredential.TlsCertificate(List.of(current.encoded())),

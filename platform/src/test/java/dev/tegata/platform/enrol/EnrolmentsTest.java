@@ -18,6 +18,7 @@ import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.device.DeviceState;
+import dev.tegata.platform.fleet.CheckInPolicy;
 import dev.tegata.platform.fleet.FleetPolicy;
 import dev.tegata.platform.testing.TestDatabase;
 import java.time.Duration;
@@ -303,7 +304,8 @@ class EnrolmentsTest {
 
         @BeforeEach
         void makeFleet() {
-            careful = world.fleet(new FleetPolicy(true, false, false, Duration.ofDays(90), Duration.ofMinutes(1)));
+            careful = world.fleet(new FleetPolicy(
+                    true, false, false, Duration.ofDays(90), Duration.ofMinutes(1), CheckInPolicy.standard()));
         }
 
         @Test
@@ -370,7 +372,8 @@ class EnrolmentsTest {
             BirthCa vendor = BirthCa.create(world.clock.instant());
             world.birthCas.add(vendor.certificate());
             SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
-            FleetId open = world.fleet(new FleetPolicy(false, false, true, Duration.ofDays(90), Duration.ofMinutes(1)));
+            FleetId open = world.fleet(new FleetPolicy(
+                    false, false, true, Duration.ofDays(90), Duration.ofMinutes(1), CheckInPolicy.standard()));
 
             assertRefused(
                     world.enrol(fleet, vendor.birth("0123e3", key), world.request(key)), ErrorCode.DEVICE_UNKNOWN);

@@ -144,11 +144,13 @@ final class FleetsTest {
         assertRefused(
                 ErrorCode.INVALID_FIELD,
                 "policy.graceAfterExpiry",
-                () -> new FleetPolicy(false, false, false, Duration.ofDays(-1), Duration.ofMinutes(5)));
+                () -> new FleetPolicy(
+                        false, false, false, Duration.ofDays(-1), Duration.ofMinutes(5), CheckInPolicy.standard()));
         assertRefused(
                 ErrorCode.INVALID_FIELD,
                 "policy.retryAfter",
-                () -> new FleetPolicy(false, false, false, Duration.ZERO, Duration.ofSeconds(9)));
+                () -> new FleetPolicy(
+                        false, false, false, Duration.ZERO, Duration.ofSeconds(9), CheckInPolicy.standard()));
     }
 
     @Test
@@ -192,7 +194,8 @@ final class FleetsTest {
             IssuingFleet before = elsewhere.issuingFleets.get(fleet.id());
             assertThat(before.authority().chain()).hasSize(2);
             assertThat(platform.issuingFleets.get(fleet.id()).fleet()).isEqualTo(fleet);
-            FleetPolicy strict = new FleetPolicy(true, false, false, Duration.ZERO, Duration.ofMinutes(1));
+            FleetPolicy strict =
+                    new FleetPolicy(true, false, false, Duration.ZERO, Duration.ofMinutes(1), CheckInPolicy.standard());
             platform.fleets.update(
                     tenant,
                     ACTOR,

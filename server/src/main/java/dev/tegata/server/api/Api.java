@@ -13,6 +13,8 @@ import dev.tegata.platform.claim.Manifests;
 import dev.tegata.platform.claim.TrustedCertificates;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.fleet.Fleets;
+import dev.tegata.platform.fleet.IssuingFleets;
+import dev.tegata.platform.order.Orders;
 import dev.tegata.platform.repeat.Answers;
 import dev.tegata.platform.tenant.Tenants;
 import dev.tegata.server.http.Response;
@@ -42,6 +44,8 @@ public final class Api {
             TrustedCertificates trustedCertificates,
             ClaimTokens claimTokens,
             Devices devices,
+            Orders orders,
+            IssuingFleets issuingFleets,
             ApiKeys apiKeys,
             OperatorKey operatorKey,
             AuditLog auditLog,
@@ -66,6 +70,8 @@ public final class Api {
         routes.addAll(new TrustResource(services.trustedCertificates()).routes(gate));
         routes.addAll(new ClaimTokenResource(services.claimTokens()).routes(gate));
         routes.addAll(new DeviceResource(services.devices(), services.auditLog()).routes(gate));
+        routes.addAll(new OrderResource(services.orders(), services.devices(), services.issuingFleets(), random)
+                .routes(gate));
         routes.addAll(new ApiKeyResource(services.apiKeys()).routes(gate));
         routes.addAll(new AuditResource(services.auditLog(), services.auditExport()).routes(gate));
         routes.addAll(new StatusResource(

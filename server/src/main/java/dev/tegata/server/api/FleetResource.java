@@ -11,6 +11,7 @@ import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.access.Permission;
 import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.authority.Authority;
+import dev.tegata.platform.fleet.CheckInPolicy;
 import dev.tegata.platform.fleet.Fleet;
 import dev.tegata.platform.fleet.FleetPolicy;
 import dev.tegata.platform.fleet.FleetSettings;
@@ -40,14 +41,16 @@ final class FleetResource {
             @Nullable Boolean serverKeyGeneration,
             @Nullable Boolean acceptAnyOfBirthCa,
             @Nullable Duration graceAfterExpiry,
-            @Nullable Duration retryAfter) {
+            @Nullable Duration retryAfter,
+            @Nullable CheckInBody checkIn) {
         static PolicyBody of(FleetPolicy policy) {
             return new PolicyBody(
                     policy.approvalRequired(),
                     policy.serverKeyGeneration(),
                     policy.acceptAnyOfBirthCa(),
                     policy.graceAfterExpiry(),
-                    policy.retryAfter());
+                    policy.retryAfter(),
+                    CheckInBody.of(policy.checkIn()));
         }
 
         FleetPolicy over(FleetPolicy base) {
@@ -56,7 +59,26 @@ final class FleetResource {
                     serverKeyGeneration == null ? base.serverKeyGeneration() : serverKeyGeneration,
                     acceptAnyOfBirthCa == null ? base.acceptAnyOfBirthCa() : acceptAnyOfBirthCa,
                     graceAfterExpiry == null ? base.graceAfterExpiry() : graceAfterExpiry,
-                    retryAfter == null ? base.retryAfter() : retryAfter);
+                    retryAfter == null ? base.retryAfter() : retryAfter,
+                    checkIn == null ? base.checkIn() : checkIn.over(base.checkIn()));
+        }
+    }
+
+    record CheckInBody(
+            @Nullable Duration quick,
+            @Nullable Duration settling,
+            @Nullable Duration slow,
+            @Nullable Boolean suspendClones) {
+        static CheckInBody of(CheckInPolicy policy) {
+            return new CheckInBody(policy.quick(), policy.settling(), policy.slow(), policy.suspendClones());
+        }
+
+        CheckInPolicy over(CheckInPolicy base) {
+            return new CheckInPolicy(
+                    quick == null ? base.quick() : quick,
+                    settling == null ? base.settling() : settling,
+                    slow == null ? base.slow() : slow,
+                    suspendClones == null ? base.suspendClones() : suspendClones);
         }
     }
 

@@ -41,7 +41,11 @@ class ContractTest {
                 .POST(HttpRequest.BodyPublishers.ofString("serial\n01020304050607\n"));
         String manifest = id(SERVER.send(upload), "/id");
         String device = id(SERVER.get(a.ownerKey(), "/api/v1/devices"), "/items/0/id");
+        String order = id(
+                SERVER.post(a.ownerKey(), "/api/v1/devices/" + device + "/orders", "{\"kind\":\"renew-key\"}"), "/id");
         idsOfA = Map.of(
+                "order",
+                order,
                 "tenant",
                 a.id(),
                 "authority",
@@ -159,7 +163,7 @@ class ContractTest {
     void everyRoleMayDoWhatItsPermissionsSayAndNothingElse() {
         TestTenant tenant = SERVER.createTenant("Roles");
         Map<String, String> nothing = Map.of(
-                "authority",
+                "order", NO_ID, "authority",
                 NO_ID,
                 "fleet",
                 tenant.id() + "-zzzzzz",
@@ -274,6 +278,8 @@ class ContractTest {
         for (Operation operation : tenantOperations()) {
             for (String wrong : List.of("x", "%00", "%2e%2e", "'%20or%201=1", "x".repeat(300), "%F0%9F%92%A9")) {
                 Map<String, String> ids = Map.of(
+                        "order",
+                        wrong,
                         "authority",
                         wrong,
                         "fleet",

@@ -1,0 +1,416 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.checkin;
+
+import dev.tegata.attestation.MalformedException;
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.InvalidCertificateException;
+import dev.tegata.platform.DeviceId;
+import dev.tegata.platform.ErrorCode;
+import dev.tegata.platform.FleetId;
+import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.access.Actor;
+import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.audit.RefusalLog;
+import dev.tegata.platform.checkin.Contacts.Contact;
+import dev.tegata.platform.checkin.Contacts.Met;
+import dev.tegata.platform.device.DeviceState;
+import dev.tegata.platform.device.Devices;
+import dev.tegata.platform.enrol.Candidate;
+import dev.tegata.platform.enrol.DeviceCredential;
+import dev.tegata.platform.enrol.Identification;
+import dev.tegata.platform.event.Outbox;
+import dev.tegata.platform.fleet.CheckInPolicy;
+import dev.tegata.platform.fleet.IssuingFleet;
+import dev.tegata.platform.fleet.IssuingFleets;
+import dev.tegata.platform.order.DeviceOrder;
+import dev.tegata.platform.order.OrderResults;
+import dev.tegata.platform.order.OrderSigners;
+import dev.tegata.platform.order.Orders;
+import dev.tegata.platform.store.Database;
+import dev.tegata.protocol.CheckIn;
+import dev.tegata.protocol.CheckInAnswer;
+import dev.tegata.protocol.Order;
+import dev.tegata.protocol.OrderContent;
+import dev.tegata.protocol.OrderKind;
+import dev.tegata.protocol.RelayedCheckIn;
+import dev.tegata.protocol.SignedOrders;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
+
+/// Answers check-ins: one service for devices that come themselves and for those that come by way of a
+/// gateway.
+///
+/// The order of things:
+///
+/// 1. The credential leads to a device. A device that is shut out is told so, and nothing else.
+/// 2. Evidence goes to whoever appraises it; results are stored, once each, with their consequences.
+/// 3. What policy finds due is placed.
+/// 4. The contact is noted where something changed ([Contacts]), and open orders are found.
+/// 5. Orders are signed. This stores nothing: a lost answer is made again.
+public final class CheckIns {
+    /// How many check-ins may be under way before devices are told to come less often.
+    private static final int RELAXED = 64;
+
+    private static final int MOST_BENT = 8;
+
+    /// How many orders an answer brings at most, so that a small device has room for it.
+    private static final int ORDERS_PER_ANSWER = 4;
+
+    private static final Duration POLICY_ORDER_LIFE = Duration.ofDays(30);
+    private static final Duration POLICY_ORDER_PAUSE = Duration.ofDays(1);
+    private static final Actor POLICY = Actor.system("policy");
+
+    private final Database database;
+    private final IssuingFleets fleets;
+    private final Identification identification;
+    private final Orders orders;
+    private final OrderSigners signers;
+    private final Contacts contacts;
+    private final Devices devices;
+    private final CheckInMacs macs;
+    private final RefusalLog refusals;
+    private final Hooks hooks;
+    private final InstantSource clock;
+    private final SecureRandom random;
+    private final AtomicInteger underWay = new AtomicInteger();
+
+    /// What others make of check-ins.
+    ///
+    /// @param results by the kind of order
+    public record Hooks(Map<OrderKind, OrderResults> results, DueOrders due, EvidenceSink evidence, SeenListener seen) {
+        public Hooks {
+            results = Map.copyOf(results);
+        }
+
+        /// Nobody makes anything of them.
+        public static Hooks none() {
+            return new Hooks(Map.of(), (_, _, _, _) -> List.of(), (_, _, _, _, _) -> {}, (_, _, _, _) -> {});
+        }
+    }
+
+    /// What all check-ins need.
+    public record Services(
+            Database database,
+            IssuingFleets fleets,
+            Identification identification,
+            Orders orders,
+            OrderSigners signers,
+            Devices devices,
+            AuditLog audit,
+            Outbox outbox,
+            RefusalLog refusals) {}
+
+    public CheckIns(Services services, Hooks hooks, InstantSource clock, SecureRandom random) {
+        this.database = services.database();
+        this.fleets = services.fleets();
+        this.identification = services.identification();
+        this.orders = services.orders();
+        this.signers = services.signers();
+        this.devices = services.devices();
+        this.refusals = services.refusals();
+        this.contacts = new Contacts(database, orders, services.audit(), services.outbox(), hooks.seen());
+        this.macs = new CheckInMacs(database, clock, random);
+        this.hooks = hooks;
+        this.clock = clock;
+        this.random = random;
+    }
+
+    /// A nonce for a signed check-in, good for five minutes.
+    ///
+    /// @throws RefusedException where there is no such fleet
+    public Bytes nonce(FleetId fleet) {
+        return macs.nonce(fleets.get(fleet).fleet().id());
+    }
+
+    /// Answers a device that came itself.
+    ///
+    /// @param chain that TLS has proven the first one's key of; empty where it showed none
+    /// @param source where it came from, for the audit
+    public CheckInOutcome answer(CheckIn said, List<Bytes> chain, String source) {
+        return counted(() -> {
+            IssuingFleet fleet = fleet(said);
+            return new CheckInOutcome.Answered(new Attempt(fleet, said, chain, source).run(OptionalLong.empty()));
+        });
+    }
+
+    /// Answers a device that came by way of a gateway, whatever the gateway is.
+    ///
+    /// @param message the signed check-in
+    /// @throws MalformedException where it is none, or its signature is wrong
+    public CheckInOutcome answerRelayed(Bytes message, String source) throws MalformedException {
+        RelayedCheckIn relayed = RelayedCheckIn.parse(message);
+        return counted(() -> {
+            IssuingFleet fleet = fleet(relayed.checkIn());
+            OptionalLong time = macs.timeOf(fleet.fleet().id(), relayed.nonce());
+            if (time.isEmpty()) {
+                throw new RefusedException(ErrorCode.NONCE_INVALID, "the nonce is too old, or not from here");
+            }
+            List<Bytes> chain =
+                    relayed.chain().stream().map(Certificate::encoded).toList();
+            CheckInAnswer answer = new Attempt(fleet, relayed.checkIn(), chain, source).run(time);
+            OrderSigners.OrderSigner signer = signers.of(fleet);
+            return new CheckInOutcome.Signed(
+                    RelayedCheckIn.signAnswer(relayed.digest(), answer, signer.signer(), signer.chain()));
+        });
+    }
+
+    private IssuingFleet fleet(CheckIn said) {
+        return fleets.get(new FleetId(said.fleet()));
+    }
+
+    private interface Work {
+        CheckInOutcome run();
+    }
+
+    private CheckInOutcome counted(Work work) {
+        underWay.incrementAndGet();
+        try {
+            return work.run();
+        } catch (RefusedException e) {
+            return new CheckInOutcome.Refused(e.code(), e.detail());
+        } finally {
+            underWay.decrementAndGet();
+        }
+    }
+
+    /// One check-in on its way through the steps.
+    private final class Attempt {
+        private final IssuingFleet fleet;
+        private final TenantId tenant;
+        private final CheckIn said;
+        private final List<Bytes> chain;
+        private final String source;
+        private final Instant now = clock.instant();
+
+        Attempt(IssuingFleet fleet, CheckIn said, List<Bytes> chain, String source) {
+            this.fleet = fleet;
+            this.tenant = fleet.tenant();
+            this.said = said;
+            this.chain = chain;
+            this.source = source;
+        }
+
+        /// @param nonce the time in the nonce that the device has signed, where it came by way of a gateway
+        CheckInAnswer run(OptionalLong nonce) {
+            DeviceCredential credential =
+                    chain.isEmpty() ? new DeviceCredential.None() : new DeviceCredential.TlsCertificate(chain);
+            return switch (identification.identify(fleet, credential, true, now)) {
+                case Identification.Result.Found found -> {
+                    useUp(nonce, found.device().id());
+                    yield answer(found);
+                }
+                case Identification.Result.NotFound notFound -> {
+                    Candidate device = notFound.device();
+                    if (device == null
+                            || notFound.code() != ErrorCode.CERTIFICATE_REVOKED
+                            || !isShutOut(device.state()) && device.state() != DeviceState.REFURBISHING) {
+                        throw refusal(notFound.code(), notFound.detail(), device);
+                    }
+                    useUp(nonce, device.id());
+                    yield meet(device, Optional.empty(), Optional.empty());
+                }
+                case Identification.Result.Unclaimed _ ->
+                    throw refusal(ErrorCode.DEVICE_UNKNOWN, "the device has not enrolled yet", null);
+            };
+        }
+
+        private CheckInAnswer answer(Identification.Result.Found found) {
+            Candidate device = found.device();
+            if (!device.fleet().equals(fleet.fleet().id())) {
+                throw refusal(
+                        ErrorCode.WRONG_FLEET,
+                        "the device belongs to fleet " + device.fleet() + " and checked in at "
+                                + fleet.fleet().id(),
+                        device);
+            }
+            if (isShutOut(device.state())) {
+                return meet(device, Optional.empty(), Optional.empty());
+            }
+            boolean operational = found.basis() == Identification.Basis.OPERATIONAL_CERTIFICATE;
+            requireRightIdentity(device, operational);
+            takeEvidence(device);
+            takeResults(device);
+            if (operational && device.state() == DeviceState.ACTIVE) {
+                placeDue(device);
+            }
+            return meet(device, Optional.of(said), operational ? identity(device) : Optional.empty());
+        }
+
+        /// The birth identity is for devices that have no good operational one. The operational identity of
+        /// a device that was set back is no longer one.
+        private void requireRightIdentity(Candidate device, boolean operational) {
+            Candidate.CurrentCertificate current = device.current();
+            boolean good = device.state() == DeviceState.ACTIVE
+                    && current != null
+                    && !current.revoked()
+                    && now.isBefore(current.notAfter());
+            if (!operational && good) {
+                throw refusal(
+                        ErrorCode.OPERATIONAL_IDENTITY_REQUIRED, "the device came with its birth identity", device);
+            }
+            if (operational && device.state() != DeviceState.ACTIVE) {
+                throw refusal(ErrorCode.DEVICE_NOT_ACTIVE, "the device is " + device.state(), device);
+            }
+        }
+
+        private void takeEvidence(Candidate device) {
+            if (said.evidence().isEmpty()) {
+                return;
+            }
+            CheckIn.Evidence evidence = said.evidence().get();
+            // Evidence over a nonce that nobody gave, or that was answered before, says nothing.
+            database.inTenant(tenant, tx -> orders.open(tx, tenant, List.of(device.id()))).stream()
+                    .filter(order -> order.content() instanceof OrderContent.Attest(Bytes nonce)
+                            && nonce.equals(evidence.nonce()))
+                    .forEach(order ->
+                            hooks.evidence().take(tenant, fleet.fleet().id(), device.id(), order.id(), evidence));
+        }
+
+        private void takeResults(Candidate device) {
+            if (!said.results().isEmpty()) {
+                database.inTenant(tenant, tx -> orders.take(tx, tenant, device.id(), said.results(), hooks.results()));
+            }
+        }
+
+        private void placeDue(Candidate device) {
+            List<OrderContent> due = hooks.due().due(fleet, device, said, now);
+            if (due.isEmpty()) {
+                return;
+            }
+            database.inTenant(tenant, tx -> {
+                for (OrderContent content : due) {
+                    if (orders.mayPlace(tx, tenant, device.id(), content, now.minus(POLICY_ORDER_PAUSE))) {
+                        orders.place(tx, tenant, device.id(), content, POLICY_ORDER_LIFE, POLICY);
+                    }
+                }
+                return null;
+            });
+        }
+
+        private Optional<Contacts.Identity> identity(Candidate device) {
+            Candidate.CurrentCertificate current = device.current();
+            if (current == null) {
+                return Optional.empty();
+            }
+            OptionalLong mark = said.mark()
+                    .map(bytes -> macs.timeOf(tenant, device.id(), bytes))
+                    .orElse(OptionalLong.empty());
+            return Optional.of(new Contacts.Identity(shownKey(), current.publicKeyFingerprint(), mark));
+        }
+
+        private Bytes shownKey() {
+            try {
+                return Certificate.parse(chain.getFirst()).publicKeyEncoded().sha256();
+            } catch (InvalidCertificateException e) {
+                throw new IllegalStateException("a certificate that was read cannot be read", e);
+            }
+        }
+
+        private CheckInAnswer meet(Candidate device, Optional<CheckIn> listened, Optional<Contacts.Identity> identity) {
+            Met met = contacts.meet(tenant, new Contact(device.id(), listened, identity, now));
+            CheckInPolicy policy = fleet.fleet().policy().checkIn();
+            DeviceState state = met.state();
+            if (met.cloneSuspected() && policy.suspendClones() && state == DeviceState.ACTIVE) {
+                state = devices.suspend(tenant, device.id(), Actor.system("check-in"), "a clone is suspected")
+                        .state();
+            }
+            boolean heard = listened.isPresent() && !isShutOut(state);
+            return new CheckInAnswer(
+                    now,
+                    device.id().value(),
+                    next(policy, state, met.activatedAt()),
+                    CheckInAnswer.State.valueOf(state.name()),
+                    heard && identity.isPresent() ? Optional.of(macs.mark(tenant, device.id())) : Optional.empty(),
+                    heard ? signed(met, state) : List.of());
+        }
+
+        private List<Bytes> signed(Met met, DeviceState state) {
+            List<DeviceOrder> wanted = met.orders().stream()
+                    .filter(order -> state != DeviceState.REFURBISHING
+                            || order.content().kind() == OrderKind.REFURBISH
+                            || order.content().kind() == OrderKind.RELEASE)
+                    .limit(ORDERS_PER_ANSWER)
+                    .toList();
+            if (wanted.isEmpty()) {
+                return List.of();
+            }
+            OrderSigners.OrderSigner signer = signers.of(fleet);
+            List<Bytes> signed = new ArrayList<>();
+            for (DeviceOrder order : wanted) {
+                signed.add(SignedOrders.sign(
+                        new Order(
+                                order.device().value(),
+                                met.chipSerial(),
+                                order.id().value(),
+                                order.sequence(),
+                                order.placedAt(),
+                                order.expiresAt(),
+                                order.content()),
+                        signer.signer(),
+                        signer.chain()));
+            }
+            return signed;
+        }
+
+        /// Quickly while there is something to wait for, slowly afterwards; a fifth to either side, so that
+        /// devices that started together do not come together; less often under load.
+        private int next(CheckInPolicy policy, DeviceState state, @Nullable Instant activatedAt) {
+            boolean settling = activatedAt != null && now.isBefore(activatedAt.plus(policy.settling()));
+            boolean waiting = state == DeviceState.REFURBISHING || state == DeviceState.CLAIMED;
+            Duration base = settling || waiting ? policy.quick() : policy.slow();
+            int bend = Math.clamp(underWay.get() / RELAXED, 1, MOST_BENT);
+            double jitter = 0.8 + 0.4 * random.nextDouble();
+            return (int) Math.max(1, Math.round(base.toSeconds() * bend * jitter));
+        }
+
+        /// A nonce serves a device once, and only in the order in which nonces were given out.
+        private void useUp(OptionalLong nonce, DeviceId device) {
+            if (nonce.isEmpty()) {
+                return;
+            }
+            int used = database.inTenant(
+                    tenant,
+                    tx -> tx.createUpdate("""
+                                    INSERT INTO device_report (tenant_id, device_id, relay_nonce)
+                                    VALUES (:tenant, :device, :nonce)
+                                    ON CONFLICT (tenant_id, device_id) DO UPDATE SET relay_nonce = EXCLUDED.relay_nonce
+                                    WHERE coalesce(device_report.relay_nonce, 0) < EXCLUDED.relay_nonce""")
+                            .bind("tenant", tenant)
+                            .bind("device", device)
+                            .bind("nonce", nonce.getAsLong())
+                            .execute());
+            if (used == 0) {
+                throw new RefusedException(
+                        ErrorCode.NONCE_INVALID, "the device has signed this nonce, or a later one, before");
+            }
+        }
+
+        private RefusedException refusal(ErrorCode code, String detail, @Nullable Candidate device) {
+            refusals.add(
+                    tenant,
+                    new RefusalLog.Refusal(
+                            device == null ? Actor.system("unknown-device") : Actor.device(device.id()),
+                            source,
+                            code,
+                            device == null ? "fleet:" + fleet.fleet().id() : "device:" + device.id(),
+                            detail));
+            return new RefusedException(code, detail);
+        }
+    }
+
+    private static boolean isShutOut(DeviceState state) {
+        return state == DeviceState.SUSPENDED || state == DeviceState.REVOKED || state == DeviceState.RETIRED;
+    }
+}

@@ -1,0 +1,397 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.checkin;
+
+import dev.tegata.pki.Bytes;
+import dev.tegata.platform.DeviceId;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.access.Actor;
+import dev.tegata.platform.audit.AuditEvent;
+import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.device.DeviceState;
+import dev.tegata.platform.enrol.Batches;
+import dev.tegata.platform.event.Event;
+import dev.tegata.platform.event.Outbox;
+import dev.tegata.platform.order.DeviceOrder;
+import dev.tegata.platform.order.OrderId;
+import dev.tegata.platform.order.OrderState;
+import dev.tegata.platform.order.Orders;
+import dev.tegata.platform.store.Database;
+import dev.tegata.platform.store.Json;
+import dev.tegata.protocol.CheckIn;
+import dev.tegata.protocol.CheckInCodec;
+import dev.tegata.protocol.CheckInForm;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.UUID;
+import org.jdbi.v3.core.Handle;
+import org.jdbi.v3.core.result.RowView;
+import org.jdbi.v3.core.statement.PreparedBatch;
+import org.jspecify.annotations.Nullable;
+
+/// Notes that devices were here, and finds what they are to do. Concurrent check-ins of a tenant share one
+/// transaction ([Batches]), and one that has nothing to store commits nothing to disk.
+///
+/// Rows are written in the order of device ids, devices before reports before orders, so that batches do
+/// not block each other in circles.
+final class Contacts {
+    /// A device's last sight is stored again after this time, or in another month.
+    static final Duration SEEN_AGAIN = CheckInMacs.MARK_PERIOD;
+
+    /// A suspicion is not told again for this long.
+    private static final Duration QUIET = Duration.ofDays(1);
+
+    /// Whoever was away for longer is told of when it comes back.
+    private static final Duration SILENCE = Duration.ofDays(14);
+
+    private final Database database;
+    private final Orders orders;
+    private final AuditLog audit;
+    private final Outbox outbox;
+    private final SeenListener listener;
+    private final Batches<Contact, Met> batches;
+
+    Contacts(Database database, Orders orders, AuditLog audit, Outbox outbox, SeenListener listener) {
+        this.database = database;
+        this.orders = orders;
+        this.audit = audit;
+        this.outbox = outbox;
+        this.listener = listener;
+        this.batches = new Batches<>("check-in", contact -> contact.device().value(), this::carry);
+    }
+
+    /// A device that has proven itself.
+    ///
+    /// @param said what it says; empty where it is shut out and not listened to
+    /// @param identity of its operational certificate; empty where it came with its birth identity
+    record Contact(DeviceId device, Optional<CheckIn> said, Optional<Identity> identity, Instant now) {}
+
+    /// @param key the fingerprint of the key that it proved
+    /// @param current the fingerprint of the key in the certificate that it was given last
+    /// @param mark the time in the mark that it showed
+    record Identity(Bytes key, Bytes current, OptionalLong mark) {}
+
+    /// How a device stands now.
+    ///
+    /// @param cloneSuspected whether this check-in has raised the suspicion
+    /// @param orders its open orders; none where it is not listened to
+    record Met(
+            DeviceState state,
+            String chipSerial,
+            @Nullable Instant activatedAt,
+            boolean cloneSuspected,
+            List<DeviceOrder> orders) {}
+
+    /// Stores what is new, and returns when that is durable.
+    Met meet(TenantId tenant, Contact contact) {
+        return batches.ask(tenant, contact);
+    }
+
+    private List<Met> carry(TenantId tenant, List<Contact> contacts) {
+        return database.inTenant(tenant, tx -> new Round(tx, tenant, contacts).run());
+    }
+
+    private record Stored(
+            DeviceState state,
+            String chipSerial,
+            @Nullable Instant activatedAt,
+            @Nullable Instant lastSeenAt,
+            @Nullable Bytes digest,
+            @Nullable Bytes identity,
+            @Nullable Long heardMark,
+            @Nullable Instant cloneSuspectedAt) {}
+
+    /// One transaction.
+    private final class Round {
+        private final Handle tx;
+        private final TenantId tenant;
+        private final List<Contact> contacts;
+        private final Map<UUID, Stored> stored = new HashMap<>();
+        private final Map<UUID, List<DeviceOrder>> open = new HashMap<>();
+        private final Map<UUID, String> suspicions = new HashMap<>();
+        private final List<Event> events = new ArrayList<>();
+
+        Round(Handle tx, TenantId tenant, List<Contact> contacts) {
+            this.tx = tx;
+            this.tenant = tenant;
+            this.contacts = contacts;
+        }
+
+        List<Met> run() {
+            load();
+            List<Contact> sorted = contacts.stream()
+                    .filter(contact -> stored.containsKey(contact.device().value()))
+                    .sorted(Comparator.comparing(contact -> contact.device().value()))
+                    .toList();
+            noteSeen(sorted);
+            noteReports(sorted);
+            findOrders(sorted);
+            outbox.append(tx, tenant, events);
+            return contacts.stream().map(this::met).toList();
+        }
+
+        private Met met(Contact contact) {
+            UUID id = contact.device().value();
+            Stored device = stored.get(id);
+            if (device == null) {
+                // It went to another tenant between two transactions.
+                return new Met(DeviceState.RETIRED, "", null, false, List.of());
+            }
+            return new Met(
+                    device.state(),
+                    device.chipSerial(),
+                    device.activatedAt(),
+                    suspicions.containsKey(id),
+                    open.getOrDefault(id, List.of()));
+        }
+
+        private void load() {
+            tx.createQuery("""
+                            SELECT d.device_id, d.state, d.serial, d.activated_at, d.last_seen_at, r.digest, r.identity,
+                                r.heard_mark, r.clone_suspected_at
+                            FROM device d
+                            LEFT JOIN device_report r ON r.tenant_id = d.tenant_id AND r.device_id = d.device_id
+                            WHERE d.tenant_id = :tenant AND d.device_id = ANY (:devices)""")
+                    .bind("tenant", tenant)
+                    .bindArray(
+                            "devices",
+                            UUID.class,
+                            contacts.stream()
+                                    .map(contact -> contact.device().value())
+                                    .toList())
+                    .reduceRows(stored, (all, row) -> {
+                        all.put(row.getColumn("device_id", UUID.class), stored(row));
+                        return all;
+                    });
+        }
+
+        private void noteSeen(List<Contact> sorted) {
+            List<Contact> due = sorted.stream().filter(this::isSeenAnew).toList();
+            if (due.isEmpty()) {
+                return;
+            }
+            Instant now = due.stream()
+                    .map(Contact::now)
+                    .max(Comparator.naturalOrder())
+                    .orElseThrow();
+            PreparedBatch batch = tx.prepareBatch("""
+                    UPDATE device SET last_seen_at = :now
+                    WHERE tenant_id = :tenant AND device_id = :device
+                        AND (last_seen_at IS NULL OR last_seen_at < :now)""");
+            due.forEach(contact -> batch.bind("now", contact.now())
+                    .bind("tenant", tenant)
+                    .bind("device", contact.device())
+                    .add());
+            batch.execute();
+            for (Contact contact : due) {
+                Instant last = device(contact).lastSeenAt();
+                if (last != null && last.plus(SILENCE).isBefore(contact.now())) {
+                    events.add(new Event(
+                            "dev.tegata.device.returned",
+                            "device:" + contact.device(),
+                            Map.of("lastSeenAt", last.toString())));
+                }
+            }
+            listener.seen(tx, tenant, due.stream().map(Contact::device).toList(), now);
+        }
+
+        private boolean isSeenAnew(Contact contact) {
+            Instant last = device(contact).lastSeenAt();
+            return last == null
+                    || !contact.now().isBefore(last.plus(SEEN_AGAIN))
+                    || month(contact.now()) != month(last);
+        }
+
+        private void noteReports(List<Contact> sorted) {
+            PreparedBatch batch = tx.prepareBatch("""
+                    INSERT INTO device_report (tenant_id, device_id, digest, firmware, boot_count, certificates,
+                        trust_anchors, last_sequence, reported_at, identity, heard_mark, clone_suspected_at)
+                    VALUES (:tenant, :device, :digest, :firmware::jsonb, :bootCount, :certificates::jsonb,
+                        :anchors::jsonb, :lastSequence, :now, :identity, :mark, :suspected)
+                    ON CONFLICT (tenant_id, device_id) DO UPDATE SET
+                        reported_at = CASE WHEN device_report.digest = EXCLUDED.digest
+                            THEN device_report.reported_at ELSE EXCLUDED.reported_at END,
+                        digest = EXCLUDED.digest, firmware = EXCLUDED.firmware, boot_count = EXCLUDED.boot_count,
+                        certificates = EXCLUDED.certificates, trust_anchors = EXCLUDED.trust_anchors,
+                        last_sequence = EXCLUDED.last_sequence,
+                        identity = coalesce(EXCLUDED.identity, device_report.identity),
+                        heard_mark = CASE WHEN EXCLUDED.identity IS NULL THEN device_report.heard_mark
+                            ELSE EXCLUDED.heard_mark END,
+                        clone_suspected_at = coalesce(EXCLUDED.clone_suspected_at, device_report.clone_suspected_at)""");
+            List<AuditEvent> records = new ArrayList<>();
+            for (Contact contact : sorted) {
+                contact.said().ifPresent(said -> noteReport(batch, contact, said, records));
+            }
+            if (batch.size() > 0) {
+                batch.execute();
+            }
+            if (!records.isEmpty()) {
+                audit.append(tx, tenant, records);
+            }
+        }
+
+        private void noteReport(PreparedBatch batch, Contact contact, CheckIn said, List<AuditEvent> records) {
+            Stored device = device(contact);
+            Bytes digest = digest(said);
+            Optional<String> suspicion = contact.identity().flatMap(identity -> suspicion(device, identity));
+            boolean tell = suspicion.isPresent()
+                    && (device.cloneSuspectedAt() == null
+                            || device.cloneSuspectedAt().plus(QUIET).isBefore(contact.now()));
+            Bytes identity = contact.identity().map(Identity::key).orElse(null);
+            Long mark = newestMark(device, contact.identity());
+            boolean changed = !Objects.equals(digest, device.digest())
+                    || identity != null && !Objects.equals(identity, device.identity())
+                    || mark != null && !mark.equals(device.heardMark());
+            if (!changed && !tell) {
+                return;
+            }
+            // The newer key stays the one that is known, or its owner would be suspected next.
+            Bytes kept = suspicion.isPresent() ? device.identity() : identity;
+            batch.bind("tenant", tenant)
+                    .bind("device", contact.device())
+                    .bind("digest", digest)
+                    .bind("firmware", Json.write(firmware(said)))
+                    .bind("bootCount", said.bootCount())
+                    .bind(
+                            "certificates",
+                            Json.write(said.certificates().stream()
+                                    .map(each -> each.hex())
+                                    .toList()))
+                    .bind(
+                            "anchors",
+                            Json.write(
+                                    said.trustAnchors().stream().map(Bytes::hex).toList()))
+                    .bind("lastSequence", said.lastSequence())
+                    .bind("now", contact.now())
+                    .bind("identity", kept == null ? null : kept.toArray())
+                    .bind("mark", suspicion.isPresent() ? device.heardMark() : mark)
+                    .bind("suspected", tell ? contact.now() : null)
+                    .add();
+            if (tell) {
+                suspicions.put(contact.device().value(), suspicion.get());
+                events.add(new Event(
+                        "dev.tegata.device.clone-suspected",
+                        "device:" + contact.device(),
+                        Map.of("sign", suspicion.get())));
+                records.add(new AuditEvent(
+                        Actor.system("check-in"),
+                        "device.clone-suspected",
+                        "device:" + contact.device(),
+                        Map.of("sign", suspicion.get())));
+            }
+        }
+
+        private void findOrders(List<Contact> sorted) {
+            List<DeviceId> listening = sorted.stream()
+                    .filter(contact -> contact.said().isPresent())
+                    .map(Contact::device)
+                    .toList();
+            if (listening.isEmpty()) {
+                return;
+            }
+            List<OrderId> first = new ArrayList<>();
+            for (DeviceOrder order : orders.open(tx, tenant, listening)) {
+                open.computeIfAbsent(order.device().value(), _ -> new ArrayList<>())
+                        .add(order);
+                if (order.state() == OrderState.PLACED) {
+                    first.add(order.id());
+                }
+            }
+            if (!first.isEmpty()) {
+                orders.delivered(tx, tenant, first);
+            }
+        }
+
+        @SuppressWarnings("NullAway") // contacts whose device is not stored are sorted out at the beginning
+        private Stored device(Contact contact) {
+            return stored.get(contact.device().value());
+        }
+    }
+
+    /// The sign by which two devices seem to have the identity, where there is one.
+    ///
+    /// A device keeps the newest mark that it has heard and shows it; one that shows an older mark than was
+    /// shown before with the same key, or none, is not the same device, or one that was set back. So is one
+    /// that comes with an older key once the newer one was used.
+    private static Optional<String> suspicion(Stored device, Identity shown) {
+        if (device.identity() == null) {
+            return Optional.empty();
+        }
+        if (!shown.key().equals(device.identity())) {
+            return device.identity().equals(shown.current())
+                    ? Optional.of("an earlier key is used beside the current one")
+                    : Optional.empty();
+        }
+        Long heard = device.heardMark();
+        return heard != null && (shown.mark().isEmpty() || shown.mark().getAsLong() < heard)
+                ? Optional.of("an earlier mark is shown after a later one")
+                : Optional.empty();
+    }
+
+    private static @Nullable Long newestMark(Stored device, Optional<Identity> shown) {
+        if (shown.isEmpty()) {
+            return device.heardMark();
+        }
+        Identity identity = shown.get();
+        Long said = identity.mark().isPresent() ? (Long) identity.mark().getAsLong() : null;
+        if (!Objects.equals(identity.key(), device.identity())) {
+            return said;
+        }
+        Long heard = device.heardMark();
+        return heard == null || said != null && said > heard ? said : heard;
+    }
+
+    /// Over what a report consists of.
+    private static Bytes digest(CheckIn said) {
+        CheckIn report = new CheckIn(
+                said.fleet(),
+                said.firmware(),
+                said.bootCount(),
+                said.certificates(),
+                said.trustAnchors(),
+                said.lastSequence(),
+                Optional.empty(),
+                List.of(),
+                Optional.empty());
+        return CheckInCodec.encode(report, CheckInForm.CBOR).sha256();
+    }
+
+    private static List<Map<String, String>> firmware(CheckIn said) {
+        List<Map<String, String>> components = new ArrayList<>();
+        for (CheckIn.Component component : said.firmware()) {
+            Map<String, String> members = new LinkedHashMap<>();
+            members.put("component", component.component());
+            members.put("version", component.version());
+            component.digest().ifPresent(digest -> members.put("digest", digest.hex()));
+            components.add(members);
+        }
+        return components;
+    }
+
+    private static Stored stored(RowView row) {
+        return new Stored(
+                DeviceState.valueOf(row.getColumn("state", String.class)),
+                row.getColumn("serial", String.class),
+                row.getColumn("activated_at", Instant.class),
+                row.getColumn("last_seen_at", Instant.class),
+                row.getColumn("digest", Bytes.class),
+                row.getColumn("identity", Bytes.class),
+                row.getColumn("heard_mark", Long.class),
+                row.getColumn("clone_suspected_at", Instant.class));
+    }
+
+    private static int month(Instant time) {
+        var date = time.atZone(ZoneOffset.UTC);
+        return date.getYear() * 12 + date.getMonthValue();
+    }
+}

@@ -1,0 +1,421 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.order;
+
+import dev.tegata.attestation.MalformedException;
+import dev.tegata.attestation.cbor.Cbor;
+import dev.tegata.attestation.cbor.CborLimits;
+import dev.tegata.pki.Bytes;
+import dev.tegata.platform.DeviceId;
+import dev.tegata.platform.ErrorCode;
+import dev.tegata.platform.Fields;
+import dev.tegata.platform.IntegrityException;
+import dev.tegata.platform.Page;
+import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.TimeOrderedIds;
+import dev.tegata.platform.access.Actor;
+import dev.tegata.platform.audit.AuditEvent;
+import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.event.Event;
+import dev.tegata.platform.event.Outbox;
+import dev.tegata.platform.order.OrderResults.Ended;
+import dev.tegata.platform.store.Database;
+import dev.tegata.protocol.CheckIn;
+import dev.tegata.protocol.OrderContent;
+import dev.tegata.protocol.OrderKind;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.random.RandomGenerator;
+import org.jdbi.v3.core.Handle;
+import org.jdbi.v3.core.result.RowView;
+import org.jspecify.annotations.Nullable;
+
+/// Orders for devices: placed, delivered at each check-in until their result is seen, and ended.
+///
+/// A device has one open order of a kind (of an object's name, for STORE): the next one supersedes it. Who
+/// changes orders of a device locks the device's row first.
+public final class Orders {
+    /// Between a minute, which a device that polls every ten seconds can make, and a year.
+    private static final Duration SHORTEST = Duration.ofMinutes(1);
+
+    private static final Duration LONGEST = Duration.ofDays(366);
+    private static final int MAX_OPEN = 16;
+    private static final CborLimits LIMITS = new CborLimits(64 * 1024, 8, 128, false);
+    private static final String COLUMNS = """
+            order_id, device_id, sequence, kind, content,
+            CASE WHEN state IN ('PLACED', 'DELIVERED') AND expires_at <= :now THEN 'EXPIRED' ELSE state END AS state,
+            placed_at, placed_by, expires_at, delivered_at, ended_at, detail, receipt
+            """;
+
+    private final Database database;
+    private final AuditLog audit;
+    private final Outbox outbox;
+    private final InstantSource clock;
+    private final RandomGenerator random;
+
+    public Orders(Database database, AuditLog audit, Outbox outbox, InstantSource clock, RandomGenerator random) {
+        this.database = database;
+        this.audit = audit;
+        this.outbox = outbox;
+        this.clock = clock;
+        this.random = random;
+    }
+
+    /// Places an order in a transaction of its own.
+    ///
+    /// @throws RefusedException where there is no such device, or the order's life is too short or too long
+    public DeviceOrder place(TenantId tenant, DeviceId device, OrderContent content, Duration life, Actor actor) {
+        return database.inTenant(tenant, tx -> {
+            OrderId id = place(tx, tenant, device, content, life, actor);
+            return find(tx, tenant, id);
+        });
+    }
+
+    /// Places an order as part of a larger change. An open order on the same topic is superseded.
+    ///
+    /// @throws RefusedException where there is no such device, or the order's life is too short or too long
+    public OrderId place(
+            Handle tx, TenantId tenant, DeviceId device, OrderContent content, Duration life, Actor actor) {
+        if (life.compareTo(SHORTEST) < 0 || life.compareTo(LONGEST) > 0) {
+            throw Fields.invalid("life", "must be from " + SHORTEST + " to " + LONGEST);
+        }
+        lock(tx, tenant, device);
+        Instant now = clock.instant();
+        OrderId id = new OrderId(TimeOrderedIds.next(now, random));
+        String topic = topic(content);
+        tx.createUpdate("""
+                        UPDATE device_order
+                        SET state = CASE WHEN expires_at <= :now THEN 'EXPIRED' ELSE 'WITHDRAWN' END,
+                            ended_at = least(:now, expires_at),
+                            detail = CASE WHEN expires_at <= :now THEN NULL ELSE :detail END
+                        WHERE tenant_id = :tenant AND device_id = :device AND state IN ('PLACED', 'DELIVERED')
+                            AND (topic = :topic OR expires_at <= :now)""")
+                .bind("now", now)
+                .bind("detail", "superseded by order " + id)
+                .bind("tenant", tenant)
+                .bind("device", device)
+                .bind("topic", topic)
+                .execute();
+        // Numbers follow the clock, so that a device that changes owners finds those of the next one larger.
+        int inserted = tx.createUpdate("""
+                        INSERT INTO device_order (tenant_id, order_id, device_id, sequence, kind, topic, content, state,
+                            placed_at, placed_by, expires_at)
+                        SELECT :tenant, :id, :device, greatest(:millis, coalesce(max(sequence) + 1, 1)), :kind, :topic,
+                            :content, 'PLACED', :now, :actor, :expires
+                        FROM device_order WHERE tenant_id = :tenant AND device_id = :device
+                        HAVING count(*) FILTER (WHERE state IN ('PLACED', 'DELIVERED')) < :limit""")
+                .bind("tenant", tenant)
+                .bind("id", id.value())
+                .bind("device", device)
+                .bind("millis", now.toEpochMilli())
+                .bind("kind", content.kind().name())
+                .bind("topic", topic)
+                .bind("content", content.toCbor().encode())
+                .bind("now", now)
+                .bind("actor", actor.toString())
+                .bind("expires", now.plus(life))
+                .bind("limit", MAX_OPEN)
+                .execute();
+        if (inserted == 0) {
+            throw new RefusedException(
+                    ErrorCode.CONFLICT, "the device has " + MAX_OPEN + " open orders; wait or withdraw some");
+        }
+        audit.append(
+                tx,
+                tenant,
+                List.of(new AuditEvent(
+                        actor,
+                        "order.placed",
+                        "device:" + device,
+                        Map.of("order", id, "topic", topic, "expiresAt", now.plus(life)))));
+        return id;
+    }
+
+    /// Whether policy may place an order on this topic: none is open, and none has failed since `since`.
+    public boolean mayPlace(Handle tx, TenantId tenant, DeviceId device, OrderContent content, Instant since) {
+        return tx.createQuery("""
+                        SELECT NOT EXISTS (SELECT FROM device_order
+                            WHERE tenant_id = :tenant AND device_id = :device AND topic = :topic
+                                AND (state IN ('PLACED', 'DELIVERED') AND expires_at > :now
+                                    OR state IN ('FAILED', 'WITHDRAWN') AND ended_at > :since))""")
+                .bind("tenant", tenant)
+                .bind("device", device)
+                .bind("topic", topic(content))
+                .bind("now", clock.instant())
+                .bind("since", since)
+                .mapTo(Boolean.class)
+                .one();
+    }
+
+    /// Takes an order back. A device that has it already may still carry it out.
+    ///
+    /// @throws RefusedException where there is no such order, or it has ended
+    public DeviceOrder withdraw(TenantId tenant, OrderId id, Actor actor) {
+        return database.inTenant(tenant, tx -> {
+            DeviceId device = find(tx, tenant, id).device();
+            lock(tx, tenant, device);
+            DeviceOrder order = find(tx, tenant, id);
+            if (!order.state().isOpen()) {
+                throw new RefusedException(ErrorCode.CONFLICT, "the order is " + order.state() + " already");
+            }
+            end(tx, tenant, id, OrderState.WITHDRAWN, "withdrawn by " + actor, Optional.empty());
+            audit.append(
+                    tx,
+                    tenant,
+                    List.of(new AuditEvent(
+                            actor,
+                            "order.withdrawn",
+                            "device:" + device,
+                            Map.of("order", id, "topic", topic(order.content())))));
+            return find(tx, tenant, id);
+        });
+    }
+
+    /// @throws RefusedException where the tenant has no such order
+    public DeviceOrder get(TenantId tenant, OrderId id) {
+        return database.inTenant(tenant, tx -> find(tx, tenant, id));
+    }
+
+    /// Orders, oldest first.
+    ///
+    /// @throws RefusedException where they are to be of a device that the tenant does not have
+    public Page<DeviceOrder> list(TenantId tenant, OrderQuery query, Page.Request page) {
+        StringBuilder sql = new StringBuilder("SELECT " + COLUMNS + " FROM device_order WHERE tenant_id = :tenant");
+        Map<String, Object> bindings = new HashMap<>();
+        bindings.put("tenant", tenant);
+        bindings.put("now", clock.instant());
+        if (query.device() != null) {
+            sql.append(" AND device_id = :device");
+            bindings.put("device", query.device());
+        }
+        if (query.state() != null) {
+            sql.append(
+                    switch (query.state()) {
+                        case PLACED, DELIVERED -> " AND state = :state AND expires_at > :now";
+                        case EXPIRED ->
+                            " AND (state = 'EXPIRED' OR state IN ('PLACED', 'DELIVERED') AND expires_at <= :now)";
+                        case DONE, FAILED, WITHDRAWN -> " AND state = :state";
+                    });
+            if (query.state() != OrderState.EXPIRED) {
+                bindings.put("state", query.state().name());
+            }
+        }
+        page.position().ifPresent(after -> {
+            sql.append(" AND order_id > :after");
+            bindings.put("after", OrderId.parse(after).value());
+        });
+        sql.append(" ORDER BY order_id LIMIT :limit");
+        bindings.put("limit", page.limit() + 1);
+        List<DeviceOrder> rows = database.inTenant(tenant, tx -> {
+            if (query.device() != null) {
+                require(tx, tenant, query.device());
+            }
+            return tx.createQuery(sql).bindMap(bindings).reduceRows(new ArrayList<DeviceOrder>(), (list, row) -> {
+                list.add(order(row));
+                return list;
+            });
+        });
+        return Page.of(rows, page, order -> order.id().toString());
+    }
+
+    /// Stores what a device said of its orders. What was told before, or is not of this device, changes
+    /// nothing.
+    ///
+    /// @return the orders that have ended by it
+    public List<Ended> take(
+            Handle tx,
+            TenantId tenant,
+            DeviceId device,
+            List<CheckIn.Result> results,
+            Map<OrderKind, OrderResults> listeners) {
+        lock(tx, tenant, device);
+        List<Ended> all = new ArrayList<>();
+        for (CheckIn.Result result : results) {
+            OrderId id = new OrderId(result.order());
+            Optional<DeviceOrder> found =
+                    query(tx, tenant, id).filter(order -> order.device().equals(device));
+            // An order that has expired meanwhile was still carried out: its result counts.
+            if (found.isEmpty()
+                    || !found.get().state().isOpen() && found.get().state() != OrderState.EXPIRED
+                    || found.get().deliveredAt() == null) {
+                continue;
+            }
+            all.add(take(
+                    tx,
+                    tenant,
+                    found.get(),
+                    result,
+                    listeners.get(found.get().content().kind())));
+        }
+        return all;
+    }
+
+    private Ended take(
+            Handle tx, TenantId tenant, DeviceOrder order, CheckIn.Result result, @Nullable OrderResults listener) {
+        Ended ended = new Ended(
+                order.device(), order.id(), order.content(), result.status(), result.detail(), result.receipt());
+        Optional<String> disbelief = listener == null ? Optional.empty() : listener.take(tx, tenant, ended);
+        boolean done = result.status() == CheckIn.Status.DONE && disbelief.isEmpty();
+        String said = result.status() == CheckIn.Status.REFUSED
+                ? "refused by the device: " + result.detail()
+                : result.detail();
+        String detail = disbelief.orElse(said);
+        end(tx, tenant, order.id(), done ? OrderState.DONE : OrderState.FAILED, detail, result.receipt());
+        Map<String, Object> about = new LinkedHashMap<>();
+        about.put("order", order.id());
+        about.put("topic", topic(order.content()));
+        about.put("detail", detail);
+        audit.append(
+                tx,
+                tenant,
+                List.of(new AuditEvent(
+                        Actor.device(order.device()),
+                        done ? "order.done" : "order.failed",
+                        "device:" + order.device(),
+                        about)));
+        outbox.append(
+                tx,
+                tenant,
+                new Event(
+                        done ? "dev.tegata.order.done" : "dev.tegata.order.failed",
+                        "device:" + order.device(),
+                        Map.of(
+                                "order", order.id().toString(),
+                                "kind", order.content().kind().name(),
+                                "detail", detail)));
+        return new Ended(
+                order.device(),
+                order.id(),
+                order.content(),
+                done ? CheckIn.Status.DONE : CheckIn.Status.FAILED,
+                detail,
+                result.receipt());
+    }
+
+    private void end(Handle tx, TenantId tenant, OrderId id, OrderState state, String detail, Optional<Bytes> receipt) {
+        tx.createUpdate("""
+                        UPDATE device_order SET state = :state, ended_at = :now, detail = :detail, receipt = :receipt
+                        WHERE tenant_id = :tenant AND order_id = :id""")
+                .bind("state", state.name())
+                .bind("now", clock.instant())
+                .bind("detail", detail.isEmpty() ? null : detail)
+                .bind("receipt", receipt.map(Bytes::toArray).orElse(null))
+                .bind("tenant", tenant)
+                .bind("id", id.value())
+                .execute();
+    }
+
+    /// The open orders of these devices, in the order of their numbers.
+    public List<DeviceOrder> open(Handle tx, TenantId tenant, List<DeviceId> devices) {
+        return tx.createQuery("SELECT " + COLUMNS + """
+                         FROM device_order
+                        WHERE tenant_id = :tenant AND device_id = ANY (:devices) AND state IN ('PLACED', 'DELIVERED')
+                            AND expires_at > :now
+                        ORDER BY sequence""")
+                .bind("now", clock.instant())
+                .bind("tenant", tenant)
+                .bindArray(
+                        "devices",
+                        UUID.class,
+                        devices.stream().map(DeviceId::value).toList())
+                .reduceRows(new ArrayList<DeviceOrder>(), (list, row) -> {
+                    list.add(order(row));
+                    return list;
+                });
+    }
+
+    /// Notes that these orders are on their way for the first time.
+    public void delivered(Handle tx, TenantId tenant, List<OrderId> orders) {
+        tx.createUpdate("""
+                        UPDATE device_order SET state = 'DELIVERED', delivered_at = :now
+                        WHERE tenant_id = :tenant AND order_id = ANY (:orders) AND state = 'PLACED'""")
+                .bind("now", clock.instant())
+                .bind("tenant", tenant)
+                .bindArray(
+                        "orders",
+                        UUID.class,
+                        orders.stream().map(OrderId::value).toList())
+                .execute();
+    }
+
+    private static void lock(Handle tx, TenantId tenant, DeviceId device) {
+        require(tx, tenant, device, " FOR NO KEY UPDATE");
+    }
+
+    private static void require(Handle tx, TenantId tenant, DeviceId device) {
+        require(tx, tenant, device, "");
+    }
+
+    private static void require(Handle tx, TenantId tenant, DeviceId device, String locking) {
+        boolean there = tx.createQuery(
+                        "SELECT device_id FROM device WHERE tenant_id = :tenant AND device_id = :device" + locking)
+                .bind("tenant", tenant)
+                .bind("device", device)
+                .mapTo(UUID.class)
+                .findOne()
+                .isPresent();
+        if (!there) {
+            throw new RefusedException(ErrorCode.NOT_FOUND, "there is no device " + device);
+        }
+    }
+
+    private DeviceOrder find(Handle tx, TenantId tenant, OrderId id) {
+        return query(tx, tenant, id)
+                .orElseThrow(() -> new RefusedException(ErrorCode.NOT_FOUND, "there is no order " + id));
+    }
+
+    private Optional<DeviceOrder> query(Handle tx, TenantId tenant, OrderId id) {
+        return tx
+                .createQuery("SELECT " + COLUMNS + " FROM device_order WHERE tenant_id = :tenant AND order_id = :id")
+                .bind("now", clock.instant())
+                .bind("tenant", tenant)
+                .bind("id", id.value())
+                .reduceRows(new ArrayList<DeviceOrder>(1), (list, row) -> {
+                    list.add(order(row));
+                    return list;
+                })
+                .stream()
+                .findFirst();
+    }
+
+    /// What an order is about: a later one on the same topic supersedes it.
+    private static String topic(OrderContent content) {
+        return content instanceof OrderContent.Store store
+                ? content.kind() + ":" + store.name()
+                : content.kind().name();
+    }
+
+    private static DeviceOrder order(RowView row) {
+        OrderKind kind = OrderKind.valueOf(row.getColumn("kind", String.class));
+        return new DeviceOrder(
+                new OrderId(row.getColumn("order_id", UUID.class)),
+                new DeviceId(row.getColumn("device_id", UUID.class)),
+                row.getColumn("sequence", Long.class),
+                content(kind, row.getColumn("content", Bytes.class)),
+                OrderState.valueOf(row.getColumn("state", String.class)),
+                row.getColumn("placed_at", Instant.class),
+                row.getColumn("placed_by", String.class),
+                row.getColumn("expires_at", Instant.class),
+                row.getColumn("delivered_at", Instant.class),
+                row.getColumn("ended_at", Instant.class),
+                row.getColumn("detail", String.class),
+                row.getColumn("receipt", Bytes.class));
+    }
+
+    private static OrderContent content(OrderKind kind, Bytes encoded) {
+        try {
+            return OrderContent.parse(kind, Cbor.read(encoded, LIMITS));
+        } catch (MalformedException e) {
+            throw new IntegrityException("a stored order cannot be read", e);
+        }
+    }
+}
