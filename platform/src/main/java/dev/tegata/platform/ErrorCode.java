@@ -4,8 +4,8 @@ package dev.tegata.platform;
 
 /// Every way in which Tegata says no. Numbers and codes are stable: clients and runbooks key on them.
 ///
-/// `httpStatus` is the answer's status, `code` its stable name, `title` one sentence that is the same each time, `next`
-/// what the reader can do about it.
+/// `httpStatus` is the answer's status, `code` its stable name, `title` one sentence that is the same each
+/// time, `next` what the reader can do about it.
 public enum ErrorCode {
     // The request itself.
     MALFORMED_REQUEST(

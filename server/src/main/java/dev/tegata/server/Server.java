@@ -202,8 +202,8 @@ public final class Server implements AutoCloseable {
         return server;
     }
 
-    /// Makes a new operator key in place of one that was lost or has leaked, and writes it into the data folder. With
-    /// the embedded database, the server must not run.
+    /// Makes a new operator key in place of one that was lost or has leaked, and writes it into the data
+    /// folder. With the embedded database, the server must not run.
     ///
     /// @return the file with the key
     public static Path replaceOperatorKey(ServerConfig config) {

@@ -110,7 +110,8 @@ public final class Contract {
         }
     }
 
-    /// Checks an answer: is its status described, its media type, and its body of the form that was promised?
+    /// Checks an answer: is its status described, its media type, and its body of the form that was
+    /// promised?
     public void check(String method, String path, HttpResponse<String> response) {
         String what = method + " " + path + ": " + response.statusCode();
         Optional<Operation> operation =

@@ -14,12 +14,12 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.function.Function;
 
-/// Takes the requests of concurrent callers to the database together: those that come while one batch is under way
-/// share the next. Nobody waits for others to come.
+/// Takes the requests of concurrent callers to the database together: those that come while one batch is
+/// under way share the next. Nobody waits for others to come.
 ///
-/// There are a fixed number of lanes; a tenant always uses the same one, and a lane has at most one batch under way, of
-/// one tenant. The caller that finds its lane idle carries its own batch and hands the lane on; nobody else waits for a
-/// thread.
+/// There are a fixed number of lanes; a tenant always uses the same one, and a lane has at most one batch
+/// under way, of one tenant. The caller that finds its lane idle carries its own batch and hands the lane
+/// on; nobody else waits for a thread.
 public final class Batches<Q, A> {
     private static final int LANES = 64;
     private static final int BATCH_LIMIT = 256;

@@ -51,9 +51,8 @@ import org.jspecify.annotations.Nullable;
 /// 3. State, fleet and key are judged. A refusal goes to the audit in the background.
 /// 4. The request's own signature is verified: no certificate for a key that was not proven.
 /// 5. Where the fleet wants approval, the wish is stored and the device told to come back.
-/// 6. The certificate is made, linted, and signed in the vault. It exists in memory only; a crash here loses
-/// nothing
-///    that anybody has seen.
+/// 6. The certificate is made, linted, and signed in the vault. It exists in memory only; a crash here
+///     loses nothing that anybody has seen.
 /// 7. [IssuanceJournal] stores certificate, device state and audit record in one transaction.
 /// 8. Only then it is answered.
 public final class Enrolments {
@@ -104,8 +103,8 @@ public final class Enrolments {
 
     /// Carries out one enrolment. Blocks until the certificate is durable.
     ///
-    /// @throws dev.tegata.platform.UnavailableException where database or vault cannot be used; asking again
-    /// is safe
+    /// @throws dev.tegata.platform.UnavailableException where database or vault cannot be used; asking
+    ///     again is safe
     public EnrolmentOutcome enrol(EnrolmentRequest request) {
         IssuingFleet fleet;
         try {
@@ -421,9 +420,8 @@ public final class Enrolments {
                     detail);
         }
 
-        /// Another enrolment of the same device was stored first. Where it was for the same key, this is the
-        /// same
-        /// device asking twice, and both get the one certificate.
+        /// Another enrolment of the same device was stored first. Where it was for the same key, this is
+        /// the same device asking twice, and both get the one certificate.
         private EnrolmentOutcome answerOfTheWinner(Identification.Result.Found found, ProvenRequest proven)
                 throws Refusal {
             Candidate device = found.device();

@@ -9,9 +9,10 @@ import java.time.Duration;
 ///
 /// @param approvalRequired whether an operator says yes before a device gets its first certificate
 /// @param serverKeyGeneration whether keys are made here for devices that cannot make their own
-/// @param acceptAnyOfBirthCa whether a certificate of a trusted birth CA is enough to be taken in, without a claim
-/// @param graceAfterExpiry how long after its operational certificate has expired a device may still come back with its
-///     birth key, up to ten years
+/// @param acceptAnyOfBirthCa whether a certificate of a trusted birth CA is enough to be taken in, without
+///     a claim
+/// @param graceAfterExpiry how long after its operational certificate has expired a device may still come
+///     back with its birth key, up to ten years
 /// @param retryAfter when a device that waits for approval asks again: 10 seconds to a week
 /// @param checkIn how often devices check in
 public record FleetPolicy(
@@ -36,10 +37,10 @@ public record FleetPolicy(
 
     /// What a fleet gets that asks for nothing else: claimed devices, their own keys, no approval.
     ///
-    /// The grace is 90 days. A device that renews from two thirds of a year on has four months left, and three more
-    /// with the grace: seven months in a box or a winter store do no harm, while a device that was thrown away
-    /// does not stay a way in for long. A device that waits asks every five minutes, which is soon for a person
-    /// and three requests per second for a thousand devices.
+    /// The grace is 90 days. A device that renews from two thirds of a year on has four months left, and
+    /// three more with the grace: seven months in a box or a winter store do no harm, while a device that
+    /// was thrown away does not stay a way in for long. A device that waits asks every five minutes, which
+    /// is soon for a person and three requests per second for a thousand devices.
     public static FleetPolicy standard() {
         return new FleetPolicy(
                 false, false, false, Duration.ofDays(90), Duration.ofMinutes(5), CheckInPolicy.standard());

@@ -39,9 +39,11 @@ import dev.tegata.protocol.OrderKind;
 import dev.tegata.protocol.OrderVerdict;
 import dev.tegata.protocol.OrderVerifier;
 import dev.tegata.protocol.RelayedCheckIn;
+import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -122,7 +124,7 @@ final class CheckInsTest {
         long bootCount = 1;
 
         Unit(FleetId fleet) {
-            serial = Bytes.sha256(UUID.randomUUID().toString().getBytes()).hex().substring(0, 18);
+            serial = Bytes.sha256(UUID.randomUUID().toString().getBytes(StandardCharsets.UTF_8)).hex().substring(0, 18);
             claimed = world.claim(fleet, serial);
             key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
             certificate = issued(world.enrol(fleet, claimed.birth(), key));
@@ -381,7 +383,7 @@ final class CheckInsTest {
 
         try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
             Callable<CheckInAnswer> tell = () -> answer(unit.asks(said));
-            for (var future : threads.invokeAll(java.util.Collections.nCopies(16, tell))) {
+            for (var future : threads.invokeAll(Collections.nCopies(16, tell))) {
                 assertThat(future.get().state()).isEqualTo(State.ACTIVE);
             }
         }

@@ -47,7 +47,8 @@ final class OrderResource {
         this.random = random;
     }
 
-    /// @param anchors PEM certificates, for update-trust-anchors; those of the fleet where they are left out
+    /// @param anchors PEM certificates, for update-trust-anchors; those of the fleet where they are left
+    ///     out
     /// @param nonce base64url, for attest; a fresh one where it is left out
     /// @param name of the object, for store
     /// @param value of the object in base64url, for store

@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server.cli;
 
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -9,6 +13,8 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
 
 /// Devices: what is known of them, and what operators do to them.
 @Command
@@ -126,6 +132,79 @@ final class DeviceCommands {
                             "action",
                             "actor",
                             "detail");
+        }
+    }
+
+    @Command(description = "List what a device was told to do, oldest first.", footer = "  tegata device orders DEVICE")
+    void orders(@Mixin Target device, @Mixin OrderCommands.State state, @Mixin Paging paging) {
+        Map<String, Object> query = paging.query();
+        Paging.filter(query, "state", state.state);
+        try (ApiClient api = session.api()) {
+            session.output()
+                    .table(
+                            api.get(device.path() + "/orders", query),
+                            "It was told nothing yet.",
+                            OrderCommands.COLUMNS);
+        }
+    }
+
+    /// What an order says beyond its kind.
+    static final class Content {
+        @Option(
+                names = "--life",
+                paramLabel = "TIME",
+                converter = Bodies.Length.class,
+                description = "How long the order stands (default: 30d).")
+        @Nullable
+        String life;
+
+        @Option(names = "--name", paramLabel = "NAME", description = "For store: the name of the object.")
+        @Nullable
+        String name;
+
+        @Option(names = "--file", paramLabel = "FILE", description = "For store: the object, at most 16 KiB.")
+        @Nullable
+        Path file;
+
+        @Option(
+                names = "--nonce",
+                paramLabel = "BASE64URL",
+                description = "For attest: what the evidence must contain (default: a random one).")
+        @Nullable
+        String nonce;
+
+        @Option(
+                names = "--anchor",
+                paramLabel = "FILE",
+                description = "For update-trust-anchors: a PEM certificate, repeatable (default: the fleet's root).")
+        List<Path> anchors = new ArrayList<>();
+    }
+
+    @Command(
+            description =
+                    "Tell a device to do something: renew-certificate, renew-key, update-trust-anchors, attest or store.",
+            footer = {
+                "  tegata device order DEVICE renew-key",
+                "  tegata device order DEVICE store --name settings --file settings.cbor --life 7d"
+            })
+    void order(
+            @Mixin Target device,
+            @Parameters(index = "1", paramLabel = "KIND", description = "What to do.") String kind,
+            @Mixin Content content) {
+        ObjectNode body = ApiClient.object().put("kind", kind);
+        Bodies.put(body, "life", content.life);
+        Bodies.put(body, "name", content.name);
+        Bodies.put(body, "nonce", content.nonce);
+        if (content.file != null) {
+            byte[] value = Inputs.bytes(content.file, session.terminal());
+            body.put("value", Base64.getUrlEncoder().withoutPadding().encodeToString(value));
+        }
+        if (!content.anchors.isEmpty()) {
+            ArrayNode anchors = body.putArray("anchors");
+            content.anchors.forEach(file -> anchors.add(Inputs.text(file, session.terminal())));
+        }
+        try (ApiClient api = session.api()) {
+            session.output().fields(api.create(device.path() + "/orders", body));
         }
     }
 

@@ -72,6 +72,37 @@ final class FleetCommands {
         String retryAfter;
 
         @Option(
+                names = "--check-in-quick",
+                paramLabel = "TIME",
+                converter = Bodies.Length.class,
+                description = "How often devices check in at first, such as 5m.")
+        @Nullable
+        String checkInQuick;
+
+        @Option(
+                names = "--check-in-settling",
+                paramLabel = "TIME",
+                converter = Bodies.Length.class,
+                description = "How long after its activation a device checks in quickly, such as 1h.")
+        @Nullable
+        String checkInSettling;
+
+        @Option(
+                names = "--check-in-slow",
+                paramLabel = "TIME",
+                converter = Bodies.Length.class,
+                description = "How often devices check in from then on, such as 6h.")
+        @Nullable
+        String checkInSlow;
+
+        @Option(
+                names = "--suspend-clones",
+                negatable = true,
+                description = "Suspend a device when a clone of it is suspected.")
+        @Nullable
+        Boolean suspendClones;
+
+        @Option(
                 names = "--lifetime",
                 paramLabel = "TIME",
                 converter = Bodies.Length.class,
@@ -118,6 +149,14 @@ final class FleetCommands {
             Bodies.put(policy, "acceptAnyOfBirthCa", anyOfBirthCa);
             Bodies.put(policy, "graceAfterExpiry", grace);
             Bodies.put(policy, "retryAfter", retryAfter);
+            ObjectNode checkIn = ApiClient.object();
+            Bodies.put(checkIn, "quick", checkInQuick);
+            Bodies.put(checkIn, "settling", checkInSettling);
+            Bodies.put(checkIn, "slow", checkInSlow);
+            Bodies.put(checkIn, "suspendClones", suspendClones);
+            if (!checkIn.isEmpty()) {
+                policy.set("checkIn", checkIn);
+            }
             if (!policy.isEmpty()) {
                 body.set("policy", policy);
             }

@@ -56,6 +56,8 @@ public final class Tegata {
             new Entry("trust", "Trust: manifest signers and birth CAs beside the built-in ones.", TrustCommands::new),
             new Entry("token", "Claim tokens: one-time secrets for devices without keys.", TokenCommands::new),
             new Entry("device", "Devices: find them, decide about them, shut them out.", DeviceCommands::new),
+            new Entry("order", "Orders: what devices were told to do, and what came of it.", OrderCommands::new),
+            new Entry("gateway", "Carry check-ins of devices without a network of their own.", GatewayCommand::new),
             new Entry("apikey", "API keys: who may do what.", ApiKeyCommands::new),
             new Entry("audit", "The audit chain: list, export and verify it.", AuditCommands::new),
             new Entry("profile", "The profile: which server and which key commands use.", ProfileCommands::new),

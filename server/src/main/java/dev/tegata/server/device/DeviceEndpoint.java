@@ -20,8 +20,8 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 
-/// Translates check-ins to [CheckIns] and back. Errors are problem documents, with no more of the detail than is about
-/// the request itself: what the server knows of other devices is not told.
+/// Translates check-ins to [CheckIns] and back. Errors are problem documents, with no more of the detail
+/// than is about the request itself: what the server knows of other devices is not told.
 public final class DeviceEndpoint {
     public static final String CHECK_IN = "/device/v1/check-in";
     public static final String NONCE = "/device/v1/nonce";

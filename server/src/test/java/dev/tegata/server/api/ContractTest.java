@@ -21,7 +21,8 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
 
-/// Holds the contract against the router and the roles, and walks over all of it with what does not belong there.
+/// Holds the contract against the router and the roles, and walks over all of it with what does not belong
+/// there.
 class ContractTest {
     private static final RunningServer SERVER = RunningServer.shared();
     private static final Contract CONTRACT = Contract.load();
@@ -163,7 +164,9 @@ class ContractTest {
     void everyRoleMayDoWhatItsPermissionsSayAndNothingElse() {
         TestTenant tenant = SERVER.createTenant("Roles");
         Map<String, String> nothing = Map.of(
-                "order", NO_ID, "authority",
+                "order",
+                NO_ID,
+                "authority",
                 NO_ID,
                 "fleet",
                 tenant.id() + "-zzzzzz",
