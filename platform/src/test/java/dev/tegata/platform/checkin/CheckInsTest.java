@@ -124,7 +124,9 @@ final class CheckInsTest {
         long bootCount = 1;
 
         Unit(FleetId fleet) {
-            serial = Bytes.sha256(UUID.randomUUID().toString().getBytes(StandardCharsets.UTF_8)).hex().substring(0, 18);
+            serial = Bytes.sha256(UUID.randomUUID().toString().getBytes(StandardCharsets.UTF_8))
+                    .hex()
+                    .substring(0, 18);
             claimed = world.claim(fleet, serial);
             key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
             certificate = issued(world.enrol(fleet, claimed.birth(), key));
