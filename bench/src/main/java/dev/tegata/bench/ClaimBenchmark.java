@@ -85,6 +85,10 @@ final class ClaimBenchmark implements Benchmark {
                 .ratioAtLeast(0.6));
         run.report(run.number(of + "verifications per CPU second, database included", verifications / cpuSeconds, "/s")
                 .of("/s: verifications alone", run.limits().verifying().perCpuSecond()));
+        run.report(
+                run.number(of + "CPU time of an element, service", claimed.cpuSeconds() / kind.elements() * 1e6, "µs"));
+        run.report(run.number(
+                of + "CPU time of an element, database", claimed.databaseCpuSeconds() / kind.elements() * 1e6, "µs"));
         run.report(run.number(of + "highest heap", claimed.peakHeapMib(), "MiB").below(512));
     }
 

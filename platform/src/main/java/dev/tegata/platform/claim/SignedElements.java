@@ -14,7 +14,10 @@ import dev.tegata.platform.device.Device.Proof;
 import java.nio.charset.StandardCharsets;
 import java.time.DateTimeException;
 import java.time.Instant;
+import java.time.LocalDateTime;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -25,31 +28,15 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
-import tools.jackson.core.JacksonException;
-import tools.jackson.core.StreamReadConstraints;
-import tools.jackson.core.StreamReadFeature;
-import tools.jackson.core.json.JsonFactory;
-import tools.jackson.databind.DeserializationFeature;
-import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.json.JsonMapper;
 
 /// Reads elements in Microchip's format: a flattened JWS (RFC 7515 §7.2.2) over the description of one chip.
 final class SignedElements {
     private static final int MAX_KEYS = 16;
     private static final int MAX_CHAIN = 5;
+    private static final int SIGNATURE_SIZE = 64;
     private static final Pattern NAMES_SERIAL = Pattern.compile("(?i)sn([0-9a-f]{18})");
-
-    private static final JsonMapper JSON = JsonMapper.builder(JsonFactory.builder()
-                    .streamReadConstraints(StreamReadConstraints.builder()
-                            .maxNestingDepth(16)
-                            .maxStringLength(JsonManifestReader.MAX_ELEMENT)
-                            .maxNameLength(256)
-                            .maxNumberLength(32)
-                            .build())
-                    .build())
-            .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-            .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-            .build();
+    private static final Pattern PLAIN_TIME =
+            Pattern.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{3})?Z");
 
     private final Map<Bytes, Signer> signers;
     private final BirthChains chains;
@@ -64,62 +51,103 @@ final class SignedElements {
     }
 
     Candidate read(byte[] json) throws RejectedException {
-        JsonNode element = object(json, "the element");
-        String payload = text(element, "payload");
-        String protectedHeader = text(element, "protected");
-        JsonNode header = member(element, "header");
-        String unsignedSerial = serial(text(header, "uniqueId"));
+        Jws jws = new Jws(json);
+        String unsignedSerial = serial(present(jws.uniqueId, "uniqueId"));
         try {
-            Signer signer = signer(protectedHeader, header);
-            verify(signer, protectedHeader, payload, decode(text(element, "signature"), "signature"));
-            return candidate(signer, object(decode(payload, "payload"), "the payload"), unsignedSerial);
+            Signer signer = signer(jws);
+            byte[] payload = present(jws.payload, "payload");
+            verify(signer, jws, payload);
+            return candidate(signer, new Payload(JsonWalk.base64Url(payload, "payload")), unsignedSerial);
         } catch (RejectedException e) {
             throw e.of(unsignedSerial);
         }
     }
 
-    /// A protected header that was found to be in order.
-    private record ProtectedHeader(String encoded, Set<String> names, Signer signer) {}
+    /// The members of a flattened JWS, as they stand in the file.
+    private static final class Jws {
+        byte @Nullable [] payload;
+        byte @Nullable [] protectedHeader;
+        byte @Nullable [] signature;
 
-    private Signer signer(String encoded, JsonNode header) throws RejectedException {
+        @Nullable
+        String uniqueId;
+
+        final List<String> headerNames = new ArrayList<>();
+
+        Jws(byte[] json) throws RejectedException {
+            JsonWalk.object(json, "the element", this::member);
+        }
+
+        private void member(JsonWalk walk, String name) throws RejectedException {
+            switch (name) {
+                case "payload" -> payload = walk.bytes(name);
+                case "protected" -> protectedHeader = walk.bytes(name);
+                case "signature" -> signature = walk.base64Url(name);
+                case "header" -> walk.members(name, this::headerMember);
+                default -> {
+                    // Nothing that we need.
+                }
+            }
+        }
+
+        private void headerMember(JsonWalk walk, String name) throws RejectedException {
+            headerNames.add(name);
+            if (name.equals("uniqueId")) {
+                uniqueId = walk.text(name);
+            }
+        }
+    }
+
+    /// A protected header that was found to be in order.
+    private record ProtectedHeader(byte[] encoded, Set<String> names, Signer signer) {}
+
+    private Signer signer(Jws jws) throws RejectedException {
+        byte[] encoded = present(jws.protectedHeader, "protected");
         ProtectedHeader known = latest;
-        if (known == null || !known.encoded().equals(encoded)) {
-            JsonNode decoded = object(decode(encoded, "protected"), "the protected header");
-            known = new ProtectedHeader(encoded, Set.copyOf(decoded.propertyNames()), signer(decoded));
+        if (known == null || !Arrays.equals(known.encoded(), encoded)) {
+            Map<String, String> texts = new HashMap<>();
+            Set<String> names = new HashSet<>();
+            JsonWalk.object(JsonWalk.base64Url(encoded, "protected"), "the protected header", (walk, name) -> {
+                names.add(name);
+                String text = walk.textOrNull();
+                if (text != null) {
+                    texts.put(name, text);
+                }
+            });
+            known = new ProtectedHeader(encoded, names, signer(names, texts));
             latest = known;
         }
         // spec| RFC 7515 §7.2.1: the Header Parameter names in the two locations MUST be disjoint
-        for (String name : header.propertyNames()) {
+        for (String name : jws.headerNames) {
             if (known.names().contains(name)) {
-                throw malformed("a header parameter is there twice, once without protection");
+                throw JsonWalk.malformed("a header parameter is there twice, once without protection");
             }
         }
         return known.signer();
     }
 
-    private Signer signer(JsonNode protectedHeader) throws RejectedException {
-        String algorithm = text(protectedHeader, "alg");
+    private Signer signer(Set<String> names, Map<String, String> texts) throws RejectedException {
+        String algorithm = present(texts.get("alg"), "alg");
         if (!algorithm.equals("ES256")) {
             throw new RejectedException(
                     IssueReason.ALGORITHM_NOT_ALLOWED, "alg must be ES256 and is '" + Texts.quoted(algorithm) + "'");
         }
-        if (!text(protectedHeader, "typ").equals("JWT")) {
-            throw malformed("typ must be JWT");
+        if (!present(texts.get("typ"), "typ").equals("JWT")) {
+            throw JsonWalk.malformed("typ must be JWT");
         }
         // spec| RFC 7515 §4.1.11: if any of the listed extension Header Parameters are not understood, the JWS is
         // invalid
-        if (protectedHeader.has("crit")) {
-            throw malformed("the element has critical header parameters");
+        if (names.contains("crit")) {
+            throw JsonWalk.malformed("the element has critical header parameters");
         }
-        Bytes thumbprint = Bytes.of(decode(text(protectedHeader, "x5t#S256"), "x5t#S256"));
-        Bytes keyId = Bytes.of(decode(text(protectedHeader, "kid"), "kid"));
-        Signer signer = signers.get(thumbprint);
+        String thumbprint = present(texts.get("x5t#S256"), "x5t#S256");
+        Signer signer = signers.get(Bytes.of(decode(thumbprint, "x5t#S256")));
         if (signer == null) {
             throw new RejectedException(
                     IssueReason.UNKNOWN_SIGNER,
-                    "no trusted manifest signer has the certificate with x5t#S256 "
-                            + Texts.quoted(text(protectedHeader, "x5t#S256")));
+                    "no trusted manifest signer has the certificate with x5t#S256 " + Texts.quoted(thumbprint));
         }
+        Bytes keyId = Bytes.of(decode(present(texts.get("kid"), "kid"), "kid"));
         if (!signer.keyId().isEmpty() && !signer.keyId().equals(keyId)) {
             throw new RejectedException(
                     IssueReason.UNKNOWN_SIGNER, "kid is not the key identifier of the signer that x5t#S256 names");
@@ -127,89 +155,157 @@ final class SignedElements {
         return signer;
     }
 
-    private static void verify(Signer signer, String protectedHeader, String payload, byte[] signature)
-            throws RejectedException {
-        byte[] signed = (protectedHeader + '.' + payload).getBytes(StandardCharsets.US_ASCII);
+    private static void verify(Signer signer, Jws jws, byte[] payload) throws RejectedException {
+        byte[] header = present(jws.protectedHeader, "protected");
+        byte[] signature = present(jws.signature, "signature");
+        byte[] signed = Arrays.copyOf(header, header.length + 1 + payload.length);
+        signed[header.length] = '.';
+        System.arraycopy(payload, 0, signed, header.length + 1, payload.length);
         // spec| RFC 7518 §3.4: the signature value MUST be a 64-octet sequence
-        if (signature.length != 64
+        if (signature.length != SIGNATURE_SIZE
                 || !signer.key().verifies(SignatureAlgorithm.ECDSA_SHA256, signed, EcdsaSignature.derOf(signature))) {
             throw new RejectedException(
                     IssueReason.BAD_SIGNATURE, "the signature is not one of " + signer.name() + " over this element");
         }
     }
 
-    private Candidate candidate(Signer signer, JsonNode payload, String unsignedSerial) throws RejectedException {
-        JsonNode version = member(payload, "version");
-        if (!version.isInt() || version.intValue() < 1 || version.intValue() > 3) {
+    /// The members of the signed description of a chip.
+    private static final class Payload {
+        private @Nullable Integer version;
+        private @Nullable String provisioned;
+        private @Nullable String uniqueId;
+        private @Nullable String partNumber;
+        private @Nullable String model;
+
+        /// Null for version 2, and for a chip whose keys are made in the field.
+        private @Nullable List<Jwk> keys;
+
+        private boolean keySet;
+
+        Payload(byte[] json) throws RejectedException {
+            JsonWalk.object(json, "the payload", this::member);
+            if (keySet && keys == null) {
+                throw JsonWalk.malformed("keys is missing");
+            }
+        }
+
+        private void member(JsonWalk walk, String name) throws RejectedException {
+            switch (name) {
+                case "version" -> version = walk.numberOrMinusOne();
+                case "provisioningTimestamp" -> provisioned = walk.text(name);
+                case "uniqueId" -> uniqueId = walk.text(name);
+                case "partNumber" -> partNumber = walk.textOrNull();
+                case "model" -> model = walk.textOrNull();
+                case "publicKeySet" -> {
+                    keySet = true;
+                    walk.members(name, this::keySetMember);
+                }
+                default -> {
+                    // Nothing that we need.
+                }
+            }
+        }
+
+        private void keySetMember(JsonWalk walk, String name) throws RejectedException {
+            if (name.equals("keys")) {
+                List<Jwk> listed = new ArrayList<>();
+                walk.items("publicKeySet.keys", MAX_KEYS, key -> listed.add(new Jwk(key)));
+                keys = listed;
+            }
+        }
+    }
+
+    /// A key as RFC 7517 writes it.
+    private static final class Jwk {
+        private @Nullable String kid;
+        private @Nullable String type;
+        private @Nullable String curve;
+        private byte @Nullable [] x;
+        private byte @Nullable [] y;
+        private @Nullable List<Bytes> chain;
+
+        Jwk(JsonWalk walk) throws RejectedException {
+            walk.members("a key", this::member);
+        }
+
+        private void member(JsonWalk walk, String name) throws RejectedException {
+            switch (name) {
+                case "kid" -> kid = walk.text(name);
+                case "kty" -> type = walk.text(name);
+                case "crv" -> curve = walk.text(name);
+                case "x" -> x = walk.base64Url(name);
+                case "y" -> y = walk.base64Url(name);
+                case "x5c" -> {
+                    List<Bytes> certificates = new ArrayList<>();
+                    walk.items(name, MAX_CHAIN, certificate -> certificates.add(certificate(certificate)));
+                    chain = certificates;
+                }
+                default -> {
+                    // Nothing that we need.
+                }
+            }
+        }
+    }
+
+    private Candidate candidate(Signer signer, Payload payload, String unsignedSerial) throws RejectedException {
+        int version = present(payload.version, "version");
+        if (version < 1 || version > 3) {
             throw new RejectedException(IssueReason.UNSUPPORTED_VERSION, "the element's version is none of 1, 2 and 3");
         }
-        Instant provisioned = instant(text(payload, "provisioningTimestamp"));
+        Instant provisioned = instant(present(payload.provisioned, "provisioningTimestamp"));
         if (!signer.validity().contains(provisioned)) {
             throw new RejectedException(
                     IssueReason.SIGNER_NOT_VALID,
                     signer.name() + " was not valid when the chip was provisioned, at " + provisioned);
         }
-        String serial = serial(text(payload, "uniqueId"));
+        String serial = serial(present(payload.uniqueId, "uniqueId"));
         if (!serial.equals(unsignedSerial)) {
             throw new RejectedException(
                     IssueReason.SERIAL_MISMATCH, "the header names another chip than the signed payload, " + serial);
         }
-        JsonNode partNumber = payload.get("partNumber");
-        String model = partNumber != null && partNumber.isString() ? partNumber.stringValue() : text(payload, "model");
+        String model = payload.partNumber != null ? payload.partNumber : present(payload.model, "model");
         return new Candidate(
-                Chip.MICROCHIP, serial, Texts.quoted(model), Proof.VENDOR_SIGNATURE, keys(payload, serial));
+                Chip.MICROCHIP, serial, Texts.quoted(model), Proof.VENDOR_SIGNATURE, keys(payload.keys, serial));
     }
 
-    private List<BirthKey> keys(JsonNode payload, String serial) throws RejectedException {
-        JsonNode keySet = payload.get("publicKeySet");
-        if (keySet == null) {
-            return List.of(); // version 2, or a chip whose keys are made in the field
+    private List<BirthKey> keys(@Nullable List<Jwk> listed, String serial) throws RejectedException {
+        if (listed == null) {
+            return List.of();
         }
-        JsonNode listed = member(keySet, "keys");
-        if (!listed.isArray() || listed.size() > MAX_KEYS) {
-            throw malformed("publicKeySet.keys is not a list of at most " + MAX_KEYS + " keys");
-        }
-        List<BirthKey> keys = new ArrayList<>();
-        Set<Integer> slots = new HashSet<>();
-        Set<Bytes> fingerprints = new HashSet<>();
-        for (JsonNode jwk : listed) {
+        List<BirthKey> keys = new ArrayList<>(listed.size());
+        for (Jwk jwk : listed) {
             BirthKey key = key(jwk, serial);
-            if (!slots.add(key.slot())) {
-                throw malformed("slot " + key.slot() + " is there twice");
-            }
-            if (!fingerprints.add(key.fingerprint())) {
-                throw new RejectedException(IssueReason.WEAK_KEY, "two slots have the same key");
+            for (BirthKey other : keys) {
+                if (other.slot() == key.slot()) {
+                    throw JsonWalk.malformed("slot " + key.slot() + " is there twice");
+                }
+                if (other.publicKey().equals(key.publicKey())) {
+                    throw new RejectedException(IssueReason.WEAK_KEY, "two slots have the same key");
+                }
             }
             keys.add(key);
         }
         return keys;
     }
 
-    private BirthKey key(JsonNode jwk, String serial) throws RejectedException {
-        int slot = slot(text(jwk, "kid"));
-        if (!text(jwk, "kty").equals("EC") || !text(jwk, "crv").equals("P-256")) {
-            throw malformed("the key of slot " + slot + " is not one on P-256");
+    private BirthKey key(Jwk jwk, String serial) throws RejectedException {
+        int slot = slot(present(jwk.kid, "kid"));
+        if (!present(jwk.type, "kty").equals("EC") || !present(jwk.curve, "crv").equals("P-256")) {
+            throw JsonWalk.malformed("the key of slot " + slot + " is not one on P-256");
         }
         BirthKey key;
         try {
             key = BirthKey.of(
-                    slot,
-                    PublicKeyInfo.encodeP256Point(
-                            Bytes.of(decode(text(jwk, "x"), "x")), Bytes.of(decode(text(jwk, "y"), "y"))));
+                    slot, PublicKeyInfo.encodeP256Point(Bytes.of(present(jwk.x, "x")), Bytes.of(present(jwk.y, "y"))));
         } catch (InvalidKeyInfoException e) {
             throw new RejectedException(IssueReason.WEAK_KEY, "slot " + slot + ": " + String.valueOf(e.getMessage()));
         }
-        JsonNode chain = jwk.get("x5c");
-        return chain == null ? key : certified(key, chain, serial);
+        return jwk.chain == null ? key : certified(key, jwk.chain, serial);
     }
 
-    private BirthKey certified(BirthKey key, JsonNode chain, String serial) throws RejectedException {
-        if (!chain.isArray() || chain.isEmpty() || chain.size() > MAX_CHAIN) {
-            throw malformed("x5c is not a list of 1 to " + MAX_CHAIN + " certificates");
-        }
-        List<Bytes> encoded = new ArrayList<>();
-        for (JsonNode certificate : chain) {
-            encoded.add(certificate(certificate));
+    private BirthKey certified(BirthKey key, List<Bytes> encoded, String serial) throws RejectedException {
+        if (encoded.isEmpty()) {
+            throw JsonWalk.malformed("x5c is empty");
         }
         try {
             Certificate leaf = Certificate.parse(encoded.getFirst());
@@ -231,10 +327,10 @@ final class SignedElements {
         }
     }
 
-    private static Bytes certificate(JsonNode node) throws RejectedException {
+    private static Bytes certificate(JsonWalk walk) throws RejectedException {
         try {
             // spec| RFC 7515 §4.1.6: each string in the array is a base64-encoded (not base64url-encoded) value
-            return Bytes.ofBase64(node.stringValue(""));
+            return Bytes.of(Base64.getDecoder().decode(walk.bytes("a certificate in x5c")));
         } catch (IllegalArgumentException e) {
             throw new RejectedException(IssueReason.BAD_CERTIFICATE, "a certificate in x5c is not base64");
         }
@@ -247,59 +343,45 @@ final class SignedElements {
                 return slot;
             }
         }
-        throw malformed("the kid of a key is not a slot from 0 to 15");
+        throw JsonWalk.malformed("the kid of a key is not a slot from 0 to 15");
     }
 
     private static String serial(String uniqueId) throws RejectedException {
         return SerialNumbers.of(Chip.MICROCHIP, uniqueId);
     }
 
+    /// Reads seconds or milliseconds in UTC, as manifests have them, by their places, and leaves the rest to the JDK,
+    /// whose parser costs a twentieth of an element's time.
     private static Instant instant(String text) throws RejectedException {
         try {
-            return Instant.parse(text);
+            return PLAIN_TIME.matcher(text).matches()
+                    ? LocalDateTime.of(
+                                    number(text, 0, 4),
+                                    number(text, 5, 7),
+                                    number(text, 8, 10),
+                                    number(text, 11, 13),
+                                    number(text, 14, 16),
+                                    number(text, 17, 19),
+                                    text.length() > 20 ? number(text, 20, 23) * 1_000_000 : 0)
+                            .toInstant(ZoneOffset.UTC)
+                    : Instant.parse(text);
         } catch (DateTimeException e) {
-            throw malformed("provisioningTimestamp is not an RFC 3339 time");
+            throw JsonWalk.malformed("provisioningTimestamp is not an RFC 3339 time");
         }
+    }
+
+    private static int number(String text, int from, int to) {
+        return Integer.parseInt(text, from, to, 10);
     }
 
     private static byte[] decode(String base64Url, String name) throws RejectedException {
-        try {
-            return Base64.getUrlDecoder().decode(base64Url);
-        } catch (IllegalArgumentException e) {
-            throw malformed(name + " is not base64url");
-        }
+        return JsonWalk.base64Url(base64Url.getBytes(StandardCharsets.UTF_8), name);
     }
 
-    private static JsonNode object(byte[] json, String what) throws RejectedException {
-        JsonNode node;
-        try {
-            node = JSON.readTree(json);
-        } catch (JacksonException e) {
-            throw malformed(what + " is not well-formed JSON: " + Texts.quoted(String.valueOf(e.getOriginalMessage())));
-        }
-        if (!node.isObject()) {
-            throw malformed(what + " is not a JSON object");
-        }
-        return node;
-    }
-
-    private static JsonNode member(JsonNode object, String name) throws RejectedException {
-        JsonNode member = object.get(name);
+    private static <T> T present(@Nullable T member, String name) throws RejectedException {
         if (member == null) {
-            throw malformed(name + " is missing");
+            throw JsonWalk.malformed(name + " is missing");
         }
         return member;
-    }
-
-    private static String text(JsonNode object, String name) throws RejectedException {
-        JsonNode member = member(object, name);
-        if (!member.isString()) {
-            throw malformed(name + " is not a text");
-        }
-        return member.stringValue();
-    }
-
-    private static RejectedException malformed(String detail) {
-        return new RejectedException(IssueReason.MALFORMED, detail);
     }
 }

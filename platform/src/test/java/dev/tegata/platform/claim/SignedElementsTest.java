@@ -114,6 +114,23 @@ class SignedElementsTest {
         }
 
         @Test
+        @DisplayName("times with and without decimals, in another zone, and no times at all")
+        void times() {
+            for (String time : List.of("2024-05-06T07:08:09Z", "2024-05-06T07:08:09.5Z", "2024-05-06T09:08:09+02:00")) {
+                assertThat(one(signer.element(signer.protectedHeader(), SERIAL, at(time)), signer.trust())
+                                .reasons())
+                        .isEmpty();
+            }
+            for (String time : List.of("", "2024-05-06", "2024-13-06T07:08:09.123Z", "2024-05-06T07:08:09.1 3Z")) {
+                assertReason(IssueReason.MALFORMED, payload(_ -> at(time)));
+            }
+        }
+
+        private String at(String time) {
+            return TestSigner.payload(SERIAL, key).replace(TestSigner.AT, time);
+        }
+
+        @Test
         @DisplayName("versions other than 1, 2 and 3")
         void versions() {
             for (String version : List.of("0", "4", "-1", "\"3\"", "3.0", "null", "99999999999999999999")) {
