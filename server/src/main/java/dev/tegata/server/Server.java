@@ -20,7 +20,9 @@ import dev.tegata.platform.authority.AuthorityMaker;
 import dev.tegata.platform.checkin.CheckIns;
 import dev.tegata.platform.claim.ClaimTokens;
 import dev.tegata.platform.claim.Manifests;
+import dev.tegata.platform.claim.SharedSecrets;
 import dev.tegata.platform.claim.TrustedCertificates;
+import dev.tegata.platform.cmp.CmpTransactions;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.enrol.Enrolments;
 import dev.tegata.platform.enrol.Identification;
@@ -32,12 +34,14 @@ import dev.tegata.platform.job.Jobs;
 import dev.tegata.platform.order.OrderSigners;
 import dev.tegata.platform.order.Orders;
 import dev.tegata.platform.repeat.Answers;
+import dev.tegata.platform.seal.TenantSeals;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.DatabaseConfig;
 import dev.tegata.platform.store.EmbeddedPostgres;
 import dev.tegata.platform.tenant.PostgresSealedKeyStore;
 import dev.tegata.platform.tenant.Tenants;
 import dev.tegata.server.api.Api;
+import dev.tegata.server.cmp.CmpEndpoint;
 import dev.tegata.server.device.DeviceEndpoint;
 import dev.tegata.server.est.EstEndpoint;
 import dev.tegata.server.http.HttpStack;
@@ -138,6 +142,17 @@ public final class Server implements AutoCloseable {
                     CheckIns.Hooks.none(),
                     clock,
                     random);
+            ClaimTokens claimTokens = new ClaimTokens(database, auditLog, clock, random);
+            TenantSeals seals = new TenantSeals(database, vault, clock, random);
+            SharedSecrets sharedSecrets = new SharedSecrets(database, claimTokens, seals, clock, random);
+            CmpEndpoint cmp = new CmpEndpoint(
+                    enrolments,
+                    sharedSecrets,
+                    new CmpTransactions(database, clock),
+                    refusals,
+                    vault,
+                    clock,
+                    random);
             Api routes = new Api(
                     new Api.Services(
                             new Tenants(database, vault, auditLog, apiKeys, maker, authorities, clock, random),
@@ -145,7 +160,8 @@ public final class Server implements AutoCloseable {
                             new Fleets(database, auditLog, authorities, issuingFleets, clock, random),
                             opened(new Manifests(database, auditLog, trusted, clock, random)),
                             trusted,
-                            new ClaimTokens(database, auditLog, clock, random),
+                            claimTokens,
+                            sharedSecrets,
                             devices,
                             orders,
                             issuingFleets,
@@ -169,10 +185,10 @@ public final class Server implements AutoCloseable {
                             "/metrics", _ -> Response.text(200, "text/plain; version=0.0.4", registry.scrape()))));
             this.publicPki = http.listen(
                     options("public", config.ports().publicPki(), Transport.PLAIN),
-                    new PublicPki(authorities, database::isReady).routes());
+                    publicRoutes(new PublicPki(authorities, database::isReady), cmp));
             this.devices = http.listen(
                     options("devices", config.ports().devices(), Transport.MUTUAL_TLS),
-                    Stream.of(new EstEndpoint(enrolments).routes(), new DeviceEndpoint(checkIns).routes())
+                    Stream.of(new EstEndpoint(enrolments).routes(), new DeviceEndpoint(checkIns).routes(), cmp.routes())
                             .flatMap(List::stream)
                             .toList());
             this.api = http.listen(options("api", config.ports().api(), Transport.TLS), apiRoutes);
@@ -300,6 +316,13 @@ public final class Server implements AutoCloseable {
         return config.tls()
                 .<TlsIdentity>map(files -> new SuppliedTlsIdentity(files.certificate(), files.key()))
                 .orElseGet(() -> new LocalTlsIdentity(config.data().resolve("tls"), config.tlsNames(), clock));
+    }
+
+    /// CMP protects its messages itself; over plain HTTP it is offered where the operator wants that.
+    private List<Route> publicRoutes(PublicPki pki, CmpEndpoint cmp) {
+        return config.waysIn().cmpOverHttp()
+                ? Stream.of(pki.routes(), cmp.routes()).flatMap(List::stream).toList()
+                : pki.routes();
     }
 
     private ListenerOptions options(String name, int port, Transport transport) {

@@ -17,6 +17,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.snakeyaml.engine.v2.api.Load;
@@ -34,6 +35,7 @@ public record ServerConfig(
         int databasePool,
         VaultConfig vault,
         Ports ports,
+        WaysIn waysIn,
         List<String> tlsNames,
         Optional<TlsFiles> tls) {
 
@@ -48,6 +50,12 @@ public record ServerConfig(
 
     /// The address that all listeners bind to, and their ports.
     public record Ports(String listen, int api, int devices, int publicPki, int metrics) {}
+
+    /// What devices are offered beside EST, CMP and ACME over TLS.
+    ///
+    /// @param cmpOverHttp CMP on the public port too
+    /// @param coapPort of EST over CoAP; empty where it is off
+    public record WaysIn(boolean cmpOverHttp, OptionalInt coapPort) {}
 
     /// The operator's own certificate and key.
     public record TlsFiles(Path certificate, Path key) {}
@@ -167,6 +175,10 @@ public record ServerConfig(
                     port(Setting.DEVICE_PORT),
                     port(Setting.PUBLIC_PORT),
                     port(Setting.METRICS_PORT));
+            int coapPort = port(Setting.COAP_PORT);
+            WaysIn waysIn = new WaysIn(
+                    bool(Setting.CMP_OVER_HTTP),
+                    bool(Setting.COAP) ? OptionalInt.of(coapPort) : OptionalInt.empty());
             List<String> names = Arrays.stream(text(Setting.TLS_NAMES).split(",", -1))
                     .map(String::strip)
                     .filter(name -> !name.isEmpty())
@@ -180,7 +192,7 @@ public record ServerConfig(
             if (!wrong.isEmpty()) {
                 throw new InvalidConfigException(wrong);
             }
-            return new ServerConfig(data, database, pool, vault, ports, names, tls);
+            return new ServerConfig(data, database, pool, vault, ports, waysIn, names, tls);
         }
 
         private String text(Setting setting) {
@@ -244,6 +256,14 @@ public record ServerConfig(
             return certificate && key
                     ? Optional.of(new TlsFiles(file(Setting.TLS_CERTIFICATE), file(Setting.TLS_KEY)))
                     : Optional.empty();
+        }
+
+        private boolean bool(Setting setting) {
+            String text = text(setting);
+            if (!text.equals("true") && !text.equals("false")) {
+                wrong.add(setting.key() + " must be 'true' or 'false', not '" + Texts.quoted(text) + "'.");
+            }
+            return text.equals("true");
         }
 
         private int port(Setting setting) {

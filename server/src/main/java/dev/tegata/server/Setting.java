@@ -29,6 +29,11 @@ public enum Setting {
     API_PORT("8443", "Port of the API (TLS); 0 for any that is free."),
     DEVICE_PORT("8444", "Port of the devices (TLS, client certificates); 0 for any that is free."),
     PUBLIC_PORT("8080", "Port of CA certificates and health (plain HTTP); 0 for any that is free."),
+    CMP_OVER_HTTP(
+            "false",
+            "'true' offers CMP on the public port too, over plain HTTP: its messages carry their own protection."),
+    COAP("false", "'true' offers EST over CoAP (RFC 9148), on a UDP port with DTLS."),
+    COAP_PORT("5684", "Port of EST over CoAP (UDP, DTLS, client certificates); 0 for any that is free."),
     METRICS_PORT("9464", "Port of the metrics (plain HTTP); 0 for any that is free."),
     TLS_NAMES("", "Host names and addresses, separated by commas, that the server's own certificate is made for."),
     TLS_CERTIFICATE("", "PEM file with your own certificate and its chain, instead of the server's own."),

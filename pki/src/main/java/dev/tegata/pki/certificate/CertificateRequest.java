@@ -19,7 +19,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/// A PKCS#10 certification request (RFC 2986) whose form and key have been checked, but not its signature:
+/// A PKCS#10 certification request (RFC 2986), or a CertReqMsg of CRMF (RFC 4211), whose form and key have been checked, but not its signature:
 /// [#prove] does that.
 public final class CertificateRequest {
     /// The most bytes that a request may have.
@@ -27,6 +27,13 @@ public final class CertificateRequest {
 
     private static final int MAX_ATTRIBUTES = 32;
     private static final int ATTRIBUTES_TAG = Tag.context(0);
+
+    // CRMF: subject, key and extensions in a CertTemplate, and the proof that is a signature.
+    private static final int TEMPLATE_SUBJECT = Tag.context(5);
+    private static final int TEMPLATE_KEY = Tag.context(6);
+    private static final int TEMPLATE_EXTENSIONS = Tag.context(9);
+    private static final int LAST_IN_TEMPLATE = Tag.context(9);
+    private static final int SIGNATURE_PROOF = Tag.context(1);
 
     private final Bytes encoded;
     private final byte[] signedPart;
@@ -63,18 +70,108 @@ public final class CertificateRequest {
         this.publicKey = RequestedKey.check(key);
     }
 
+    /// A CertReqMsg: its controls and registration information say nothing about the certificate and are left aside.
+    private CertificateRequest(DerReader outer, byte[] data) throws EncodingException, InvalidRequestException {
+        this.encoded = Bytes.of(data);
+        DerReader message = outer.sequence();
+        outer.end();
+        int start = message.position();
+        DerReader request = message.sequence();
+        this.signedPart = Arrays.copyOfRange(data, start, message.position());
+        request.integer();
+        DerReader template = request.sequence();
+        Name name = Name.EMPTY;
+        Bytes key = Bytes.EMPTY;
+        List<Extension> extensions = List.of();
+        int last = -1;
+        while (template.hasMore()) {
+            int tag = template.nextTag();
+            int number = tag & 0x1f;
+            if (tag < 0x80 || tag > LAST_IN_TEMPLATE || number <= last) {
+                throw new EncodingException("the certificate template has something that does not belong there");
+            }
+            last = number;
+            if (tag == TEMPLATE_SUBJECT) {
+                DerReader inside = template.enter(tag);
+                name = Name.read(inside);
+                inside.end();
+            } else if (tag == TEMPLATE_KEY) {
+                key = retagged(template.content(tag));
+            } else if (tag == TEMPLATE_EXTENSIONS) {
+                extensions = Extension.readAll(DerReader.of(retagged(template.content(tag))));
+            } else {
+                template.skip();
+            }
+        }
+        if (key.isEmpty()) {
+            throw new EncodingException("the certificate template has no public key");
+        }
+        Optional<Oid> duplicate = KnownExtensions.firstDuplicate(extensions);
+        if (duplicate.isPresent()) {
+            throw new EncodingException("the extension " + duplicate.get() + " is requested twice");
+        }
+        this.subject = name;
+        this.attributes = List.of();
+        this.requestedExtensions = extensions;
+        this.publicKey = RequestedKey.check(key);
+        if (!message.nextIs(SIGNATURE_PROOF)) {
+            throw new InvalidRequestException(
+                    Reason.BAD_SIGNATURE, "possession of the key must be proven by a signature made with it");
+        }
+        // spec| RFC 4211 §4.1: poposkInput must be absent where the template has both subject and key; clients leave it
+        // out where the subject is absent too.
+        DerReader proof = message.enter(SIGNATURE_PROOF);
+        if (proof.nextIs(Tag.context(0))) {
+            throw new InvalidRequestException(
+                    Reason.BAD_SIGNATURE, "the proof of possession must sign the request itself, without poposkInput");
+        }
+        this.signatureIdentifier = proof.element();
+        this.signature = proof.bitString();
+        proof.end();
+        if (message.hasMore()) {
+            message.sequence();
+            message.end();
+        }
+    }
+
+    /// The SEQUENCE whose tag an implicit one took the place of.
+    private static Bytes retagged(Bytes content) {
+        DerWriter writer = new DerWriter();
+        writer.sequence(() -> writer.raw(content));
+        return writer.toBytes();
+    }
+
+    /// Reads a CertReqMsg (RFC 4211) in DER and checks its key.
+    public static CertificateRequest parseCrmf(Bytes encoded) throws InvalidRequestException {
+        requireSize(encoded);
+        try {
+            byte[] data = encoded.toArray();
+            return new CertificateRequest(DerReader.of(data), data);
+        } catch (EncodingException e) {
+            throw unreadable(e);
+        }
+    }
+
     /// Reads a request in DER and checks its key.
     public static CertificateRequest parse(Bytes encoded) throws InvalidRequestException {
+        requireSize(encoded);
+        try {
+            return new CertificateRequest(encoded);
+        } catch (EncodingException e) {
+            throw unreadable(e);
+        }
+    }
+
+    private static void requireSize(Bytes encoded) throws InvalidRequestException {
         if (encoded.size() > MAX_SIZE) {
             throw new InvalidRequestException(
                     Reason.TOO_LARGE, "a certificate request has at most " + MAX_SIZE + " bytes");
         }
-        try {
-            return new CertificateRequest(encoded);
-        } catch (EncodingException e) {
-            throw new InvalidRequestException(
-                    Reason.MALFORMED, "the certificate request cannot be read: " + e.getMessage());
-        }
+    }
+
+    private static InvalidRequestException unreadable(EncodingException e) {
+        return new InvalidRequestException(
+                Reason.MALFORMED, "the certificate request cannot be read: " + e.getMessage());
     }
 
     /// Reads the one request of a PEM text.

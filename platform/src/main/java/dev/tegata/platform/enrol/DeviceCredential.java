@@ -19,7 +19,18 @@ public sealed interface DeviceCredential {
         }
     }
 
-    /// A one-time claim token.
+    /// A certificate chain, leaf first, DER, whose leaf key was proven by a signature over the message (CMP). Nothing
+    /// else about it has been checked.
+    record SignedMessage(List<Bytes> chain) implements DeviceCredential {
+        public SignedMessage {
+            chain = List.copyOf(chain);
+            if (chain.isEmpty()) {
+                throw new IllegalArgumentException("a chain has a leaf");
+            }
+        }
+    }
+
+    /// A one-time claim token, sent as it is, or proven by a MAC made with it.
     record ClaimToken(String secret) implements DeviceCredential {
         @Override
         public String toString() {

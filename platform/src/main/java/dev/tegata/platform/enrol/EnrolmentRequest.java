@@ -9,11 +9,24 @@ import dev.tegata.platform.FleetId;
 ///
 /// @param fleet the fleet its firmware names
 /// @param credential what it proves itself with
-/// @param request the DER PKCS#10 request
+/// @param request the DER request, in the form that `form` says
 /// @param purpose first certificate, or the next
 /// @param source where it came from (address), for the audit
 public record EnrolmentRequest(
-        FleetId fleet, DeviceCredential credential, Bytes request, Purpose purpose, String source) {
+        FleetId fleet, DeviceCredential credential, Bytes request, Form form, Purpose purpose, String source) {
+    /// A PKCS#10 request.
+    public EnrolmentRequest(
+            FleetId fleet, DeviceCredential credential, Bytes request, Purpose purpose, String source) {
+        this(fleet, credential, request, Form.PKCS10, purpose, source);
+    }
+
+    /// How requests are written.
+    public enum Form {
+        PKCS10,
+        /// A CertReqMsg (RFC 4211).
+        CRMF
+    }
+
     /// What the device thinks it is doing (EST's simpleenroll and simplereenroll).
     public enum Purpose {
         ENROL,

@@ -68,6 +68,7 @@ public final class Enrolments {
     private final DeviceLookup lookup;
     private final Approvals approvals;
     private final IssuanceJournal journal;
+    private final OwnRevocations revocations;
     private final Vault vault;
     private final RefusalLog refusals;
     private final InstantSource clock;
@@ -88,6 +89,7 @@ public final class Enrolments {
         this.identification = new Identification(lookup, birthCas, new PathCheck(SIGNATURE_CACHE));
         this.approvals = new Approvals(database, auditLog, clock, random);
         this.journal = new IssuanceJournal(database, auditLog);
+        this.revocations = new OwnRevocations(database, auditLog);
         this.vault = vault;
         this.refusals = refusals;
         this.clock = clock;
@@ -124,15 +126,36 @@ public final class Enrolments {
         try {
             return course.run(new Attempt(fleet, request, clock.instant()));
         } catch (Refusal refusal) {
-            refusals.add(
-                    request.fleet().tenant(),
-                    new RefusalLog.Refusal(
-                            refusal.device == null ? Actor.system("unknown-device") : Actor.device(refusal.device),
-                            request.source(),
-                            refusal.code,
-                            refusal.device == null ? "fleet:" + request.fleet() : "device:" + refusal.device,
-                            refusal.detail));
-            return new EnrolmentOutcome.Refused(refusal.code, refusal.detail);
+            return refused(request, refusal);
+        }
+    }
+
+    private EnrolmentOutcome.Refused refused(EnrolmentRequest request, Refusal refusal) {
+        refusals.add(
+                request.fleet().tenant(),
+                new RefusalLog.Refusal(
+                        refusal.device == null ? Actor.system("unknown-device") : Actor.device(refusal.device),
+                        request.source(),
+                        refusal.code,
+                        refusal.device == null ? "fleet:" + request.fleet() : "device:" + refusal.device,
+                        refusal.detail));
+        return new EnrolmentOutcome.Refused(refusal.code, refusal.detail);
+    }
+
+    /// Revokes a certificate at the wish of the device that it was issued to.
+    ///
+    /// @param reason of RFC 5280 §5.3.1
+    /// @return empty where it is revoked now
+    public Optional<EnrolmentOutcome.Refused> revoke(
+            FleetId fleetId, DeviceCredential credential, SerialNumber serial, int reason, String source) {
+        IssuingFleet fleet = fleets.get(fleetId);
+        EnrolmentRequest request = new EnrolmentRequest(
+                fleetId, credential, Bytes.EMPTY, EnrolmentRequest.Purpose.RE_ENROL, source);
+        try {
+            new Attempt(fleet, request, clock.instant()).revoke(serial, reason);
+            return Optional.empty();
+        } catch (Refusal refusal) {
+            return Optional.of(refused(request, refusal));
         }
     }
 
@@ -219,7 +242,10 @@ public final class Enrolments {
 
         private CertificateRequest read() throws Refusal {
             try {
-                return CertificateRequest.parse(request.request());
+                return switch (request.form()) {
+                    case PKCS10 -> CertificateRequest.parse(request.request());
+                    case CRMF -> CertificateRequest.parseCrmf(request.request());
+                };
             } catch (InvalidRequestException e) {
                 throw new Refusal(ErrorCode.REQUEST_INVALID, e.getMessage(), null);
             }
@@ -286,6 +312,21 @@ public final class Enrolments {
                         ErrorCode.CERTIFICATE_EXPIRED,
                         "the last certificate ended on " + current.notAfter() + ", the grace period is over",
                         device.id());
+            }
+        }
+
+        void revoke(SerialNumber serial, int reason) throws Refusal {
+            Candidate device = identify().device();
+            switch (revocations.revoke(tenant, device.id(), serial, reason, request.source(), now)) {
+                case DONE -> {}
+                case ALREADY ->
+                    throw new Refusal(
+                            ErrorCode.CERTIFICATE_REVOKED,
+                            "certificate " + serial.hex() + " is revoked already",
+                            device.id());
+                case NOT_ITS_OWN ->
+                    throw new Refusal(
+                            ErrorCode.NOT_FOUND, "the device has no certificate " + serial.hex(), device.id());
             }
         }
 

@@ -95,7 +95,10 @@ public final class Identification {
             case DeviceCredential.None ignored ->
                 new Result.NotFound(ErrorCode.UNAUTHENTICATED, "the device showed neither a certificate nor a token");
             case DeviceCredential.ClaimToken token -> byToken(tenant, token, now);
-            case DeviceCredential.TlsCertificate tls -> byCertificate(fleet, tenant, tls, operationalFirst, now);
+            case DeviceCredential.TlsCertificate(List<Bytes> chain) ->
+                byCertificate(fleet, tenant, chain, operationalFirst, now);
+            case DeviceCredential.SignedMessage(List<Bytes> chain) ->
+                byCertificate(fleet, tenant, chain, operationalFirst, now);
         };
     }
 
@@ -110,12 +113,12 @@ public final class Identification {
     private Result byCertificate(
             IssuingFleet fleet,
             TenantId tenant,
-            DeviceCredential.TlsCertificate tls,
+            List<Bytes> chain,
             boolean operationalFirst,
             Instant now) {
         Certificate leaf;
         try {
-            leaf = Certificate.parse(tls.chain().getFirst());
+            leaf = Certificate.parse(chain.getFirst());
         } catch (InvalidCertificateException e) {
             return new Result.NotFound(
                     ErrorCode.DEVICE_UNKNOWN, "the client certificate cannot be read: " + e.getMessage());
@@ -123,7 +126,7 @@ public final class Identification {
         Optional<Result> found = operationalFirst
                 ? byOperationalCertificate(tenant, leaf, now).or(() -> byBirthKey(tenant, leaf))
                 : byBirthKey(tenant, leaf).or(() -> byOperationalCertificate(tenant, leaf, now));
-        return found.orElseGet(() -> byBirthCertificate(fleet, tenant, leaf, tls, now));
+        return found.orElseGet(() -> byBirthCertificate(fleet, tenant, leaf, chain, now));
     }
 
     private Optional<Result> byOperationalCertificate(TenantId tenant, Certificate leaf, Instant now) {
@@ -157,13 +160,13 @@ public final class Identification {
     }
 
     private Result byBirthCertificate(
-            IssuingFleet fleet, TenantId tenant, Certificate leaf, DeviceCredential.TlsCertificate tls, Instant now) {
+            IssuingFleet fleet, TenantId tenant, Certificate leaf, List<Bytes> chain, Instant now) {
         TrustAnchors anchors = birthCas.apply(tenant);
         if (anchors.isEmpty()) {
             return unknown(leaf);
         }
         List<Certificate> intermediates = new ArrayList<>();
-        for (Bytes encoded : tls.chain().stream().skip(1).limit(MAX_CHAIN).toList()) {
+        for (Bytes encoded : chain.stream().skip(1).limit(MAX_CHAIN).toList()) {
             try {
                 intermediates.add(Certificate.parse(encoded));
             } catch (InvalidCertificateException e) {

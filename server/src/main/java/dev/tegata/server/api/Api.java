@@ -10,6 +10,7 @@ import dev.tegata.platform.audit.RefusalLog;
 import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.claim.ClaimTokens;
 import dev.tegata.platform.claim.Manifests;
+import dev.tegata.platform.claim.SharedSecrets;
 import dev.tegata.platform.claim.TrustedCertificates;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.fleet.Fleets;
@@ -43,6 +44,7 @@ public final class Api {
             Manifests manifests,
             TrustedCertificates trustedCertificates,
             ClaimTokens claimTokens,
+            SharedSecrets sharedSecrets,
             Devices devices,
             Orders orders,
             IssuingFleets issuingFleets,
@@ -68,7 +70,7 @@ public final class Api {
         routes.addAll(new FleetResource(services.fleets(), services.authorities()).routes(gate));
         routes.addAll(new ManifestResource(services.manifests()).routes(gate));
         routes.addAll(new TrustResource(services.trustedCertificates()).routes(gate));
-        routes.addAll(new ClaimTokenResource(services.claimTokens()).routes(gate));
+        routes.addAll(new ClaimTokenResource(services.claimTokens(), services.sharedSecrets()).routes(gate));
         routes.addAll(new DeviceResource(services.devices(), services.auditLog()).routes(gate));
         routes.addAll(new OrderResource(services.orders(), services.devices(), services.issuingFleets(), random)
                 .routes(gate));

@@ -4,29 +4,46 @@ package dev.tegata.server.api;
 
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.ManifestId;
+import dev.tegata.platform.Page;
 import dev.tegata.platform.access.Permission;
 import dev.tegata.platform.claim.ClaimToken;
 import dev.tegata.platform.claim.ClaimTokens;
+import dev.tegata.platform.claim.SharedSecret;
+import dev.tegata.platform.claim.SharedSecrets;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /// One-time secrets for devices whose manifest lists no keys.
 final class ClaimTokenResource {
     private final ClaimTokens tokens;
+    private final SharedSecrets sharedSecrets;
 
-    ClaimTokenResource(ClaimTokens tokens) {
+    ClaimTokenResource(ClaimTokens tokens, SharedSecrets sharedSecrets) {
         this.tokens = tokens;
+        this.sharedSecrets = sharedSecrets;
     }
 
-    record Body(Duration validity) {}
+    /// @param cmp whether CMP can use it too, as its shared secret
+    record Body(Duration validity, @Nullable Boolean cmp) {
+        boolean shared() {
+            return cmp != null && cmp;
+        }
+    }
 
     /// `secret` is shown this once.
-    record View(String device, String serial, String secret, Instant expiresAt) {
+    record View(String device, String serial, String secret, @Nullable String reference, Instant expiresAt) {
         static View of(ClaimToken token) {
-            return new View(token.device().toString(), token.serial(), token.secret(), token.expiresAt());
+            return new View(token.device().toString(), token.serial(), token.secret(), null, token.expiresAt());
+        }
+
+        static View of(SharedSecret shared) {
+            ClaimToken token = shared.token();
+            return new View(
+                    token.device().toString(), token.serial(), token.secret(), shared.reference(), token.expiresAt());
         }
 
         /// Without the secret.
@@ -48,17 +65,25 @@ final class ClaimTokenResource {
 
     private Response ofDevice(Call call) {
         DeviceId device = DeviceId.parse(call.path("device"));
-        Duration validity = call.request().json(Body.class).validity();
-        return Response.json(201, View.of(tokens.create(call.tenant(), call.actor(), device, validity)));
+        Body body = call.request().json(Body.class);
+        View view = body.shared()
+                ? View.of(sharedSecrets.create(call.tenant(), call.actor(), device, body.validity()))
+                : View.of(tokens.create(call.tenant(), call.actor(), device, body.validity()));
+        return Response.json(201, view);
     }
 
     private Response ofManifest(Call call) {
         ManifestId manifest = ManifestId.parse(call.path("manifest"));
-        Duration validity = call.request().json(Body.class).validity();
+        Body body = call.request().json(Body.class);
+        Page.Request page = Queries.page(call.request());
         return Response.json(
                 201,
-                Queries.Listing.of(
-                        tokens.create(call.tenant(), call.actor(), manifest, validity, Queries.page(call.request())),
-                        View::of));
+                body.shared()
+                        ? Queries.Listing.of(
+                                sharedSecrets.create(call.tenant(), call.actor(), manifest, body.validity(), page),
+                                View::of)
+                        : Queries.Listing.of(
+                                tokens.create(call.tenant(), call.actor(), manifest, body.validity(), page),
+                                View::of));
     }
 }

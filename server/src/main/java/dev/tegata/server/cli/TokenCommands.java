@@ -47,7 +47,8 @@ final class TokenCommands {
             description = "Make claim tokens, which are shown once. A new one replaces one that was not used.",
             footer = {
                 "  tegata token create --device DEVICE --validity 30d",
-                "  tegata token create --manifest MANIFEST --json > tokens.json"
+                "  tegata token create --manifest MANIFEST --json > tokens.json",
+                "  tegata token create --device DEVICE --cmp --json"
             })
     void create(
             @ArgGroup(multiplicity = "1") For target,
@@ -57,8 +58,15 @@ final class TokenCommands {
                             defaultValue = "90d",
                             converter = Bodies.Length.class,
                             description = "How long they can be used (default: 90d).")
-                    String validity) {
+                    String validity,
+            @Option(
+                            names = "--cmp",
+                            description = "Make them good for CMP too: with a reference, and kept sealed.")
+                    boolean cmp) {
         ObjectNode body = ApiClient.object().put("validity", validity);
+        if (cmp) {
+            body.put("cmp", true);
+        }
         ObjectNode all = ApiClient.object();
         ArrayNode items = all.putArray("items");
         try (ApiClient api = session.api()) {
@@ -76,6 +84,7 @@ final class TokenCommands {
                 "device",
                 "serial",
                 "TOKEN=secret",
+                "REFERENCE=reference",
                 "EXPIRES=expiresAt");
     }
 

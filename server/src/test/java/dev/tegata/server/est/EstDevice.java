@@ -35,7 +35,7 @@ import org.bouncycastle.operator.jcajce.JcaContentSignerBuilder;
 import org.jspecify.annotations.Nullable;
 
 /// A device that speaks HTTP as the test tells it to, byte by byte.
-final class EstDevice implements AutoCloseable {
+public final class EstDevice implements AutoCloseable {
     private final HttpClient client;
 
     private EstDevice(HttpClient client) {
@@ -43,17 +43,17 @@ final class EstDevice implements AutoCloseable {
     }
 
     /// A device that shows no certificate.
-    static EstDevice anonymous(Path tlsAuthority) {
+    public static EstDevice anonymous(Path tlsAuthority) {
         return new EstDevice(client(tlsAuthority, null, null));
     }
 
     /// A device that shows a self-signed certificate around its key.
-    static EstDevice showing(Path tlsAuthority, SoftwareKey key) {
+    public static EstDevice showing(Path tlsAuthority, SoftwareKey key) {
         return new EstDevice(client(tlsAuthority, key, new X509Certificate[] {selfSigned(key)}));
     }
 
     /// A device that shows these certificates, its own first.
-    static EstDevice showing(Path tlsAuthority, SoftwareKey key, Certificate... chain) {
+    public static EstDevice showing(Path tlsAuthority, SoftwareKey key, Certificate... chain) {
         return new EstDevice(client(
                 tlsAuthority, key, Arrays.stream(chain).map(EstDevice::x509).toArray(X509Certificate[]::new)));
     }
@@ -70,22 +70,22 @@ final class EstDevice implements AutoCloseable {
         }
     }
 
-    HttpResponse<byte[]> get(URI uri) {
+    public HttpResponse<byte[]> get(URI uri) {
         return send(HttpRequest.newBuilder(uri));
     }
 
     /// Posts a body as most clients do.
-    HttpResponse<byte[]> post(URI uri, byte[] body) {
+    public HttpResponse<byte[]> post(URI uri, byte[] body) {
         return send(HttpRequest.newBuilder(uri)
                 .header("Content-Type", "application/pkcs10")
                 .POST(BodyPublishers.ofByteArray(body)));
     }
 
-    HttpResponse<byte[]> post(URI uri, CertificateRequest request) {
+    public HttpResponse<byte[]> post(URI uri, CertificateRequest request) {
         return post(uri, request.encoded().base64().getBytes(StandardCharsets.US_ASCII));
     }
 
-    HttpResponse<byte[]> send(HttpRequest.Builder request) {
+    public HttpResponse<byte[]> send(HttpRequest.Builder request) {
         try {
             return client.send(request.timeout(Duration.ofSeconds(60)).build(), BodyHandlers.ofByteArray());
         } catch (IOException e) {
@@ -101,12 +101,12 @@ final class EstDevice implements AutoCloseable {
         client.close();
     }
 
-    static String text(HttpResponse<byte[]> response) {
+    public static String text(HttpResponse<byte[]> response) {
         return new String(response.body(), StandardCharsets.UTF_8);
     }
 
     /// The certificates in an answer.
-    static List<Certificate> certificates(HttpResponse<byte[]> response) {
+    public static List<Certificate> certificates(HttpResponse<byte[]> response) {
         try {
             return CertsOnlyCms.decode(Bytes.ofBase64(text(response)));
         } catch (InvalidCertificateException | IllegalArgumentException e) {
@@ -115,11 +115,11 @@ final class EstDevice implements AutoCloseable {
     }
 
     /// A request for a key, without a subject.
-    static CertificateRequest request(SoftwareKey key) {
+    public static CertificateRequest request(SoftwareKey key) {
         return CertificateRequest.create(Name.EMPTY, key.publicKey(), List.of(), signer(key));
     }
 
-    static dev.tegata.pki.certificate.Signer signer(SoftwareKey key) {
+    public static dev.tegata.pki.certificate.Signer signer(SoftwareKey key) {
         return data -> key.sign(key.publicKey().algorithm().signatureAlgorithm(), data);
     }
 
@@ -151,7 +151,7 @@ final class EstDevice implements AutoCloseable {
         };
     }
 
-    static X509Certificate x509(Certificate certificate) {
+    public static X509Certificate x509(Certificate certificate) {
         try {
             return (X509Certificate) CertificateFactory.getInstance("X.509")
                     .generateCertificate(

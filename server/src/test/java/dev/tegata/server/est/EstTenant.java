@@ -10,6 +10,7 @@ import dev.tegata.chip.VirtualChip;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.InvalidCertificateException;
+import dev.tegata.pki.certificate.SerialNumber;
 import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.server.RunningServer;
 import dev.tegata.server.RunningServer.TestTenant;
@@ -29,18 +30,18 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /// A tenant of the running server, and what its operator does over the REST API so that devices may enrol.
-final class EstTenant {
-    final RunningServer running = RunningServer.shared();
-    final TestTenant tenant;
+public final class EstTenant {
+    public final RunningServer running = RunningServer.shared();
+    public final TestTenant tenant;
 
-    EstTenant(String name) {
+    public EstTenant(String name) {
         tenant = running.createTenant(name);
     }
 
     /// Makes a fleet.
     ///
     /// @param settings JSON members besides the name, such as `"policy":{…}`; may be empty
-    String fleet(String settings) {
+    public String fleet(String settings) {
         String body = "{\"name\":\"Locks\"" + (settings.isEmpty() ? "" : "," + settings) + "}";
         return created(post("/api/v1/fleets", body)).path("id").asString();
     }
@@ -48,7 +49,7 @@ final class EstTenant {
     /// Claims a device by its serial number alone.
     ///
     /// @return the device's id
-    String claim(String fleet) {
+    public String claim(String fleet) {
         String serial = randomSerial();
         importList(fleet, "serial\n" + serial + "\n");
         return deviceOf(serial);
@@ -57,12 +58,12 @@ final class EstTenant {
     /// Claims a device with its birth key.
     ///
     /// @return the device's id
-    String claim(String fleet, SoftwareKey birth) {
+    public String claim(String fleet, SoftwareKey birth) {
         return claim(fleet, birth.publicKey().encoded());
     }
 
     /// @param birth SubjectPublicKeyInfo in DER
-    String claim(String fleet, Bytes birth) {
+    public String claim(String fleet, Bytes birth) {
         String serial = randomSerial();
         importList(fleet, "serial,publicKey\n" + serial + "," + birth.base64() + "\n");
         return deviceOf(serial);
@@ -74,7 +75,7 @@ final class EstTenant {
     }
 
     /// Claims chips with the manifest that their factory signs; the factory is trusted from now on.
-    void claim(String fleet, ChipFactory factory, List<VirtualChip> chips) {
+    public void claim(String fleet, ChipFactory factory, List<VirtualChip> chips) {
         String signer = pem(factory.manifestSigner().certificate());
         String body = JsonMapper.shared()
                 .createObjectNode()
@@ -99,25 +100,53 @@ final class EstTenant {
     }
 
     /// A one-time token for the device.
-    String token(String device) {
+    public String token(String device) {
         return created(post("/api/v1/devices/" + device + "/claim-tokens", "{\"validity\":\"PT1H\"}"))
                 .path("secret")
                 .asString();
     }
 
+    /// A one-time token for the device that CMP can use too, with its reference.
+    public JsonNode sharedSecret(String device) {
+        return created(post("/api/v1/devices/" + device + "/claim-tokens", "{\"validity\":\"PT1H\",\"cmp\":true}"));
+    }
+
+    /// Whether this certificate of the device is revoked.
+    public boolean revoked(String device, SerialNumber serial) {
+        return get("/api/v1/devices/" + device + "/certificates")
+                .path("items")
+                .valueStream()
+                .filter(item -> certificate(item.at("/certificate/pem").asString())
+                        .serial()
+                        .equals(serial))
+                .anyMatch(item -> item.hasNonNull("revokedAt"));
+    }
+
+    /// Waits until the audit shows this action on the subject.
+    public void awaitRecord(String subject, String action) {
+        long deadline = System.nanoTime() + 20_000_000_000L;
+        while (get("/api/v1/audit/records?subject=" + subject)
+                .path("items")
+                .valueStream()
+                .noneMatch(record -> record.path("action").asString().equals(action))) {
+            assertThat(System.nanoTime()).as("no %s of %s", action, subject).isLessThan(deadline);
+            pause();
+        }
+    }
+
     /// Suspends, resumes, revokes, approves or rejects the device.
-    void change(String device, String action) {
+    public void change(String device, String action) {
         String body = action.equals("approve") || action.equals("reject") ? "" : "{\"reason\":\"test\"}";
         assertThat(post("/api/v1/devices/" + device + "/" + action, body).statusCode())
                 .isIn(200, 204);
     }
 
-    String state(String device) {
+    public String state(String device) {
         return get("/api/v1/devices/" + device).path("state").asString();
     }
 
     /// The certificates that the device has, newest first.
-    List<Certificate> certificates(String device) {
+    public List<Certificate> certificates(String device) {
         return get("/api/v1/devices/" + device + "/certificates")
                 .path("items")
                 .valueStream()
@@ -125,12 +154,12 @@ final class EstTenant {
                 .toList();
     }
 
-    JsonNode history(String device) {
+    public JsonNode history(String device) {
         return get("/api/v1/devices/" + device + "/history").path("items");
     }
 
     /// Waits until the device's history shows a refusal with this code: refusals are written in the background.
-    JsonNode awaitRefusal(String subject, String code) {
+    public JsonNode awaitRefusal(String subject, String code) {
         long deadline = System.nanoTime() + 10_000_000_000L;
         while (true) {
             JsonNode records = get("/api/v1/audit/records?subject=" + subject).path("items");
@@ -165,7 +194,7 @@ final class EstTenant {
         return running.post(tenant.ownerKey(), path, body);
     }
 
-    String deviceOf(String serial) {
+    public String deviceOf(String serial) {
         return get("/api/v1/devices?serial=" + serial).at("/items/0/id").asString();
     }
 
@@ -175,12 +204,12 @@ final class EstTenant {
     }
 
     /// The address of an operation of the fleet.
-    URI est(String fleet, String operation) {
+    public URI est(String fleet, String operation) {
         return URI.create(running.server().devicesUrl() + "/.well-known/est/" + fleet + "/" + operation);
     }
 
     /// The root and the authorities under it.
-    List<Certificate> authorities() {
+    public List<Certificate> authorities() {
         return get("/api/v1/authorities")
                 .path("items")
                 .valueStream()
@@ -189,7 +218,7 @@ final class EstTenant {
     }
 
     /// The CA of the server's TLS certificate.
-    Bytes tlsAuthority() {
+    public Bytes tlsAuthority() {
         try {
             return certificate(Files.readString(running.server().authorityFile().orElseThrow()))
                     .encoded();
@@ -198,7 +227,7 @@ final class EstTenant {
         }
     }
 
-    static Certificate certificate(String pem) {
+    public static Certificate certificate(String pem) {
         try {
             return Certificate.parsePem(pem).getFirst();
         } catch (InvalidCertificateException e) {

@@ -14,21 +14,21 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /// Other people's programs, run in a folder.
-record Tool(Path folder) {
+public record Tool(Path folder) {
     /// Skips the test where a program is absent.
-    static void require(String program, String debianPackage) {
+    public static void require(String program, String debianPackage) {
         assumeTrue(
                 Files.isExecutable(Path.of("/usr/bin", program)),
                 program + " is not here: install the Debian package " + debianPackage);
     }
 
     /// How a program ended, and what it said.
-    record Result(int status, String output) {}
+    public record Result(int status, String output) {}
 
     /// Runs a program that must succeed.
     ///
     /// @return its output and error output
-    String run(String... command) {
+    public String run(String... command) {
         Result result = tryRun(command);
         assertThat(result.status())
                 .as("%s%n%s", String.join(" ", command), result.output())
@@ -36,7 +36,7 @@ record Tool(Path folder) {
         return result.output();
     }
 
-    Result tryRun(String... command) {
+    public Result tryRun(String... command) {
         try {
             Path output = Files.createTempFile(folder, "output", ".txt");
             List<String> words = new ArrayList<>(List.of(command));
@@ -59,7 +59,7 @@ record Tool(Path folder) {
         }
     }
 
-    Path write(String name, String content) {
+    public Path write(String name, String content) {
         try {
             return Files.writeString(folder.resolve(name), content);
         } catch (IOException e) {
@@ -67,7 +67,7 @@ record Tool(Path folder) {
         }
     }
 
-    byte[] read(String name) {
+    public byte[] read(String name) {
         try {
             return Files.readAllBytes(folder.resolve(name));
         } catch (IOException e) {
