@@ -42,6 +42,7 @@ import dev.tegata.platform.tenant.PostgresSealedKeyStore;
 import dev.tegata.platform.tenant.Tenants;
 import dev.tegata.server.api.Api;
 import dev.tegata.server.cmp.CmpEndpoint;
+import dev.tegata.server.coap.CoapListener;
 import dev.tegata.server.device.DeviceEndpoint;
 import dev.tegata.server.est.EstEndpoint;
 import dev.tegata.server.http.HttpStack;
@@ -93,6 +94,7 @@ public final class Server implements AutoCloseable {
     private final TlsIdentity identity;
     private final Listener api;
     private final Listener devices;
+    private final Optional<CoapListener> coap;
     private final Listener publicPki;
     private final Listener metrics;
     private final boolean firstStart;
@@ -146,13 +148,7 @@ public final class Server implements AutoCloseable {
             TenantSeals seals = new TenantSeals(database, vault, clock, random);
             SharedSecrets sharedSecrets = new SharedSecrets(database, claimTokens, seals, clock, random);
             CmpEndpoint cmp = new CmpEndpoint(
-                    enrolments,
-                    sharedSecrets,
-                    new CmpTransactions(database, clock),
-                    refusals,
-                    vault,
-                    clock,
-                    random);
+                    enrolments, sharedSecrets, new CmpTransactions(database, clock), refusals, vault, clock, random);
             Api routes = new Api(
                     new Api.Services(
                             new Tenants(database, vault, auditLog, apiKeys, maker, authorities, clock, random),
@@ -191,6 +187,10 @@ public final class Server implements AutoCloseable {
                     Stream.of(new EstEndpoint(enrolments).routes(), new DeviceEndpoint(checkIns).routes(), cmp.routes())
                             .flatMap(List::stream)
                             .toList());
+            this.coap = config.waysIn().coapPort().isPresent()
+                    ? Optional.of(opened(CoapListener.start(
+                            config.ports().listen(), config.waysIn().coapPort().getAsInt(), identity, enrolments)))
+                    : Optional.empty();
             this.api = http.listen(options("api", config.ports().api(), Transport.TLS), apiRoutes);
             complete = true;
         } finally {
@@ -215,6 +215,7 @@ public final class Server implements AutoCloseable {
                 server.devicesUrl(),
                 server.publicUrl(),
                 server.metricsUrl());
+        server.coapUrl().ifPresent(url -> LOG.info("EST over CoAP: {}", url));
         return server;
     }
 
@@ -245,6 +246,11 @@ public final class Server implements AutoCloseable {
 
     public String devicesUrl() {
         return devices.url();
+    }
+
+    /// Where EST over CoAP is; empty where it is off.
+    public Optional<String> coapUrl() {
+        return coap.map(CoapListener::url);
     }
 
     public String publicUrl() {

@@ -177,8 +177,7 @@ public record ServerConfig(
                     port(Setting.METRICS_PORT));
             int coapPort = port(Setting.COAP_PORT);
             WaysIn waysIn = new WaysIn(
-                    bool(Setting.CMP_OVER_HTTP),
-                    bool(Setting.COAP) ? OptionalInt.of(coapPort) : OptionalInt.empty());
+                    bool(Setting.CMP_OVER_HTTP), bool(Setting.COAP) ? OptionalInt.of(coapPort) : OptionalInt.empty());
             List<String> names = Arrays.stream(text(Setting.TLS_NAMES).split(",", -1))
                     .map(String::strip)
                     .filter(name -> !name.isEmpty())

@@ -123,6 +123,19 @@ class BoundariesTest {
     }
 
     @Test
+    void californiumStaysInsideTheCoapPackage() {
+        noClasses()
+                .that()
+                .resideInAPackage("dev.tegata..")
+                .and()
+                .resideOutsideOfPackage("dev.tegata.server.coap..")
+                .should()
+                .dependOnClassesThat()
+                .resideInAPackage("org.eclipse.californium..")
+                .check(ALL);
+    }
+
+    @Test
     void onlyTheStoreOpensConnections() {
         noClasses()
                 .that()
@@ -174,7 +187,11 @@ class BoundariesTest {
                 .check(ALL);
         noClasses()
                 .that()
-                .resideInAPackage("dev.tegata.server.est..")
+                .resideInAnyPackage(
+                        "dev.tegata.server.est..",
+                        "dev.tegata.server.cmp..",
+                        "dev.tegata.server.coap..",
+                        "dev.tegata.server.acme..")
                 .should()
                 .dependOnClassesThat()
                 .resideInAnyPackage("dev.tegata.server.api..", "dev.tegata.server.cli..")

@@ -14,6 +14,8 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
+import java.util.EnumMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
@@ -34,13 +36,24 @@ public final class RunningServer {
     private RunningServer() {
         try {
             Path data = Files.createTempDirectory(Path.of("target"), "server");
-            server = Server.start(ServerConfig.onFreePorts(data));
+            server = Server.start(config(data));
             Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(data)));
             client = TlsClient.trusting(server.authorityFile().orElseThrow());
             operatorKey = Files.readString(server.operatorKeyFile()).strip();
         } catch (Exception e) {
             throw new IllegalStateException(e);
         }
+    }
+
+    private static ServerConfig config(Path data) {
+        Map<Setting, String> settings = new EnumMap<>(Setting.class);
+        settings.put(Setting.DATA, data.toString());
+        settings.put(Setting.COAP, "true");
+        for (Setting port : List.of(
+                Setting.API_PORT, Setting.DEVICE_PORT, Setting.PUBLIC_PORT, Setting.COAP_PORT, Setting.METRICS_PORT)) {
+            settings.put(port, "0");
+        }
+        return ServerConfig.read(settings, Map.of(), null);
     }
 
     private void stop(Path data) {

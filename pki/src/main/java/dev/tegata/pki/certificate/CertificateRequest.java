@@ -19,7 +19,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/// A PKCS#10 certification request (RFC 2986), or a CertReqMsg of CRMF (RFC 4211), whose form and key have been checked, but not its signature:
+/// A PKCS#10 certification request (RFC 2986), or a CertReqMsg of CRMF (RFC 4211), whose form and key have been
+/// checked, but not its signature:
 /// [#prove] does that.
 public final class CertificateRequest {
     /// The most bytes that a request may have.

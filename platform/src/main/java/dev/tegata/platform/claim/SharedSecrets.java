@@ -99,7 +99,7 @@ public final class SharedSecrets {
                         .bind("now", clock.instant())
                         .mapTo(Bytes.class)
                         .findOne());
-        return sealed.map(bytes ->
-                new String(seals.of(tenant).open(name(reference), bytes), StandardCharsets.US_ASCII));
+        return sealed.map(
+                bytes -> new String(seals.of(tenant).open(name(reference), bytes), StandardCharsets.US_ASCII));
     }
 }

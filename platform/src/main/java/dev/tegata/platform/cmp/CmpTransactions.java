@@ -48,7 +48,10 @@ public final class CmpTransactions {
     /// @param message the request that waits for approval
     /// @param certificate the DER of what waits for confirmation
     public record Transaction(
-            State state, @Nullable Bytes nonce, @Nullable Bytes message, @Nullable Bytes certificate) {}
+            State state,
+            @Nullable Bytes nonce,
+            @Nullable Bytes message,
+            @Nullable Bytes certificate) {}
 
     /// Takes a transaction id.
     ///

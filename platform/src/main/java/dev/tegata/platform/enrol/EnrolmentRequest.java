@@ -15,8 +15,7 @@ import dev.tegata.platform.FleetId;
 public record EnrolmentRequest(
         FleetId fleet, DeviceCredential credential, Bytes request, Form form, Purpose purpose, String source) {
     /// A PKCS#10 request.
-    public EnrolmentRequest(
-            FleetId fleet, DeviceCredential credential, Bytes request, Purpose purpose, String source) {
+    public EnrolmentRequest(FleetId fleet, DeviceCredential credential, Bytes request, Purpose purpose, String source) {
         this(fleet, credential, request, Form.PKCS10, purpose, source);
     }
 

@@ -149,8 +149,8 @@ public final class Enrolments {
     public Optional<EnrolmentOutcome.Refused> revoke(
             FleetId fleetId, DeviceCredential credential, SerialNumber serial, int reason, String source) {
         IssuingFleet fleet = fleets.get(fleetId);
-        EnrolmentRequest request = new EnrolmentRequest(
-                fleetId, credential, Bytes.EMPTY, EnrolmentRequest.Purpose.RE_ENROL, source);
+        EnrolmentRequest request =
+                new EnrolmentRequest(fleetId, credential, Bytes.EMPTY, EnrolmentRequest.Purpose.RE_ENROL, source);
         try {
             new Attempt(fleet, request, clock.instant()).revoke(serial, reason);
             return Optional.empty();

@@ -111,11 +111,7 @@ public final class Identification {
     }
 
     private Result byCertificate(
-            IssuingFleet fleet,
-            TenantId tenant,
-            List<Bytes> chain,
-            boolean operationalFirst,
-            Instant now) {
+            IssuingFleet fleet, TenantId tenant, List<Bytes> chain, boolean operationalFirst, Instant now) {
         Certificate leaf;
         try {
             leaf = Certificate.parse(chain.getFirst());

@@ -2,13 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.enrol;
 
+import dev.tegata.pki.certificate.SerialNumber;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.store.Database;
-import dev.tegata.pki.certificate.SerialNumber;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;

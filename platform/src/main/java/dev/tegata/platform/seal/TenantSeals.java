@@ -56,8 +56,8 @@ public final class TenantSeals {
         KeyHandle key = database.inTenant(tenant, tx -> find(tx, tenant)).orElseGet(() -> create(tenant));
         byte[] label = ("tegata secret seal of " + tenant.value()).getBytes(StandardCharsets.US_ASCII);
         byte[] signature = vault.sign(tenant.keySpace(), key, SignatureAlgorithm.RSA_SHA256, label);
-        byte[] sealing =
-                Bytes.sha256("tegata sealing key".getBytes(StandardCharsets.US_ASCII), signature).toArray();
+        byte[] sealing = Bytes.sha256("tegata sealing key".getBytes(StandardCharsets.US_ASCII), signature)
+                .toArray();
         return new Seal(new SecretKeySpec(sealing, "AES"), random);
     }
 
@@ -107,7 +107,8 @@ public final class TenantSeals {
             random.nextBytes(nonce);
             try {
                 return Bytes.of(nonce)
-                        .concat(Bytes.of(cipher(Cipher.ENCRYPT_MODE, nonce, name).doFinal(secret)));
+                        .concat(Bytes.of(
+                                cipher(Cipher.ENCRYPT_MODE, nonce, name).doFinal(secret)));
             } catch (GeneralSecurityException e) {
                 throw new IllegalStateException("every JDK has AES-GCM", e);
             }

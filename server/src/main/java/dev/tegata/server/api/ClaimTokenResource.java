@@ -35,7 +35,12 @@ final class ClaimTokenResource {
     }
 
     /// `secret` is shown this once.
-    record View(String device, String serial, String secret, @Nullable String reference, Instant expiresAt) {
+    record View(
+            String device,
+            String serial,
+            String secret,
+            @Nullable String reference,
+            Instant expiresAt) {
         static View of(ClaimToken token) {
             return new View(token.device().toString(), token.serial(), token.secret(), null, token.expiresAt());
         }
@@ -83,7 +88,6 @@ final class ClaimTokenResource {
                                 sharedSecrets.create(call.tenant(), call.actor(), manifest, body.validity(), page),
                                 View::of)
                         : Queries.Listing.of(
-                                tokens.create(call.tenant(), call.actor(), manifest, body.validity(), page),
-                                View::of));
+                                tokens.create(call.tenant(), call.actor(), manifest, body.validity(), page), View::of));
     }
 }

@@ -59,9 +59,7 @@ final class TokenCommands {
                             converter = Bodies.Length.class,
                             description = "How long they can be used (default: 90d).")
                     String validity,
-            @Option(
-                            names = "--cmp",
-                            description = "Make them good for CMP too: with a reference, and kept sealed.")
+            @Option(names = "--cmp", description = "Make them good for CMP too: with a reference, and kept sealed.")
                     boolean cmp) {
         ObjectNode body = ApiClient.object().put("validity", validity);
         if (cmp) {

@@ -39,7 +39,8 @@ final class CertificateHash {
 
     /// spec| RFC 9481 §2: for signatures that name no hash, such as Ed25519, it is SHA-512
     private static String ofSignature(Certificate certificate) {
-        String name = certificate.signatureAlgorithm().map(SignatureAlgorithm::name).orElse("");
+        String name =
+                certificate.signatureAlgorithm().map(SignatureAlgorithm::name).orElse("");
         return name.endsWith("SHA256") ? "SHA-256" : name.endsWith("SHA384") ? "SHA-384" : "SHA-512";
     }
 }

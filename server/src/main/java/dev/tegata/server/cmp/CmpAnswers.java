@@ -59,8 +59,7 @@ final class CmpAnswers {
             boolean implicitConfirm) {
         PKIHeaderBuilder header = header(request, sender(authority), nonce);
         if (implicitConfirm) {
-            header.setGeneralInfo(
-                    new InfoTypeAndValue(CMPObjectIdentifiers.it_implicitConfirm, DERNull.INSTANCE));
+            header.setGeneralInfo(new InfoTypeAndValue(CMPObjectIdentifiers.it_implicitConfirm, DERNull.INSTANCE));
         }
         CMPCertificate[] extra = authority.chain().stream()
                 .filter(certificate -> authority.chain().size() == 1 || !certificate.isSelfIssued())
@@ -75,16 +74,20 @@ final class CmpAnswers {
                 yield message(complete, body, ours.mac(secret, protectedPart(complete, body)), extra);
             }
             case Protection.Signed ignored -> {
-                PKIHeader complete = header.setProtectionAlg(AlgorithmIdentifier.getInstance(
-                                authority.algorithm().signatureAlgorithm().identifier().toArray()))
+                PKIHeader complete = header.setProtectionAlg(AlgorithmIdentifier.getInstance(authority
+                                .algorithm()
+                                .signatureAlgorithm()
+                                .identifier()
+                                .toArray()))
                         .setSenderKID(authority
                                 .certificate()
                                 .subjectKeyIdentifier()
                                 .orElse(Bytes.EMPTY)
                                 .toArray())
                         .build();
-                byte[] signature =
-                        authority.signer(vault).sign(protectedPart(complete, body).toArray());
+                byte[] signature = authority
+                        .signer(vault)
+                        .sign(protectedPart(complete, body).toArray());
                 yield message(complete, body, signature, extra);
             }
         };
@@ -92,7 +95,8 @@ final class CmpAnswers {
 
     /// An answer to somebody who has not shown who they are: neither worth the authority's key, nor anybody's secret.
     byte[] unprotectedAnswer(CmpMessage request, IssuingAuthority authority, PKIBody body) {
-        return encoded(new PKIMessage(header(request, sender(authority), nonce()).build(), body));
+        return encoded(
+                new PKIMessage(header(request, sender(authority), nonce()).build(), body));
     }
 
     /// An answer to what could not even be read.

@@ -29,6 +29,7 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import org.bouncycastle.asn1.ASN1Integer;
@@ -143,12 +144,7 @@ public final class CmpEndpoint {
                 200,
                 MEDIA_TYPE,
                 answers.protectedAnswer(
-                        message,
-                        protection,
-                        fleet.authority(),
-                        reply.body(),
-                        reply.nonce(),
-                        reply.implicitConfirm()));
+                        message, protection, fleet.authority(), reply.body(), reply.nonce(), reply.implicitConfirm()));
     }
 
     /// Audits a wrong secret or signature; what is wrong in form alone says nothing about trust.
@@ -202,10 +198,8 @@ public final class CmpEndpoint {
                 case PKIBody.TYPE_REVOCATION_REQ -> revoke();
                 case PKIBody.TYPE_GEN_MSG ->
                     plain(new PKIBody(
-                            PKIBody.TYPE_GEN_REP,
-                            CmpInformation.answer(fleet, content(GenMsgContent::getInstance))));
-                default ->
-                    throw new CmpFailure(PKIFailureInfo.badRequest, "Messages of this kind are not known here.");
+                            PKIBody.TYPE_GEN_REP, CmpInformation.answer(fleet, content(GenMsgContent::getInstance))));
+                default -> throw new CmpFailure(PKIFailureInfo.badRequest, "Messages of this kind are not known here.");
             };
         }
 
@@ -243,8 +237,7 @@ public final class CmpEndpoint {
                         issued.certificate().encoded());
             }
             // spec| RFC 9483 §4.1.5: a device with a secret only learns the root here
-            CMPCertificate[] anchors = protection instanceof Protection.Mac
-                            && asked.bodyType() == PKIBody.TYPE_INIT_REQ
+            CMPCertificate[] anchors = protection instanceof Protection.Mac && asked.bodyType() == PKIBody.TYPE_INIT_REQ
                     ? new CMPCertificate[] {CmpAnswers.cmp(issued.chain().getLast())}
                     : null;
             CertResponse response = new CertResponse(
@@ -263,8 +256,8 @@ public final class CmpEndpoint {
                                 wanted.id(),
                                 new ASN1Integer(pending.retryAfter().toSeconds()))));
             }
-            PKIStatusInfo status = new PKIStatusInfo(
-                    PKIStatus.waiting, new PKIFreeText(ErrorCode.APPROVAL_PENDING.title()));
+            PKIStatusInfo status =
+                    new PKIStatusInfo(PKIStatus.waiting, new PKIFreeText(ErrorCode.APPROVAL_PENDING.title()));
             return plain(wanted.answer(null, new CertResponse(wanted.id(), status)));
         }
 
@@ -327,7 +320,7 @@ public final class CmpEndpoint {
                         ? new CmpFailure(PKIFailureInfo.certConfirmed, "The transaction has ended already.")
                         : new CmpFailure(PKIFailureInfo.badRequest, "The transaction does not wait for this message.");
             }
-            if (!message.recipientNonce().equals(transaction.nonce())) {
+            if (!Objects.equals(message.recipientNonce(), transaction.nonce())) {
                 throw new CmpFailure(
                         PKIFailureInfo.badRecipientNonce, "The recipient's nonce is not the one that was sent last.");
             }

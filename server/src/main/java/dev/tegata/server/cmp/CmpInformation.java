@@ -40,7 +40,8 @@ final class CmpInformation {
     static GenRepContent answer(IssuingFleet fleet, GenMsgContent questions) throws CmpFailure {
         InfoTypeAndValue[] asked = questions.toInfoTypeAndValueArray();
         if (asked.length > MAX_QUESTIONS) {
-            throw new CmpFailure(PKIFailureInfo.badRequest, "At most " + MAX_QUESTIONS + " questions may be asked at once.");
+            throw new CmpFailure(
+                    PKIFailureInfo.badRequest, "At most " + MAX_QUESTIONS + " questions may be asked at once.");
         }
         List<InfoTypeAndValue> answers = new ArrayList<>();
         for (InfoTypeAndValue question : asked) {
@@ -64,9 +65,8 @@ final class CmpInformation {
     }
 
     private static ASN1Encodable caCertificates(IssuingFleet fleet) {
-        return new DERSequence(fleet.authority().chain().stream()
-                .map(CmpAnswers::cmp)
-                .toArray(CMPCertificate[]::new));
+        return new DERSequence(
+                fleet.authority().chain().stream().map(CmpAnswers::cmp).toArray(CMPCertificate[]::new));
     }
 
     /// spec| RFC 9483 §4.3.2: where there is no update, the infoValue is absent

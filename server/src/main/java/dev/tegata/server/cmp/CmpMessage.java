@@ -130,7 +130,8 @@ record CmpMessage(
     }
 
     int version() {
-        return header.getPvno().hasValue(PKIHeader.CMP_2021) ? PKIHeader.CMP_2021
+        return header.getPvno().hasValue(PKIHeader.CMP_2021)
+                ? PKIHeader.CMP_2021
                 : header.getPvno().hasValue(PKIHeader.CMP_2000) ? PKIHeader.CMP_2000 : 0;
     }
 

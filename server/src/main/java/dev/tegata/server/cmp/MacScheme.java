@@ -101,8 +101,8 @@ record MacScheme(
         if (salt.length > MAX_SALT || iterations < MIN_ITERATIONS || iterations > MAX_ITERATIONS) {
             throw new CmpFailure(
                     PKIFailureInfo.badAlg,
-                    "The MAC must have " + MIN_ITERATIONS + " to " + MAX_ITERATIONS + " iterations and a salt of at most "
-                            + MAX_SALT + " bytes.");
+                    "The MAC must have " + MIN_ITERATIONS + " to " + MAX_ITERATIONS
+                            + " iterations and a salt of at most " + MAX_SALT + " bytes.");
         }
         return new MacScheme(pbmac1, Bytes.of(salt), iterations, derivation, mac, asSent);
     }
@@ -167,7 +167,9 @@ record MacScheme(
     private byte[] pbkdf2(String secret) {
         try {
             PBEKeySpec spec = new PBEKeySpec(secret.toCharArray(), salt.toArray(), iterations, 8 * size(mac));
-            return SecretKeyFactory.getInstance(keyDerivation).generateSecret(spec).getEncoded();
+            return SecretKeyFactory.getInstance(keyDerivation)
+                    .generateSecret(spec)
+                    .getEncoded();
         } catch (GeneralSecurityException e) {
             throw new IllegalStateException("every JDK has " + keyDerivation, e);
         }

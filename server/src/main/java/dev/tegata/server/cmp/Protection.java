@@ -68,7 +68,9 @@ sealed interface Protection {
                 .filter(_ -> !message.protection().isEmpty())
                 .orElseThrow(() -> new CmpFailure(
                         PKIFailureInfo.badMessageCheck, "The message is not protected by a signature or a MAC."));
-        return MacScheme.isMac(algorithm) ? verifyMac(message, algorithm, secrets) : verifySignature(message, algorithm);
+        return MacScheme.isMac(algorithm)
+                ? verifyMac(message, algorithm, secrets)
+                : verifySignature(message, algorithm);
     }
 
     private static Protection verifyMac(
@@ -77,8 +79,8 @@ sealed interface Protection {
         MacScheme scheme = MacScheme.of(algorithm);
         // spec| RFC 9483 §3.1: for MAC-based protection senderKID is the reference of the shared secret
         String reference = new String(message.senderKeyId().toArray(), StandardCharsets.US_ASCII);
-        String secret = secrets.apply(reference)
-                .orElseThrow(() -> wrong("No secret that is still good has this reference."));
+        String secret =
+                secrets.apply(reference).orElseThrow(() -> wrong("No secret that is still good has this reference."));
         byte[] expected = scheme.mac(secret, message.protectedPart());
         if (!MessageDigest.isEqual(expected, message.protection().toArray())) {
             throw wrong("The message's MAC was not made with the secret of its reference.");

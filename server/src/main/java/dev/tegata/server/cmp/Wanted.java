@@ -68,7 +68,8 @@ record Wanted(Bytes request, Form form, Purpose purpose, ASN1Integer id, int ans
     }
 
     private static CertReqMsg requestMessage(CmpMessage message) throws CmpFailure {
-        CertReqMsg[] all = CmpContents.read(message, CertReqMessages::getInstance).toCertReqMsgArray();
+        CertReqMsg[] all =
+                CmpContents.read(message, CertReqMessages::getInstance).toCertReqMsgArray();
         if (all.length != 1) {
             throw new CmpFailure(PKIFailureInfo.badRequest, "A message asks for exactly one certificate.");
         }

@@ -4,7 +4,7 @@ package dev.tegata.server.http;
 
 /// A certificate chain, leaf first, and the leaf's private key, both as PEM.
 @SuppressWarnings("ArrayRecordComponent")
-record PemMaterial(byte[] chain, byte[] key) {
+public record PemMaterial(byte[] chain, byte[] key) {
     /// Shows nothing: it holds a private key.
     @Override
     public String toString() {

@@ -18,11 +18,11 @@ import java.util.Date;
 import java.util.concurrent.ThreadLocalRandom;
 import org.bouncycastle.asn1.ASN1Encodable;
 import org.bouncycastle.asn1.ASN1ObjectIdentifier;
+import org.bouncycastle.asn1.cmp.ErrorMsgContent;
 import org.bouncycastle.asn1.cmp.PKIBody;
 import org.bouncycastle.asn1.cmp.PKIFailureInfo;
 import org.bouncycastle.asn1.cmp.PKIMessage;
 import org.bouncycastle.asn1.cmp.PKIStatusInfo;
-import org.bouncycastle.asn1.cmp.ErrorMsgContent;
 import org.bouncycastle.asn1.crmf.CertReqMessages;
 import org.bouncycastle.asn1.pkcs.PKCSObjectIdentifiers;
 import org.bouncycastle.asn1.x500.X500Name;
@@ -202,7 +202,8 @@ final class CmpDevice {
     PKIMessage send(byte[] message) {
         HttpResponse<byte[]> response = post(message);
         if (response.statusCode() != 200) {
-            throw new AssertionError(response + " " + new String(response.body(), java.nio.charset.StandardCharsets.UTF_8));
+            throw new AssertionError(
+                    response + " " + new String(response.body(), java.nio.charset.StandardCharsets.UTF_8));
         }
         PKIMessage answer = PKIMessage.getInstance(response.body());
         recipientNonce = answer.getHeader().getSenderNonce().getOctets();

@@ -50,8 +50,7 @@ class CmpTest {
     private final CmpDevice device = new CmpDevice(FLEET);
 
     private PKIMessage enrol() {
-        return device.send(CmpDevice.signed(
-                device.message(PKIBody.TYPE_INIT_REQ, CmpDevice.request(key, key)), birth));
+        return device.send(CmpDevice.signed(device.message(PKIBody.TYPE_INIT_REQ, CmpDevice.request(key, key)), birth));
     }
 
     private static CertResponse response(PKIMessage answer) {
@@ -59,14 +58,17 @@ class CmpTest {
     }
 
     private static Certificate issued(PKIMessage answer) {
-        return response(answer).getCertifiedKeyPair().getCertOrEncCert().getCertificate().getX509v3PKCert();
+        return response(answer)
+                .getCertifiedKeyPair()
+                .getCertOrEncCert()
+                .getCertificate()
+                .getX509v3PKCert();
     }
 
     private byte[] confirmation(byte[] hash, int status) {
         PKIStatusInfo info = new PKIStatusInfo(PKIStatus.getInstance(new org.bouncycastle.asn1.ASN1Integer(status)));
         return CmpDevice.signed(
-                device.message(
-                        PKIBody.TYPE_CERT_CONFIRM, new DERSequence(new CertStatus(hash, BigInteger.ZERO, info))),
+                device.message(PKIBody.TYPE_CERT_CONFIRM, new DERSequence(new CertStatus(hash, BigInteger.ZERO, info))),
                 birth);
     }
 
@@ -99,8 +101,8 @@ class CmpTest {
                         new AlgorithmIdentifier(OIWObjectIdentifiers.idSHA1),
                         Integer.MAX_VALUE,
                         new AlgorithmIdentifier(new org.bouncycastle.asn1.ASN1ObjectIdentifier("1.3.6.1.5.5.8.1.2"))));
-        PKIMessage answer = device.send(CmpDevice.withAlgorithm(
-                device.message(PKIBody.TYPE_INIT_REQ, CmpDevice.request(key, key)), greedy));
+        PKIMessage answer = device.send(
+                CmpDevice.withAlgorithm(device.message(PKIBody.TYPE_INIT_REQ, CmpDevice.request(key, key)), greedy));
         assertThat(CmpDevice.failure(answer)).isEqualTo(PKIFailureInfo.badAlg);
     }
 
@@ -144,7 +146,8 @@ class CmpTest {
     void rejects() throws Exception {
         String id = TENANT.claim(FLEET, birth);
         PKIMessage answer = enrol();
-        assertThat(device.send(confirmation(hash(answer), 2)).getBody().getType()).isEqualTo(PKIBody.TYPE_CONFIRM);
+        assertThat(device.send(confirmation(hash(answer), 2)).getBody().getType())
+                .isEqualTo(PKIBody.TYPE_CONFIRM);
         assertThat(TENANT.revoked(id, TENANT.certificates(id).getFirst().serial()))
                 .isTrue();
     }
@@ -155,8 +158,8 @@ class CmpTest {
         String fleet = TENANT.fleet("\"policy\":{\"approvalRequired\":true}");
         CmpDevice waiting = new CmpDevice(fleet);
         String id = TENANT.claim(fleet, birth);
-        PKIMessage asked = waiting.send(CmpDevice.signed(
-                waiting.message(PKIBody.TYPE_INIT_REQ, CmpDevice.request(key, key)), birth));
+        PKIMessage asked = waiting.send(
+                CmpDevice.signed(waiting.message(PKIBody.TYPE_INIT_REQ, CmpDevice.request(key, key)), birth));
         assertThat(response(asked).getStatus().getStatus()).isEqualTo(BigInteger.valueOf(PKIStatus.WAITING));
         byte[] ours = waiting.recipientNonce;
         SoftwareKey stranger = SoftwareKey.generate(KeyAlgorithm.EC_P256);
@@ -176,8 +179,8 @@ class CmpTest {
     @DisplayName("RFC 4211 §4.1: a proof made with another key is refused, and so are two requests at once")
     void possession() {
         String id = TENANT.claim(FLEET, birth);
-        PKIMessage stolen = device.send(CmpDevice.signed(
-                device.message(PKIBody.TYPE_INIT_REQ, CmpDevice.request(key, birth)), birth));
+        PKIMessage stolen = device.send(
+                CmpDevice.signed(device.message(PKIBody.TYPE_INIT_REQ, CmpDevice.request(key, birth)), birth));
         assertThat(response(stolen).getStatus().getStatus()).isEqualTo(BigInteger.valueOf(PKIStatus.REJECTION));
         device.transactionId = CmpDevice.random(16);
         CertReqMessages one = CmpDevice.request(key, key);
@@ -192,8 +195,7 @@ class CmpTest {
     @DisplayName("RFC 9483 §4.3: CA certificates, the root's successor, the template of a request")
     void information() throws Exception {
         GenRepContent answer = ask(new InfoTypeAndValue(CMPObjectIdentifiers.id_it_caCerts));
-        ASN1Sequence certificates =
-                ASN1Sequence.getInstance(answer.toInfoTypeAndValueArray()[0].getInfoValue());
+        ASN1Sequence certificates = ASN1Sequence.getInstance(answer.toInfoTypeAndValueArray()[0].getInfoValue());
         assertThat(certificates.size()).isEqualTo(2);
         Certificate root = Certificate.getInstance(certificates.getObjectAt(1));
 
@@ -201,9 +203,9 @@ class CmpTest {
                 .toInfoTypeAndValueArray()[0];
         assertThat(same.getInfoType()).isEqualTo(CMPObjectIdentifiers.id_it_rootCaKeyUpdate);
         assertThat(same.getInfoValue()).isNull();
-        InfoTypeAndValue other =
-                ask(new InfoTypeAndValue(CMPObjectIdentifiers.id_it_rootCaCert, certificates.getObjectAt(0)))
-                        .toInfoTypeAndValueArray()[0];
+        InfoTypeAndValue other = ask(new InfoTypeAndValue(
+                        CMPObjectIdentifiers.id_it_rootCaCert, certificates.getObjectAt(0)))
+                .toInfoTypeAndValueArray()[0];
         assertThat(RootCaKeyUpdateContent.getInstance(other.getInfoValue())
                         .getNewWithNew()
                         .getX509v3PKCert()
@@ -218,21 +220,22 @@ class CmpTest {
     }
 
     private GenRepContent ask(InfoTypeAndValue question) {
-        PKIMessage answer = device.send(CmpDevice.signed(
-                device.message(PKIBody.TYPE_GEN_MSG, new GenMsgContent(question)), birth));
+        PKIMessage answer =
+                device.send(CmpDevice.signed(device.message(PKIBody.TYPE_GEN_MSG, new GenMsgContent(question)), birth));
         return GenRepContent.getInstance(answer.getBody().getContent());
     }
 
     @Test
     @DisplayName("RFC 9811: other media types, other operations, messages that are too large")
     void http() {
-        byte[] message =
-                CmpDevice.signed(device.message(PKIBody.TYPE_CONFIRM, DERNull.INSTANCE), birth);
+        byte[] message = CmpDevice.signed(device.message(PKIBody.TYPE_CONFIRM, DERNull.INSTANCE), birth);
         assertThat(CmpDevice.failure(device.send(message))).isEqualTo(PKIFailureInfo.badRequest);
-        assertThat(device.post(message, "application/octet-stream").statusCode()).isEqualTo(415);
+        assertThat(device.post(message, "application/octet-stream").statusCode())
+                .isEqualTo(415);
         assertThat(device.post(new byte[1024 * 1024]).statusCode()).isEqualTo(413);
         assertThat(new CmpDevice(FLEET + "/nested").post(message).statusCode()).isEqualTo(404);
-        assertThat(new CmpDevice("t000000000-000000").post(message).statusCode()).isEqualTo(404);
+        assertThat(new CmpDevice("t000000000-000000").post(message).statusCode())
+                .isEqualTo(404);
     }
 
     @Test
@@ -241,8 +244,8 @@ class CmpTest {
         HttpResponse<byte[]> response = RunningServer.shared()
                 .client()
                 .send(
-                        HttpRequest.newBuilder(java.net.URI.create(RunningServer.shared().server().publicUrl()
-                                        + "/.well-known/cmp/p/" + FLEET))
+                        HttpRequest.newBuilder(java.net.URI.create(
+                                        RunningServer.shared().server().publicUrl() + "/.well-known/cmp/p/" + FLEET))
                                 .POST(HttpRequest.BodyPublishers.ofByteArray(new byte[1]))
                                 .build(),
                         HttpResponse.BodyHandlers.ofByteArray());
@@ -253,8 +256,7 @@ class CmpTest {
     @DisplayName("changed messages are answered with an error, and nothing is issued")
     void fuzz() throws Exception {
         String id = TENANT.claim(FLEET, birth);
-        byte[] good = CmpDevice.signed(
-                device.message(PKIBody.TYPE_INIT_REQ, CmpDevice.request(key, key)), birth);
+        byte[] good = CmpDevice.signed(device.message(PKIBody.TYPE_INIT_REQ, CmpDevice.request(key, key)), birth);
         // Behind it are the certificates, which nothing protects, and of which the key alone decides here.
         int end = good.length - CmpDevice.birthCertificate(birth).getEncoded().length - 8;
         Random random = new Random(42);

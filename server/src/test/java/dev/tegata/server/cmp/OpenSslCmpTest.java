@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
-import dev.tegata.pki.certificate.SerialNumber;
 import dev.tegata.server.RunningServer;
 import dev.tegata.server.est.EstTenant;
 import dev.tegata.server.est.Tool;
@@ -59,7 +58,8 @@ class OpenSslCmpTest {
     private static Secret secret(EstTenant tenant, String fleet) {
         String device = tenant.claim(fleet);
         JsonNode made = tenant.sharedSecret(device);
-        return new Secret(device, made.path("reference").asString(), made.path("secret").asString());
+        return new Secret(
+                device, made.path("reference").asString(), made.path("secret").asString());
     }
 
     @Test
@@ -95,8 +95,7 @@ class OpenSslCmpTest {
         key("third");
         tool.run("sh", "-c", "openssl req -new -key third.key -subj /CN=x -out third.csr");
         cmp("p10cr", FLEET + "/pkcs10", signing("second"), "-csr third.csr -certout third.pem");
-        assertThat(TENANT.certificates(device))
-                .containsExactly(pem("third.pem"), pem("second.pem"), pem("first.pem"));
+        assertThat(TENANT.certificates(device)).containsExactly(pem("third.pem"), pem("second.pem"), pem("first.pem"));
     }
 
     @Test
@@ -104,9 +103,12 @@ class OpenSslCmpTest {
     void information() {
         key("birth");
         claimBirth("birth");
-        assertThat(cmp("genm", FLEET + "/getcacerts", signing("birth"), "-infotype caCerts")).contains("genp");
-        assertThat(cmp("genm", FLEET, signing("birth"), "-infotype certReqTemplate")).contains("genp");
-        assertThat(cmp("genm", FLEET, signing("birth"), "-infotype signKeyPairTypes")).contains("genp");
+        assertThat(cmp("genm", FLEET + "/getcacerts", signing("birth"), "-infotype caCerts"))
+                .contains("genp");
+        assertThat(cmp("genm", FLEET, signing("birth"), "-infotype certReqTemplate"))
+                .contains("genp");
+        assertThat(cmp("genm", FLEET, signing("birth"), "-infotype signKeyPairTypes"))
+                .contains("genp");
     }
 
     @Test
@@ -135,7 +137,8 @@ class OpenSslCmpTest {
         TENANT.awaitRefusal("fleet:" + FLEET, "unauthenticated");
         Secret unknown = new Secret(secret.device(), "000000", secret.text());
         assertThat(refused("ir", FLEET, with(unknown), request)).contains("badMessageCheck");
-        assertThat(refused("ir", FLEET, "-unprotected_requests -ref x", request)).contains("badMessageCheck");
+        assertThat(refused("ir", FLEET, "-unprotected_requests -ref x", request))
+                .contains("badMessageCheck");
         assertThat(TENANT.certificates(secret.device())).isEmpty();
 
         cmp("ir", FLEET, with(secret), request);
@@ -150,9 +153,16 @@ class OpenSslCmpTest {
         key("birth");
         String device = claimBirth("birth");
         key("first");
-        cmp("ir", FLEET, signing("birth"), "-newkey first.key -subject /CN=x -certout first.pem -reqout ir.der,conf.der");
+        cmp(
+                "ir",
+                FLEET,
+                signing("birth"),
+                "-newkey first.key -subject /CN=x -certout first.pem -reqout ir.der,conf.der");
         String sentAgain = refused(
-                "ir", FLEET, signing("birth"), "-newkey first.key -subject /CN=x -certout again.pem -reqin ir.der,conf.der");
+                "ir",
+                FLEET,
+                signing("birth"),
+                "-newkey first.key -subject /CN=x -certout again.pem -reqin ir.der,conf.der");
         assertThat(sentAgain).contains("transactionIdInUse");
         assertThat(TENANT.certificates(device)).hasSize(1);
     }
@@ -196,10 +206,7 @@ class OpenSslCmpTest {
     /// of extraCerts.
     private String claimBirth(String name) {
         key("vendor");
-        tool.run(
-                "sh",
-                "-c",
-                """
+        tool.run("sh", "-c", """
                 openssl req -new -x509 -key vendor.key -subj /CN=vendor -days 9 -out vendor.pem &&
                 openssl req -new -key %1$s.key -subj /CN=chip -out %1$s.csr &&
                 openssl x509 -req -in %1$s.csr -CA vendor.pem -CAkey vendor.key -set_serial 7 -days 9 -out %1$s.pem &&

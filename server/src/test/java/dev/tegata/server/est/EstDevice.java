@@ -123,7 +123,7 @@ public final class EstDevice implements AutoCloseable {
         return data -> key.sign(key.publicKey().algorithm().signatureAlgorithm(), data);
     }
 
-    private static X509Certificate selfSigned(SoftwareKey key) {
+    public static X509Certificate selfSigned(SoftwareKey key) {
         X500Name name = new X500Name("CN=device");
         Instant now = Instant.now();
         try {
