@@ -101,6 +101,24 @@ public enum ErrorCode {
             "The nonce of the signed check-in is not good any more.",
             "Fetch another nonce and sign the check-in anew."),
 
+    // Verification.
+    ENDORSEMENT_REFUSED(
+            110,
+            422,
+            "The endorsement is not acceptable.",
+            "Correct what the detail names, or let an allowed signer sign it."),
+    EXCHANGE_OVER(111, 410, "The session, nonce or challenge has expired.", "Begin again with a new one."),
+    POLICY_INVALID(
+            112,
+            422,
+            "The appraisal policy is wrong or fails its own tests.",
+            "Correct it, and run 'tegata policy test' before it is sent."),
+    ACTIVATION_FAILED(
+            113,
+            403,
+            "The TPM did not prove that it holds both keys.",
+            "Begin a new activation with the endorsement key and the attestation key of one TPM."),
+
     // The platform.
     UNAVAILABLE(
             80,

@@ -16,7 +16,11 @@ public final class TimeOrderedIds {
         return new UUID(high, low);
     }
 
-    static UUID parse(String what, String text) {
+    /// Reads the usual text form of a UUID.
+    ///
+    /// @param what it names, for the message
+    /// @throws RefusedException where the text is something else
+    public static UUID parse(String what, String text) {
         try {
             if (text.length() == 36) {
                 return UUID.fromString(text);

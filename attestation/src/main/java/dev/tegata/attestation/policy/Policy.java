@@ -103,15 +103,22 @@ public final class Policy {
 
     /// The policy that holds where there is no other.
     public static Policy defaultPolicy() {
+        try {
+            return parse(defaultDocument());
+        } catch (MalformedException e) {
+            throw new IllegalStateException("the default policy is wrong", e);
+        }
+    }
+
+    /// The text of [#defaultPolicy].
+    public static Bytes defaultDocument() {
         try (InputStream resource = Policy.class.getResourceAsStream("default-policy.json")) {
             if (resource == null) {
                 throw new IllegalStateException("the default policy is missing");
             }
-            return parse(Bytes.of(resource.readAllBytes()));
+            return Bytes.of(resource.readAllBytes());
         } catch (IOException e) {
             throw new UncheckedIOException(e);
-        } catch (MalformedException e) {
-            throw new IllegalStateException("the default policy is wrong", e);
         }
     }
 

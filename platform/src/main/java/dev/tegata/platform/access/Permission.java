@@ -19,6 +19,12 @@ public enum Permission {
     READ_DEVICES,
     /// Approve enrolments, make claim tokens, suspend, revoke and retire devices.
     MANAGE_DEVICES,
+    /// Ask for nonces, have evidence appraised, activate attestation keys.
+    VERIFY_EVIDENCE,
+    /// See appraisals, endorsements and appraisal policies.
+    READ_APPRAISALS,
+    /// Submit and withdraw endorsements, say who may sign them, and manage appraisal policies.
+    MANAGE_APPRAISAL,
     READ_API_KEYS,
     MANAGE_API_KEYS,
     READ_AUDIT;

@@ -7,11 +7,13 @@ import static dev.tegata.platform.access.Permission.MANAGE_API_KEYS;
 import static dev.tegata.platform.access.Permission.MANAGE_AUTHORITIES;
 import static dev.tegata.platform.access.Permission.MANAGE_DEVICES;
 import static dev.tegata.platform.access.Permission.READ_API_KEYS;
+import static dev.tegata.platform.access.Permission.READ_APPRAISALS;
 import static dev.tegata.platform.access.Permission.READ_AUDIT;
 import static dev.tegata.platform.access.Permission.READ_DEVICES;
 import static dev.tegata.platform.access.Permission.READ_FLEETS;
 import static dev.tegata.platform.access.Permission.READ_MANIFESTS;
 import static dev.tegata.platform.access.Permission.READ_TENANT;
+import static dev.tegata.platform.access.Permission.VERIFY_EVIDENCE;
 
 import java.util.EnumSet;
 import java.util.Locale;
@@ -25,9 +27,18 @@ public enum Role {
     ADMIN(EnumSet.complementOf(EnumSet.of(MANAGE_AUTHORITIES))),
     /// The daily work with devices.
     OPERATOR(EnumSet.of(
-            READ_TENANT, READ_FLEETS, READ_MANIFESTS, IMPORT_MANIFESTS, READ_DEVICES, MANAGE_DEVICES, READ_AUDIT)),
+            READ_TENANT,
+            READ_FLEETS,
+            READ_MANIFESTS,
+            IMPORT_MANIFESTS,
+            READ_DEVICES,
+            MANAGE_DEVICES,
+            VERIFY_EVIDENCE,
+            READ_APPRAISALS,
+            READ_AUDIT)),
     /// Sees everything, changes nothing.
-    AUDITOR(EnumSet.of(READ_TENANT, READ_FLEETS, READ_MANIFESTS, READ_DEVICES, READ_API_KEYS, READ_AUDIT)),
+    AUDITOR(EnumSet.of(
+            READ_TENANT, READ_FLEETS, READ_MANIFESTS, READ_DEVICES, READ_APPRAISALS, READ_API_KEYS, READ_AUDIT)),
     /// For the production line or the purchasing system that delivers manifests.
     DEVICE_IMPORT(EnumSet.of(READ_FLEETS, READ_MANIFESTS, IMPORT_MANIFESTS));
 

@@ -22,8 +22,10 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jdbi.v3.core.Handle;
 
 /// The manifest signers and birth CAs that a tenant trusts beside the built-in ones.
@@ -88,7 +90,7 @@ public final class TrustedCertificates {
                     throw new RefusedException(ErrorCode.INVALID_FIELD, "a manifest signer has a P-256 key");
                 }
             }
-            case BIRTH_CA -> {
+            case BIRTH_CA, ATTESTATION_CA, TPM_VENDOR_CA, DICE_ROOT -> {
                 if (!certificate.isAuthority()) {
                     throw new RefusedException(
                             ErrorCode.INVALID_FIELD,
@@ -122,8 +124,13 @@ public final class TrustedCertificates {
 
     /// The CAs whose birth certificates the tenant accepts; the built-in ones are not among them.
     public List<Certificate> birthAuthorities(TenantId tenant) {
+        return trustedFor(tenant, EnumSet.of(TrustPurpose.BIRTH_CA));
+    }
+
+    /// What the tenant trusts for any of these purposes.
+    public List<Certificate> trustedFor(TenantId tenant, Set<TrustPurpose> purposes) {
         return database.inTenant(tenant, tx -> select(tx, tenant)).stream()
-                .filter(trusted -> trusted.purpose() == TrustPurpose.BIRTH_CA)
+                .filter(trusted -> purposes.contains(trusted.purpose()))
                 .map(TrustedCertificate::certificate)
                 .toList();
     }
@@ -159,6 +166,9 @@ public final class TrustedCertificates {
                 switch (trusted.purpose()) {
                     case MANIFEST_SIGNER -> signers.add(Signer.of(trusted.certificate()));
                     case BIRTH_CA -> anchors.add(BirthChains.Anchor.of(trusted.certificate()));
+                    case ATTESTATION_CA, TPM_VENDOR_CA, DICE_ROOT -> {
+                        // These say nothing about manifests.
+                    }
                 }
             } catch (InvalidKeyInfoException e) {
                 throw new IntegrityException("a trusted certificate of " + tenant + " has an unusable key", e);

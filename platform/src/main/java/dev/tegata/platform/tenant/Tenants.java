@@ -35,6 +35,7 @@ import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import org.jdbi.v3.core.Handle;
 
 /// The tenants of this installation.
@@ -158,6 +159,19 @@ public final class Tenants {
                 .map((row, context) -> tenant(row))
                 .list());
         return Page.of(rows, page, tenant -> tenant.id().value());
+    }
+
+    /// Hands each tenant's id to `work`, for background work in all of them.
+    public void forEachId(Consumer<TenantId> work) {
+        Page.Request page = new Page.Request(null, 1000);
+        while (true) {
+            Page<Tenant> tenants = list(page);
+            tenants.items().forEach(tenant -> work.accept(tenant.id()));
+            if (tenants.next() == null) {
+                return;
+            }
+            page = Page.Request.of(tenants.next(), 1000);
+        }
     }
 
     /// @throws RefusedException [ErrorCode#NOT_FOUND]

@@ -1,0 +1,319 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.appraisal;
+
+import dev.tegata.attestation.appraisal.Appraiser;
+import dev.tegata.attestation.appraisal.Evidence;
+import dev.tegata.attestation.appraisal.EvidenceOutcome;
+import dev.tegata.attestation.appraisal.EvidenceOutcome.Rejected;
+import dev.tegata.attestation.appraisal.EvidenceOutcome.Verified;
+import dev.tegata.attestation.appraisal.EvidenceVerifier;
+import dev.tegata.attestation.appraisal.Trust;
+import dev.tegata.attestation.appraisal.Verdict;
+import dev.tegata.attestation.cbor.Cbor;
+import dev.tegata.attestation.corim.Endorsements;
+import dev.tegata.attestation.corim.Subjects;
+import dev.tegata.attestation.policy.Policy;
+import dev.tegata.attestation.result.Appraisal;
+import dev.tegata.attestation.result.Ear;
+import dev.tegata.attestation.result.EarProfile;
+import dev.tegata.attestation.result.Tier;
+import dev.tegata.attestation.result.TrustClaim;
+import dev.tegata.attestation.result.TrustVector;
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.path.PathCheck;
+import dev.tegata.platform.DeviceId;
+import dev.tegata.platform.ErrorCode;
+import dev.tegata.platform.Page;
+import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.TimeOrderedIds;
+import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.endorsement.AppraisalBasis;
+import dev.tegata.platform.endorsement.AttestationKeys;
+import dev.tegata.platform.endorsement.AttestationTrust;
+import dev.tegata.platform.endorsement.EndorsementIndex;
+import dev.tegata.platform.store.Database;
+import java.nio.ByteBuffer;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import org.jdbi.v3.core.Handle;
+import org.jspecify.annotations.Nullable;
+
+/// Appraises evidence: verifies it by what the tenant knows and trusts, judges it by endorsements and policy, links it
+/// to the device it is of, and keeps what came of it.
+///
+/// Whatever is wrong with the evidence ends in a result that says so. Only what is wrong with the request is refused.
+public final class Appraisals {
+    /// How long a result holds.
+    public static final Duration RESULT_LIFE = Duration.ofHours(24);
+
+    private static final Endorsements NONE = Endorsements.of(List.of(), Instant.EPOCH);
+
+    private final Database database;
+    private final Policies policies;
+    private final EndorsementIndex index;
+    private final AttestationKeys attestationKeys;
+    private final AttestationTrust trust;
+    private final PathCheck paths;
+    private final ResultKeys resultKeys;
+    private final AppraisalLog log;
+    private final Ear.VerifierId verifier;
+    private final InstantSource clock;
+    private final SecureRandom random;
+
+    /// What appraising rests on.
+    public record Foundations(
+            Policies policies,
+            EndorsementIndex index,
+            AttestationKeys attestationKeys,
+            AttestationTrust trust,
+            PathCheck paths,
+            ResultKeys resultKeys) {}
+
+    /// @param build the version of this program, as results name it
+    public Appraisals(
+            Database database,
+            AuditLog audit,
+            Foundations foundations,
+            String build,
+            InstantSource clock,
+            SecureRandom random) {
+        this.database = database;
+        this.policies = foundations.policies();
+        this.index = foundations.index();
+        this.attestationKeys = foundations.attestationKeys();
+        this.trust = foundations.trust();
+        this.paths = foundations.paths();
+        this.resultKeys = foundations.resultKeys();
+        this.log = new AppraisalLog(audit);
+        this.verifier = new Ear.VerifierId("Tegata", build);
+        this.clock = clock;
+        this.random = random;
+    }
+
+    /// On which way evidence came in.
+    public enum Origin {
+        SESSION,
+        API,
+        CHECK_IN,
+        ENROLMENT
+    }
+
+    /// Evidence to appraise.
+    ///
+    /// @param nonce what it must contain; null where its freshness is known otherwise
+    /// @param device who sent it, where the channel proves that: evidence of another device is refused. Null where
+    ///     anybody may have
+    public record Request(
+            Evidence evidence,
+            @Nullable Bytes nonce,
+            Origin origin,
+            @Nullable DeviceId device) {}
+
+    /// Appraises evidence and keeps what came of it.
+    public Appraised appraiseAndKeep(TenantId tenant, Request request) {
+        Appraised appraised = appraise(tenant, request);
+        database.inTenant(tenant, tx -> {
+            keep(tx, tenant, appraised);
+            return null;
+        });
+        return appraised;
+    }
+
+    /// Appraises evidence; whoever calls this keeps it with [#keep].
+    public Appraised appraise(TenantId tenant, Request request) {
+        Instant now = clock.instant();
+        AppraisalBasis basis = database.inTenant(tenant, tx -> AppraisalBasis.read(tx, tenant));
+        List<EvidenceOutcome> outcomes = verify(tenant, basis, request, now);
+        Optional<DeviceFacts> found = database.inTenant(tenant, tx -> DeviceFacts.find(tx, tenant, outcomes));
+        DeviceId sender = request.device();
+        if (sender != null && found.map(DeviceFacts::id).filter(sender::equals).isEmpty()) {
+            outcomes.replaceAll(Appraisals::ofAnother);
+            found = database.inTenant(tenant, tx -> DeviceFacts.of(tx, tenant, sender));
+        }
+        Optional<DeviceFacts> device = found;
+        Verdict verdict = judge(tenant, basis, outcomes, device.map(DeviceFacts::forPolicy).orElse(Map.of()));
+        ResultKeys.ResultKey key = resultKeys.current(tenant);
+        Ear result = verdict.toEar(
+                new Verdict.Issue(EarProfile.DRAFT_04, verifier, now, now.plus(RESULT_LIFE), request.nonce()), null);
+        StoredAppraisal stored = new StoredAppraisal(
+                new AppraisalId(TimeOrderedIds.next(now, random)),
+                device.map(facts -> facts.id().value()).orElseGet(() -> attester(outcomes)),
+                device.map(DeviceFacts::id).orElse(null),
+                now,
+                request.origin(),
+                scheme(outcomes),
+                verdict.status(),
+                worst(verdict),
+                outcomes,
+                request.evidence().mediaType(),
+                request.evidence().content().sha256(),
+                policies.of(tenant, basis).reference(),
+                basis.endorsementVersion(),
+                now.plus(RESULT_LIFE),
+                result.toJson());
+        return new Appraised(stored, result, key, resultKeys.signer(tenant, key));
+    }
+
+    private List<EvidenceOutcome> verify(TenantId tenant, AppraisalBasis basis, Request request, Instant now) {
+        Trust known = new Trust(
+                NONE,
+                new TenantKeys(database, index, attestationKeys, tenant, basis.endorsementVersion()),
+                trust.of(tenant).attesters(),
+                paths,
+                new KnownRevocation(database, tenant));
+        return new ArrayList<>(new EvidenceVerifier(known, request.nonce(), now).verify(request.evidence()));
+    }
+
+    /// What a device sends that is not of itself, or of nobody known, proves nothing.
+    private static EvidenceOutcome ofAnother(EvidenceOutcome outcome) {
+        return switch (outcome) {
+            case Verified verified ->
+                new Rejected(
+                        verified.label(),
+                        EvidenceOutcome.Reason.WRONG_DEVICE,
+                        "the evidence is not of the device that sent it, as far as is known");
+            case Rejected rejected -> rejected;
+        };
+    }
+
+    /// Judges verified evidence by what is endorsed and by the policy in force: no cryptography, and of the device no
+    /// more than `device` says. For stored evidence too.
+    public Verdict judge(
+            TenantId tenant,
+            AppraisalBasis basis,
+            List<? extends EvidenceOutcome> outcomes,
+            Map<String, Object> device) {
+        Set<Bytes> subjects = subjects(outcomes, index.speaksOfSingleDevices(tenant, basis.endorsementVersion()));
+        Endorsements endorsements = index.find(tenant, basis.endorsementVersion(), subjects);
+        Policy policy = policies.of(tenant, basis);
+        return new Appraiser(endorsements, policy).appraise(outcomes, device);
+    }
+
+    /// Under what the statements stand that can touch these outcomes.
+    static Set<Bytes> subjects(List<? extends EvidenceOutcome> outcomes, boolean instances) {
+        List<Endorsements.Claim> claims = new ArrayList<>();
+        Set<Bytes> subjects = new java.util.LinkedHashSet<>();
+        for (EvidenceOutcome outcome : outcomes) {
+            if (outcome instanceof Verified verified) {
+                claims.addAll(verified.measured());
+                subjects.addAll(Subjects.ofClasses(verified.environment()));
+                Cbor instance = verified.environment().instance();
+                if (instances && instance != null) {
+                    subjects.add(Subjects.ofInstance(instance));
+                }
+            }
+        }
+        subjects.addAll(Subjects.ofClasses(claims));
+        if (instances) {
+            claims.stream()
+                    .map(claim -> claim.environment().instance())
+                    .filter(instance -> instance != null)
+                    .forEach(instance -> subjects.add(Subjects.ofInstance(instance)));
+        }
+        return subjects;
+    }
+
+    /// Whose evidence it is, where it is of no device of ours.
+    private static UUID attester(List<EvidenceOutcome> outcomes) {
+        for (EvidenceOutcome outcome : outcomes) {
+            if (outcome instanceof Verified verified) {
+                Cbor instance = verified.environment().instance();
+                if (instance != null) {
+                    return uuid(Subjects.ofInstance(instance));
+                }
+                for (Endorsements.Claim claim : verified.measured()) {
+                    for (Bytes key : claim.authorities()) {
+                        return uuid(Subjects.ofKey(key));
+                    }
+                }
+            }
+        }
+        return StoredAppraisal.UNKNOWN;
+    }
+
+    private static UUID uuid(Bytes subject) {
+        ByteBuffer buffer = ByteBuffer.wrap(subject.toArray());
+        return new UUID(buffer.getLong(), buffer.getLong());
+    }
+
+    private static String scheme(List<EvidenceOutcome> outcomes) {
+        if (outcomes.size() > 1) {
+            return "composite";
+        }
+        return switch (outcomes.getFirst()) {
+            case Verified verified -> verified.scheme();
+            case Rejected _ -> "none";
+        };
+    }
+
+    /// The worst value of each claim over all attesters.
+    static Map<String, Integer> worst(Verdict verdict) {
+        Map<String, Integer> worst = new LinkedHashMap<>();
+        for (Appraisal appraisal : verdict.appraisals().values()) {
+            TrustVector vector = appraisal.vector();
+            if (vector != null) {
+                for (Map.Entry<TrustClaim, Integer> entry : vector.values().entrySet()) {
+                    worst.merge(entry.getKey().claimName(), entry.getValue(), Appraisals::worse);
+                }
+            }
+        }
+        return worst;
+    }
+
+    private static int worse(int left, int right) {
+        return Tier.ofValue(right).compareTo(Tier.ofValue(left)) > 0 ? right : left;
+    }
+
+    /// Keeps an appraisal, as part of the transaction `tx`.
+    public void keep(Handle tx, TenantId tenant, Appraised appraised) {
+        log.insert(tx, tenant, appraised.stored());
+    }
+
+    /// @throws RefusedException [ErrorCode#NOT_FOUND]
+    public StoredAppraisal get(TenantId tenant, AppraisalId id) {
+        return database.inTenant(tenant, tx -> AppraisalLog.find(tx, tenant, id))
+                .orElseThrow(() -> new RefusedException(ErrorCode.NOT_FOUND, "there is no appraisal " + id));
+    }
+
+    /// The appraisals that are kept, the newest first.
+    ///
+    /// @param device those of this device only; null for all
+    public Page<StoredAppraisal> list(TenantId tenant, @Nullable DeviceId device, Page.Request page) {
+        return database.inTenant(tenant, tx -> AppraisalLog.list(tx, tenant, device, page));
+    }
+
+    /// The result of an appraisal again, signed by the current key. It holds no longer than it did.
+    ///
+    /// @throws RefusedException where there is no such appraisal, or its result is over
+    public Appraised again(TenantId tenant, AppraisalId id) {
+        return again(tenant, get(tenant, id));
+    }
+
+    /// The last result of a device, for it to show to others.
+    ///
+    /// @throws RefusedException where the device was not appraised, or too long ago
+    public Appraised passport(TenantId tenant, DeviceId device) {
+        StoredAppraisal last = database.inTenant(tenant, tx -> AppraisalLog.last(tx, tenant, device.value()))
+                .orElseThrow(() -> new RefusedException(ErrorCode.NOT_FOUND, "the device was not appraised yet"));
+        return again(tenant, last);
+    }
+
+    private Appraised again(TenantId tenant, StoredAppraisal stored) {
+        if (!clock.instant().isBefore(stored.expiresAt())) {
+            throw new RefusedException(ErrorCode.EXCHANGE_OVER, "the result ended at " + stored.expiresAt());
+        }
+        ResultKeys.ResultKey key = resultKeys.current(tenant);
+        return new Appraised(stored, AppraisalLog.result(stored), key, resultKeys.signer(tenant, key));
+    }
+}
