@@ -70,7 +70,7 @@ final class AppraisalLog {
                         INSERT INTO appraisal (tenant_id, appraisal_id, attester, device_id, appraised_at, origin, scheme,
                             status, vector, claims, problems, evidence_type, evidence_digest, policy,
                             endorsement_version, expires_at, result)
-                        VALUES (:tenant, :id, :attester, :device, :at, :origin, :scheme, :status, :vector::jsonb,
+                        VALUES (:tenant, :id, :attester, :device::uuid, :at, :origin, :scheme, :status, :vector::jsonb,
                             :claims::bytea[], :problems::jsonb, :type, :digest, :policy, :version, :expires, :result)""")
                 .bind("tenant", tenant)
                 .bind("id", appraisal.id().value())

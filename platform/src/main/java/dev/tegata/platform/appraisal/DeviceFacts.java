@@ -33,7 +33,7 @@ record DeviceFacts(DeviceId id, String fleet, String state, String chip, String 
     static Optional<DeviceFacts> of(Handle tx, TenantId tenant, DeviceId device) {
         return tx.createQuery("""
                         SELECT device_id, fleet_id, lower(state) AS state, chip, serial, model FROM device
-                        WHERE tenant_id = :tenant AND device_id = :device""")
+                        WHERE tenant_id = :tenant AND device_id = :device::uuid""")
                 .bind("tenant", tenant)
                 .bind("device", device)
                 .map((row, context) -> new DeviceFacts(

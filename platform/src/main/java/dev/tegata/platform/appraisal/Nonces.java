@@ -69,7 +69,7 @@ public final class Nonces {
         Instant expiresAt = now.plus(life);
         int kept = tx.createUpdate("""
                         INSERT INTO nonce (tenant_id, nonce, device_id, issued_at, expires_at)
-                        VALUES (:tenant, :nonce, :device, :now, :expires) ON CONFLICT DO NOTHING""")
+                        VALUES (:tenant, :nonce, :device::uuid, :now, :expires) ON CONFLICT DO NOTHING""")
                 .bind("tenant", tenant)
                 .bind("nonce", value)
                 .bind("device", device == null ? null : device.value())
@@ -99,7 +99,7 @@ public final class Nonces {
         int used = tx.createUpdate("""
                         UPDATE nonce SET used_at = :now
                         WHERE tenant_id = :tenant AND nonce = :nonce AND used_at IS NULL AND expires_at > :now
-                            AND (device_id IS NULL OR device_id = :device)""")
+                            AND (device_id IS NULL OR device_id = :device::uuid)""")
                 .bind("tenant", tenant)
                 .bind("nonce", value)
                 .bind("device", device == null ? null : device.value())

@@ -73,7 +73,7 @@ public final class VerificationSessions {
         tx.createUpdate("""
                         INSERT INTO verification_session
                             (tenant_id, session_id, nonce, device_id, created_at, expires_at)
-                        VALUES (:tenant, :id, :nonce, :device, :now, :expires)""")
+                        VALUES (:tenant, :id, :nonce, :device::uuid, :now, :expires)""")
                 .bind("tenant", tenant)
                 .bind("id", id)
                 .bind("nonce", nonce.value())
@@ -95,7 +95,7 @@ public final class VerificationSessions {
     private Session require(Handle tx, TenantId tenant, UUID id, @Nullable DeviceId device) {
         Session session = tx.createQuery("""
                         SELECT * FROM verification_session
-                        WHERE tenant_id = :tenant AND session_id = :id AND device_id IS NOT DISTINCT FROM :device""")
+                        WHERE tenant_id = :tenant AND session_id = :id AND device_id IS NOT DISTINCT FROM :device::uuid""")
                 .bind("tenant", tenant)
                 .bind("id", id)
                 .bind("device", device == null ? null : device.value())
@@ -168,7 +168,7 @@ public final class VerificationSessions {
     public void delete(TenantId tenant, UUID id, @Nullable DeviceId device) {
         int deleted = database.inTenant(tenant, tx -> tx.createUpdate("""
                         DELETE FROM verification_session
-                        WHERE tenant_id = :tenant AND session_id = :id AND device_id IS NOT DISTINCT FROM :device""")
+                        WHERE tenant_id = :tenant AND session_id = :id AND device_id IS NOT DISTINCT FROM :device::uuid""")
                 .bind("tenant", tenant)
                 .bind("id", id)
                 .bind("device", device == null ? null : device.value())

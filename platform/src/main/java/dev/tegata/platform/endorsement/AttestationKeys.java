@@ -118,7 +118,7 @@ public final class AttestationKeys {
             return tx.createUpdate("""
                             INSERT INTO key_activation (tenant_id, activation_id, secret_hash, public_key, device_id,
                                 environment, endorsement_key, source, expires_at)
-                            VALUES (:tenant, :id, :hash, :key, :device, :environment, :endorsementKey, :source,
+                            VALUES (:tenant, :id, :hash, :key, :device::uuid, :environment, :endorsementKey, :source,
                                 :expires)""")
                     .bind("tenant", tenant)
                     .bind("id", id)
@@ -293,9 +293,9 @@ public final class AttestationKeys {
         return tx.createQuery("""
                         INSERT INTO attestation_key (tenant_id, fingerprint, public_key, device_id, environment,
                             endorsement_key, source, activated_at)
-                        VALUES (:tenant, :fingerprint, :key, :device, :environment, :endorsementKey, :source, :now)
+                        VALUES (:tenant, :fingerprint, :key, :device::uuid, :environment, :endorsementKey, :source, :now)
                         ON CONFLICT (tenant_id, fingerprint) DO UPDATE
-                        SET device_id = :device, environment = :environment, endorsement_key = :endorsementKey,
+                        SET device_id = :device::uuid, environment = :environment, endorsement_key = :endorsementKey,
                             source = :source, activated_at = :now
                         RETURNING *""")
                 .bind("tenant", tenant)

@@ -23,7 +23,7 @@ public final class DeviceEnvironments {
                         SELECT t.name AS vendor, f.name AS model FROM device d
                         JOIN fleet f ON f.tenant_id = d.tenant_id AND f.fleet_id = d.fleet_id
                         JOIN tenant t ON t.tenant_id = d.tenant_id
-                        WHERE d.tenant_id = :tenant AND d.device_id = :device""")
+                        WHERE d.tenant_id = :tenant AND d.device_id = :device::uuid""")
                 .bind("tenant", tenant)
                 .bind("device", device)
                 .map((row, context) -> new Environment(

@@ -37,16 +37,12 @@ public final class ReappraisalRequests implements Reappraisals {
 
     @Override
     public void request(Handle tx, TenantId tenant, Actor actor, List<EndorsementId> changed) {
+        List<UUID> endorsements = changed.stream().map(EndorsementId::value).toList();
         List<UUID> ids = new ArrayList<>();
-        List<UUID> endorsements = new ArrayList<>();
-        if (changed.isEmpty()) {
+        for (int i = 0; i < Math.max(1, endorsements.size()); i++) {
             ids.add(TimeOrderedIds.next(clock.instant(), random));
-            endorsements.add(null);
         }
-        for (EndorsementId each : changed) {
-            ids.add(TimeOrderedIds.next(clock.instant(), random));
-            endorsements.add(each.value());
-        }
+        // An array that is shorter is filled with nulls, and null stands for everything.
         tx.createUpdate("""
                         INSERT INTO reappraisal_request (tenant_id, request_id, endorsement_id, requested_at)
                         SELECT :tenant, id, endorsement, :now FROM unnest(:ids, :endorsements) AS new (id, endorsement)""")
