@@ -6,7 +6,8 @@ import java.time.Instant;
 import java.util.UUID;
 import java.util.random.RandomGenerator;
 
-/// UUIDs of version 7 (RFC 9562 §5.7): their order follows time, so that new rows land side by side in an index.
+/// UUIDs of version 7 (RFC 9562 §5.7): their order follows time, so that new rows land side by side in
+/// an index.
 public final class TimeOrderedIds {
     private TimeOrderedIds() {}
 

@@ -12,6 +12,9 @@ import dev.tegata.platform.TenantId;
 import dev.tegata.platform.access.ApiKeys;
 import dev.tegata.platform.access.LoginThrottle;
 import dev.tegata.platform.access.OperatorKey;
+import dev.tegata.platform.appraisal.DeviceCertificates;
+import dev.tegata.platform.appraisal.Verification;
+import dev.tegata.platform.appraisal.VerificationUpkeep;
 import dev.tegata.platform.audit.AuditExport;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.audit.RefusalLog;
@@ -54,6 +57,8 @@ import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
 import dev.tegata.server.http.SuppliedTlsIdentity;
 import dev.tegata.server.http.TlsIdentity;
+import dev.tegata.server.verify.ChallengeResponse;
+import dev.tegata.server.verify.DeviceVerification;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.binder.jvm.JvmGcMetrics;
 import io.micrometer.core.instrument.binder.jvm.JvmMemoryMetrics;
@@ -70,6 +75,7 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Map;
@@ -149,9 +155,13 @@ public final class Server implements AutoCloseable {
             SharedSecrets sharedSecrets = new SharedSecrets(database, claimTokens, seals, clock, random);
             CmpEndpoint cmp = new CmpEndpoint(
                     enrolments, sharedSecrets, new CmpTransactions(database, clock), refusals, vault, clock, random);
+            Tenants tenants = new Tenants(database, vault, auditLog, apiKeys, maker, authorities, clock, random);
+            Verification verification = Verification.of(
+                    new Verification.Ground(database, vault, auditLog, jobs, trusted, version()), clock, random);
+            opened(new VerificationUpkeep(database, tenants, verification.endorsements(), clock));
             Api routes = new Api(
                     new Api.Services(
-                            new Tenants(database, vault, auditLog, apiKeys, maker, authorities, clock, random),
+                            tenants,
                             authorities,
                             new Fleets(database, auditLog, authorities, issuingFleets, clock, random),
                             opened(new Manifests(database, auditLog, trusted, clock, random)),
@@ -167,6 +177,7 @@ public final class Server implements AutoCloseable {
                             new AuditExport(database, auditLog),
                             refusals,
                             new Answers(database, clock),
+                            verification,
                             version(),
                             vault.kind()),
                     clock,
@@ -184,7 +195,11 @@ public final class Server implements AutoCloseable {
                     publicRoutes(new PublicPki(authorities, database::isReady), cmp));
             this.devices = http.listen(
                     options("devices", config.ports().devices(), Transport.MUTUAL_TLS),
-                    Stream.of(new EstEndpoint(enrolments).routes(), new DeviceEndpoint(checkIns).routes(), cmp.routes())
+                    Stream.of(
+                                    new EstEndpoint(enrolments).routes(),
+                                    new DeviceEndpoint(checkIns).routes(),
+                                    deviceVerification(database, verification).routes(),
+                                    cmp.routes())
                             .flatMap(List::stream)
                             .toList());
             this.coap = config.waysIn().coapPort().isPresent()
@@ -343,6 +358,13 @@ public final class Server implements AutoCloseable {
         new JvmThreadMetrics().bindTo(registry);
         new ProcessorMetrics().bindTo(registry);
         return registry;
+    }
+
+    private DeviceVerification deviceVerification(Database database, Verification verification) {
+        return new DeviceVerification(
+                new DeviceCertificates(database, clock),
+                new ChallengeResponse(verification.sessions()),
+                verification.appraisals());
     }
 
     private static void measure(PrometheusMeterRegistry registry, Database database) {

@@ -9,7 +9,8 @@ import dev.tegata.pki.Bytes;
 import java.util.ArrayList;
 import java.util.List;
 
-/// A tag without its statements: what tells whether it speaks. For who keeps manifests statement by statement.
+/// A tag without its statements: what tells whether it speaks. For who keeps manifests statement by
+/// statement.
 public final class TagHeader {
     private TagHeader() {}
 

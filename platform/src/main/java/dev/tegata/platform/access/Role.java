@@ -52,7 +52,8 @@ public enum Role {
         return permissions.contains(permission);
     }
 
-    /// Whether a key of this role may make and revoke keys of `other`: nobody hands on what they do not have.
+    /// Whether a key of this role may make and revoke keys of `other`: nobody hands on what they do
+    /// not have.
     public boolean mayManage(Role other) {
         return allows(MANAGE_API_KEYS) && permissions.containsAll(other.permissions);
     }

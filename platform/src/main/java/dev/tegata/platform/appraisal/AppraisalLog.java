@@ -48,7 +48,8 @@ final class AppraisalLog {
         this.audit = audit;
     }
 
-    /// What was rejected, in the column `problems`. The list is wrapped because stored JSON is read as a type.
+    /// What was rejected, in the column `problems`. The list is wrapped because stored JSON is read as
+    /// a type.
     record Problems(List<Problem> rejected) {}
 
     record Problem(String label, String reason, String sentence) {}
@@ -96,8 +97,7 @@ final class AppraisalLog {
                             SELECT :tenant, :id, unnest(:subjects::bytea[])""")
                     .bind("tenant", tenant)
                     .bind("id", appraisal.id().value())
-                    .bindByType(
-                            "subjects", List.copyOf(Appraisals.subjects(appraisal.outcomes(), true)), LIST_OF_BYTES)
+                    .bindByType("subjects", List.copyOf(Appraisals.subjects(appraisal.outcomes(), true)), LIST_OF_BYTES)
                     .execute();
         }
         forgetOldest(tx, tenant, appraisal.attester());
@@ -119,7 +119,9 @@ final class AppraisalLog {
                 device == null ? "attester:" + appraisal.attester() : "device:" + device,
                 Map.of(
                         "appraisal", appraisal.id().toString(),
-                        "from", before.map(status -> status.toLowerCase(Locale.ROOT)).orElse(""),
+                        "from",
+                                before.map(status -> status.toLowerCase(Locale.ROOT))
+                                        .orElse(""),
                         "to", appraisal.status().word(),
                         "evidence", appraisal.evidenceDigest().hex(),
                         "policy", appraisal.policy()));
@@ -176,7 +178,12 @@ final class AppraisalLog {
                         + " AND appraisal_id < :before ORDER BY appraisal_id DESC LIMIT :limit")
                 .bind("tenant", tenant)
                 .bindMap(device == null ? Map.of() : Map.of("attester", device.value()))
-                .bind("before", page.position().map(AppraisalId::parse).map(AppraisalId::value).orElse(LAST))
+                .bind(
+                        "before",
+                        page.position()
+                                .map(AppraisalId::parse)
+                                .map(AppraisalId::value)
+                                .orElse(LAST))
                 .bind("limit", page.limit() + 1)
                 .map((row, context) -> appraisal(row))
                 .list();
@@ -194,7 +201,8 @@ final class AppraisalLog {
                 Appraisals.Origin.valueOf(row.getString("origin")),
                 row.getString("scheme"),
                 Tier.valueOf(row.getString("status")),
-                new TreeMap<>(Json.read("{\"values\":" + row.getString("vector") + "}", Vector.class).values()),
+                new TreeMap<>(Json.read("{\"values\":" + row.getString("vector") + "}", Vector.class)
+                        .values()),
                 outcomes(row.getArray("claims"), row.getString("problems")),
                 row.getString("evidence_type"),
                 Bytes.of(row.getBytes("evidence_digest")),

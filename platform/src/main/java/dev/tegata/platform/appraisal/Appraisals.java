@@ -49,10 +49,12 @@ import java.util.UUID;
 import org.jdbi.v3.core.Handle;
 import org.jspecify.annotations.Nullable;
 
-/// Appraises evidence: verifies it by what the tenant knows and trusts, judges it by endorsements and policy, links it
+/// Appraises evidence: verifies it by what the tenant knows and trusts, judges it by endorsements and
+/// policy, links it
 /// to the device it is of, and keeps what came of it.
 ///
-/// Whatever is wrong with the evidence ends in a result that says so. Only what is wrong with the request is refused.
+/// Whatever is wrong with the evidence ends in a result that says so. Only what is wrong with the
+/// request is refused.
 public final class Appraisals {
     /// How long a result holds.
     public static final Duration RESULT_LIFE = Duration.ofHours(24);
@@ -112,7 +114,8 @@ public final class Appraisals {
     /// Evidence to appraise.
     ///
     /// @param nonce what it must contain; null where its freshness is known otherwise
-    /// @param device who sent it, where the channel proves that: evidence of another device is refused. Null where
+    /// @param device who sent it, where the channel proves that: evidence of another device is
+    ///     refused. Null where
     ///     anybody may have
     public record Request(
             Evidence evidence,
@@ -142,7 +145,8 @@ public final class Appraisals {
             found = database.inTenant(tenant, tx -> DeviceFacts.of(tx, tenant, sender));
         }
         Optional<DeviceFacts> device = found;
-        Verdict verdict = judge(tenant, basis, outcomes, device.map(DeviceFacts::forPolicy).orElse(Map.of()));
+        Verdict verdict = judge(
+                tenant, basis, outcomes, device.map(DeviceFacts::forPolicy).orElse(Map.of()));
         ResultKeys.ResultKey key = resultKeys.current(tenant);
         Ear result = verdict.toEar(
                 new Verdict.Issue(EarProfile.DRAFT_04, verifier, now, now.plus(RESULT_LIFE), request.nonce()), null);
@@ -187,7 +191,8 @@ public final class Appraisals {
         };
     }
 
-    /// Judges verified evidence by what is endorsed and by the policy in force: no cryptography, and of the device no
+    /// Judges verified evidence by what is endorsed and by the policy in force: no cryptography, and
+    /// of the device no
     /// more than `device` says. For stored evidence too.
     public Verdict judge(
             TenantId tenant,
@@ -309,8 +314,13 @@ public final class Appraisals {
         return again(tenant, last);
     }
 
+    /// Whether the result of a stored appraisal still holds.
+    public boolean holds(StoredAppraisal stored) {
+        return clock.instant().isBefore(stored.expiresAt());
+    }
+
     private Appraised again(TenantId tenant, StoredAppraisal stored) {
-        if (!clock.instant().isBefore(stored.expiresAt())) {
+        if (!holds(stored)) {
             throw new RefusedException(ErrorCode.EXCHANGE_OVER, "the result ended at " + stored.expiresAt());
         }
         ResultKeys.ResultKey key = resultKeys.current(tenant);

@@ -13,7 +13,8 @@ import java.util.Optional;
 
 /// What is known about the revocation of certificates that come with evidence.
 ///
-/// Of those that we issued, everything. Of others, that a certificate which names neither a CRL nor an OCSP responder
+/// Of those that we issued, everything. Of others, that a certificate which names neither a CRL nor an
+/// OCSP responder
 /// is of a CA that revokes nothing; about one that does, nothing is known, and that is a refusal.
 final class KnownRevocation implements Trust.Revocation {
     /// The access method OCSP (RFC 5280 §4.2.2.1) in DER.
@@ -30,7 +31,8 @@ final class KnownRevocation implements Trust.Revocation {
     @Override
     public Status of(List<Certificate> path) {
         for (Certificate certificate : path.subList(0, Math.max(path.size() - 1, 0))) {
-            Status status = ofOurs(certificate).orElseGet(() -> isRevocable(certificate) ? Status.UNKNOWN : Status.GOOD);
+            Status status =
+                    ofOurs(certificate).orElseGet(() -> isRevocable(certificate) ? Status.UNKNOWN : Status.GOOD);
             if (status != Status.GOOD) {
                 return status;
             }
@@ -39,21 +41,22 @@ final class KnownRevocation implements Trust.Revocation {
     }
 
     private Optional<Status> ofOurs(Certificate certificate) {
-        return database.inTenant(tenant, tx -> tx.createQuery("""
+        return database.inTenant(
+                tenant,
+                tx -> tx.createQuery("""
                         SELECT revoked_at IS NOT NULL FROM certificate
                         WHERE tenant_id = :tenant AND serial_number = :serial AND encoded = :encoded""")
-                .bind("tenant", tenant)
-                .bind("serial", certificate.serial().content())
-                .bind("encoded", certificate.encoded())
-                .mapTo(Boolean.class)
-                .findOne()
-                .map(revoked -> revoked ? Status.REVOKED : Status.GOOD));
+                        .bind("tenant", tenant)
+                        .bind("serial", certificate.serial().content())
+                        .bind("encoded", certificate.encoded())
+                        .mapTo(Boolean.class)
+                        .findOne()
+                        .map(revoked -> revoked ? Status.REVOKED : Status.GOOD));
     }
 
     private static boolean isRevocable(Certificate certificate) {
-        Optional<Bytes> access = certificate
-                .extension(Extension.AUTHORITY_INFORMATION_ACCESS)
-                .map(Extension::value);
+        Optional<Bytes> access =
+                certificate.extension(Extension.AUTHORITY_INFORMATION_ACCESS).map(Extension::value);
         return certificate.extension(Extension.CRL_DISTRIBUTION_POINTS).isPresent()
                 || access.filter(value -> value.hex().contains(OCSP)).isPresent();
     }

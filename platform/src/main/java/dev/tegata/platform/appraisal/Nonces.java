@@ -85,7 +85,9 @@ public final class Nonces {
     /// Uses a nonce up. Of two who try at once, one succeeds.
     ///
     /// @param device who shows the evidence; null where that is not known
-    /// @throws RefusedException where the tenant has no such nonce, it was made for another device, is used, or over
+    /// @throws RefusedException where the tenant has no such nonce, it was made for another device, is
+    ///     used, or
+    /// over
     public void use(TenantId tenant, Bytes value, @Nullable DeviceId device) {
         database.inTenant(tenant, tx -> {
             use(tx, tenant, value, device);

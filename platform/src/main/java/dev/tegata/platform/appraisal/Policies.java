@@ -34,7 +34,8 @@ import org.jspecify.annotations.Nullable;
 
 /// The appraisal policies of a tenant, their versions, and which one is in force.
 ///
-/// A policy comes with its tests, and one that fails any of them is not taken in: whatever is stored can be activated.
+/// A policy comes with its tests, and one that fails any of them is not taken in: whatever is stored
+/// can be activated.
 public final class Policies {
     private static final int MAX_VERSIONS = 1_000;
     private static final int COMPILED = 500;
@@ -89,12 +90,14 @@ public final class Policies {
 
     /// Takes in a version of a policy, after its tests have passed.
     ///
-    /// @throws RefusedException where it is wrong, a test fails, there are none, or the version is there already
+    /// @throws RefusedException where it is wrong, a test fails, there are none, or the version is
+    ///     there already
     public PolicyVersion add(TenantId tenant, Actor actor, Bytes document) {
         PolicyDocument parsed = check(document);
         Policy policy = parsed.policy();
         if (policy.id().equals(builtIn.id())) {
-            throw new RefusedException(ErrorCode.POLICY_INVALID, "the id '" + policy.id() + "' is the built-in policy's");
+            throw new RefusedException(
+                    ErrorCode.POLICY_INVALID, "the id '" + policy.id() + "' is the built-in policy's");
         }
         int version = Math.toIntExact(policy.version());
         return database.inTenant(tenant, tx -> {
@@ -114,12 +117,18 @@ public final class Policies {
             if (added == 0) {
                 throw new RefusedException(
                         ErrorCode.CONFLICT,
-                        "the policy " + policy.reference() + " is there already, or there are too many: count the version up");
+                        "the policy " + policy.reference()
+                                + " is there already, or there are too many: count the version up");
             }
             audit.append(
                     tx,
                     tenant,
-                    List.of(event(actor, "policy.added", policy.id(), version, document.sha256().hex())));
+                    List.of(event(
+                            actor,
+                            "policy.added",
+                            policy.id(),
+                            version,
+                            document.sha256().hex())));
             return require(tx, tenant, policy.id(), version);
         });
     }
@@ -261,13 +270,12 @@ public final class Policies {
                 .bind("version", version)
                 .map((row, context) -> version(row, basis))
                 .findOne();
-        return found.orElseThrow(() -> new RefusedException(
-                ErrorCode.NOT_FOUND, "there is no policy " + Texts.quoted(id) + "/" + version));
+        return found.orElseThrow(() ->
+                new RefusedException(ErrorCode.NOT_FOUND, "there is no policy " + Texts.quoted(id) + "/" + version));
     }
 
     private PolicyVersion builtIn(AppraisalBasis basis) {
-        return new PolicyVersion(
-                builtIn.id(), 1, basis.policyId() == null, text(Policy.defaultDocument()), null, null);
+        return new PolicyVersion(builtIn.id(), 1, basis.policyId() == null, text(Policy.defaultDocument()), null, null);
     }
 
     private static PolicyVersion version(ResultSet row, AppraisalBasis basis) throws SQLException {
@@ -284,7 +292,10 @@ public final class Policies {
 
     private static AuditEvent event(Actor actor, String action, String id, int version, String digest) {
         return new AuditEvent(
-                actor, action, "policy:" + id, digest.isEmpty() ? Map.of("version", version) : Map.of("version", version, "digest", digest));
+                actor,
+                action,
+                "policy:" + id,
+                digest.isEmpty() ? Map.of("version", version) : Map.of("version", version, "digest", digest));
     }
 
     private static String text(Bytes document) {

@@ -31,10 +31,12 @@ import java.util.Optional;
 import org.jdbi.v3.core.Handle;
 import org.jspecify.annotations.Nullable;
 
-/// The keys of the vault that sign a tenant's attestation results: one at a time, a new one every quarter of a year or
+/// The keys of the vault that sign a tenant's attestation results: one at a time, a new one every
+/// quarter of a year or
 /// when asked for.
 ///
-/// The first key is made when it is first needed. Where two nodes make one at once, the first that is stored counts.
+/// The first key is made when it is first needed. Where two nodes make one at once, the first that is
+/// stored counts.
 public final class ResultKeys {
     private static final Duration AGE = Duration.ofDays(90);
     /// How long a retired key stays published: longer than any result holds.
@@ -92,7 +94,8 @@ public final class ResultKeys {
     /// spec| RFC 7638 §3.1: the required members only, in lexicographic order, without white space
     private static String thumbprint(PublicKeyInfo key) {
         Map<String, String> point = coordinates(key);
-        String json = "{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\"%s\",\"y\":\"%s\"}".formatted(point.get("x"), point.get("y"));
+        String json = "{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\"%s\",\"y\":\"%s\"}"
+                .formatted(point.get("x"), point.get("y"));
         return Bytes.of(json.getBytes(StandardCharsets.UTF_8)).sha256().base64Url();
     }
 
@@ -125,18 +128,21 @@ public final class ResultKeys {
         return current.get(tenant);
     }
 
-    /// The keys by which results can be checked now: the current one, and retired ones whose results may still hold.
+    /// The keys by which results can be checked now: the current one, and retired ones whose results
+    /// may still hold.
     public List<ResultKey> published(TenantId tenant) {
         current.get(tenant);
         Instant oldest = clock.instant().minus(PUBLISHED_AFTER);
-        return database.inTenant(tenant, tx -> tx.createQuery("""
+        return database.inTenant(
+                tenant,
+                tx -> tx.createQuery("""
                         SELECT * FROM result_key
                         WHERE tenant_id = :tenant AND (retired_at IS NULL OR retired_at > :oldest)
                         ORDER BY created_at DESC, key_id""")
-                .bind("tenant", tenant)
-                .bind("oldest", oldest)
-                .map((row, context) -> key(row))
-                .list());
+                        .bind("tenant", tenant)
+                        .bind("oldest", oldest)
+                        .map((row, context) -> key(row))
+                        .list());
     }
 
     private ResultKey load(TenantId tenant) {

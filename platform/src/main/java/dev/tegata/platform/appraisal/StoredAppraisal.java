@@ -12,9 +12,11 @@ import java.util.Map;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
-/// What is kept of an appraisal: the verdict, and of the evidence what was accepted, which can be judged again.
+/// What is kept of an appraisal: the verdict, and of the evidence what was accepted, which can be
+/// judged again.
 ///
-/// @param attester the device; else made from the instance or the key; [#UNKNOWN] where nothing is known
+/// @param attester the device; else made from the instance or the key; [#UNKNOWN] where nothing is
+///     known
 /// @param vector the worst value of each trustworthiness claim, by its name
 /// @param outcomes what was accepted, and what was not, of each attester in the evidence
 /// @param evidenceDigest SHA-256 of the evidence, which itself is not kept

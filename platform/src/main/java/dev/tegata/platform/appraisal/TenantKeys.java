@@ -26,7 +26,8 @@ import java.util.Optional;
 import java.util.Set;
 import org.jdbi.v3.core.Handle;
 
-/// The keys that a tenant knows: those of claimed chips, activated ones, endorsed ones, and those in certificates of
+/// The keys that a tenant knows: those of claimed chips, activated ones, endorsed ones, and those in
+/// certificates of
 /// ours.
 final class TenantKeys implements Trust.KnownKeys {
     private static final int CHIP_SERIAL = 9;
@@ -39,11 +40,7 @@ final class TenantKeys implements Trust.KnownKeys {
     private final long version;
 
     TenantKeys(
-            Database database,
-            EndorsementIndex index,
-            AttestationKeys attestationKeys,
-            TenantId tenant,
-            long version) {
+            Database database, EndorsementIndex index, AttestationKeys attestationKeys, TenantId tenant, long version) {
         this.database = database;
         this.index = index;
         this.attestationKeys = attestationKeys;
@@ -63,8 +60,8 @@ final class TenantKeys implements Trust.KnownKeys {
             return ofChip(instance, serial);
         }
         List<Trust.KnownKey> keys = new ArrayList<>();
-        for (Endorsements.EndorsedKey key :
-                index.find(tenant, version, Set.of(Subjects.ofInstance(instance))).keys(instance)) {
+        for (Endorsements.EndorsedKey key : index.find(tenant, version, Set.of(Subjects.ofInstance(instance)))
+                .keys(instance)) {
             if (key.attestation() && key.environment().covers(environment)) {
                 keys.add(known(key));
             }
@@ -79,7 +76,8 @@ final class TenantKeys implements Trust.KnownKeys {
                 "endorsed by " + key.origin().signer() + " in " + key.origin().corim());
     }
 
-    /// The key of a claimed chip's signing slot. Which preset the chip has is found out by its signature, which
+    /// The key of a claimed chip's signing slot. Which preset the chip has is found out by its
+    /// signature, which
     /// covers its configuration.
     private List<Trust.KnownKey> ofChip(Cbor instance, Bytes serial) {
         List<Trust.KnownKey> keys = new ArrayList<>();
@@ -94,15 +92,17 @@ final class TenantKeys implements Trust.KnownKeys {
     }
 
     private List<Bytes> signingKeys(Bytes serial, int slot) {
-        return database.inTenant(tenant, tx -> tx.createQuery("""
+        return database.inTenant(
+                tenant,
+                tx -> tx.createQuery("""
                         SELECT k.public_key FROM device d
                         JOIN device_key k ON k.tenant_id = d.tenant_id AND k.device_id = d.device_id
                         WHERE d.tenant_id = :tenant AND d.serial = :serial AND d.chip = 'microchip' AND k.slot = :slot""")
-                .bind("tenant", tenant)
-                .bind("serial", serial.hex())
-                .bind("slot", slot)
-                .mapTo(Bytes.class)
-                .list());
+                        .bind("tenant", tenant)
+                        .bind("serial", serial.hex())
+                        .bind("slot", slot)
+                        .mapTo(Bytes.class)
+                        .list());
     }
 
     @Override
@@ -117,25 +117,27 @@ final class TenantKeys implements Trust.KnownKeys {
     }
 
     private Optional<Trust.KnownKey> claimed(Bytes fingerprint) {
-        return database.inTenant(tenant, tx -> tx.createQuery(
-                        "SELECT device_id, public_key FROM device_key WHERE tenant_id = :tenant AND fingerprint = :key")
-                .bind("tenant", tenant)
-                .bind("key", fingerprint)
-                .map((row, context) -> new ClaimedKey(
-                        new DeviceId(row.getObject("device_id", java.util.UUID.class)),
-                        Bytes.of(row.getBytes("public_key"))))
-                .findOne()
-                .flatMap(claimed -> DeviceEnvironments.of(tx, tenant, claimed.device)
-                        .map(environment -> new Trust.KnownKey(
-                                CoseKey.of(key(claimed.publicKey)), environment, "claimed with the device"))));
+        return database.inTenant(
+                tenant,
+                tx -> tx.createQuery(
+                                "SELECT device_id, public_key FROM device_key WHERE tenant_id = :tenant AND fingerprint = :key")
+                        .bind("tenant", tenant)
+                        .bind("key", fingerprint)
+                        .map((row, context) -> new ClaimedKey(
+                                new DeviceId(row.getObject("device_id", java.util.UUID.class)),
+                                Bytes.of(row.getBytes("public_key"))))
+                        .findOne()
+                        .flatMap(claimed -> DeviceEnvironments.of(tx, tenant, claimed.device)
+                                .map(environment -> new Trust.KnownKey(
+                                        CoseKey.of(key(claimed.publicKey)), environment, "claimed with the device"))));
     }
 
     private record ClaimedKey(DeviceId device, Bytes publicKey) {}
 
     @Override
     public Optional<Environment> ofCertificate(Certificate certificate) {
-        return database.inTenant(tenant, tx -> device(tx, certificate)
-                .flatMap(device -> DeviceEnvironments.of(tx, tenant, device)));
+        return database.inTenant(
+                tenant, tx -> device(tx, certificate).flatMap(device -> DeviceEnvironments.of(tx, tenant, device)));
     }
 
     /// The device that we issued the certificate to, or that was claimed with its key.

@@ -19,9 +19,11 @@ import java.util.function.Function;
 import org.jdbi.v3.core.Handle;
 import org.jspecify.annotations.Nullable;
 
-/// Challenge-response exchanges. They live in the database: any node can go on with them, before and after a restart.
+/// Challenge-response exchanges. They live in the database: any node can go on with them, before and
+/// after a restart.
 ///
-/// Evidence is appraised before the session is closed, and of several who answer one session at once, on whichever
+/// Evidence is appraised before the session is closed, and of several who answer one session at once,
+/// on whichever
 /// nodes, the first to commit is heard. A node that dies on the way has changed nothing.
 public final class VerificationSessions {
     private static final Duration LIFE = Duration.ofSeconds(150);
@@ -64,8 +66,7 @@ public final class VerificationSessions {
     ///
     /// @throws RefusedException where the nonce was there before
     public Session open(TenantId tenant, Bytes nonce, @Nullable DeviceId device) {
-        return database.inTenant(
-                tenant, tx -> open(tx, tenant, nonces.keep(tx, tenant, nonce, LIFE, device), device));
+        return database.inTenant(tenant, tx -> open(tx, tenant, nonces.keep(tx, tenant, nonce, LIFE, device), device));
     }
 
     private Session open(Handle tx, TenantId tenant, Nonces.Nonce nonce, @Nullable DeviceId device) {
@@ -119,13 +120,10 @@ public final class VerificationSessions {
     /// Appraises the evidence of a session and closes it.
     ///
     /// @param form makes the signed result that the session's owner asked for
-    /// @throws RefusedException where there is no such session, it has its evidence already, or its time has passed
+    /// @throws RefusedException where there is no such session, it has its evidence already, or its
+    ///     time has passed
     public Session answer(
-            TenantId tenant,
-            UUID id,
-            @Nullable DeviceId device,
-            Evidence evidence,
-            Function<Appraised, String> form) {
+            TenantId tenant, UUID id, @Nullable DeviceId device, Evidence evidence, Function<Appraised, String> form) {
         Session session = get(tenant, id, device);
         if (session.evidence() != null) {
             throw answered();
@@ -166,13 +164,15 @@ public final class VerificationSessions {
     ///
     /// @throws RefusedException where there is none
     public void delete(TenantId tenant, UUID id, @Nullable DeviceId device) {
-        int deleted = database.inTenant(tenant, tx -> tx.createUpdate("""
+        int deleted = database.inTenant(
+                tenant,
+                tx -> tx.createUpdate("""
                         DELETE FROM verification_session
                         WHERE tenant_id = :tenant AND session_id = :id AND device_id IS NOT DISTINCT FROM :device::uuid""")
-                .bind("tenant", tenant)
-                .bind("id", id)
-                .bind("device", device == null ? null : device.value())
-                .execute());
+                        .bind("tenant", tenant)
+                        .bind("id", id)
+                        .bind("device", device == null ? null : device.value())
+                        .execute());
         if (deleted == 0) {
             throw new RefusedException(ErrorCode.NOT_FOUND, "there is no session " + id);
         }

@@ -11,7 +11,8 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 
-/// Once a minute: notes what endorsements began or ceased to hold by their dates, and clears away exchanges that are
+/// Once a minute: notes what endorsements began or ceased to hold by their dates, and clears away
+/// exchanges that are
 /// over. Each node does so; what one has done, the others find done.
 public final class VerificationUpkeep implements AutoCloseable {
     private static final Duration PAUSE = Duration.ofMinutes(1);
@@ -25,8 +26,7 @@ public final class VerificationUpkeep implements AutoCloseable {
     private final InstantSource clock;
     private final PeriodicWork work;
 
-    public VerificationUpkeep(
-            Database database, Tenants tenants, EndorsementStore endorsements, InstantSource clock) {
+    public VerificationUpkeep(Database database, Tenants tenants, EndorsementStore endorsements, InstantSource clock) {
         this.database = database;
         this.tenants = tenants;
         this.endorsements = endorsements;
@@ -54,11 +54,13 @@ public final class VerificationUpkeep implements AutoCloseable {
                     ORDER BY expires_at LIMIT :limit)""".formatted(table, key);
         int deleted;
         do {
-            deleted = database.inTenant(tenant, tx -> tx.createUpdate(sql)
-                    .bind("tenant", tenant)
-                    .bind("before", before)
-                    .bind("limit", AT_ONCE)
-                    .execute());
+            deleted = database.inTenant(
+                    tenant,
+                    tx -> tx.createUpdate(sql)
+                            .bind("tenant", tenant)
+                            .bind("before", before)
+                            .bind("limit", AT_ONCE)
+                            .execute());
         } while (deleted == AT_ONCE);
     }
 

@@ -25,14 +25,13 @@ public record AppraisalBasis(
                 .orElse(NOTHING);
     }
 
-    /// Counts a change. Two transactions that change the basis of one tenant wait for each other here: call it first.
+    /// Counts a change. Two transactions that change the basis of one tenant wait for each other here:
+    /// call it first.
     public static void change(Handle tx, TenantId tenant) {
         tx.createUpdate("""
                         INSERT INTO appraisal_basis (tenant_id, endorsement_version) VALUES (:tenant, 1)
                         ON CONFLICT (tenant_id) DO UPDATE
-                        SET endorsement_version = appraisal_basis.endorsement_version + 1""")
-                .bind("tenant", tenant)
-                .execute();
+                        SET endorsement_version = appraisal_basis.endorsement_version + 1""").bind("tenant", tenant).execute();
     }
 
     /// Puts a policy in force; null for the built-in one.

@@ -45,7 +45,8 @@ import org.jspecify.annotations.Nullable;
 
 /// The attestation keys of TPMs, made known by credential activation: nobody has to upload them.
 ///
-/// A TPM says a secret only if it holds both the endorsement key, for which its maker or the tenant's manifest
+/// A TPM says a secret only if it holds both the endorsement key, for which its maker or the tenant's
+/// manifest
 /// vouches, and the attestation key. An activation is good for one answer, right or wrong.
 public final class AttestationKeys {
     private static final Duration PATIENCE = Duration.ofMinutes(5);
@@ -76,9 +77,13 @@ public final class AttestationKeys {
     /// A request to activate a key.
     ///
     /// @param attestationKey TPMT_PUBLIC or TPM2B_PUBLIC
-    /// @param certificates the endorsement key's certificate and the CAs above it; empty where `endorsementKey` is given
-    /// @param endorsementKey a key that was claimed with the device; null where the certificate tells it
-    /// @param device whose key it is; null where that is found by the endorsement key, or is not one of ours
+    /// @param certificates the endorsement key's certificate and the CAs above it; empty where
+    ///     `endorsementKey` is
+    /// given
+    /// @param endorsementKey a key that was claimed with the device; null where the certificate tells
+    ///     it
+    /// @param device whose key it is; null where that is found by the endorsement key, or is not one
+    ///     of ours
     /// @param vendor what reference values call its maker; null for the tenant's name
     /// @param model what reference values call its model; null for the fleet's name
     public record Request(
@@ -151,18 +156,21 @@ public final class AttestationKeys {
 
     private Believed believed(TenantId tenant, Request request) {
         PublicKeyInfo key = endorsementKey(request);
-        Optional<DeviceId> claimed = database.inTenant(tenant, tx -> tx.createQuery(
-                        "SELECT device_id FROM device_key WHERE tenant_id = :tenant AND fingerprint = :key")
-                .bind("tenant", tenant)
-                .bind("key", key.fingerprint())
-                .mapTo(DeviceId.class)
-                .findOne());
+        Optional<DeviceId> claimed = database.inTenant(
+                tenant,
+                tx -> tx.createQuery(
+                                "SELECT device_id FROM device_key WHERE tenant_id = :tenant AND fingerprint = :key")
+                        .bind("tenant", tenant)
+                        .bind("key", key.fingerprint())
+                        .mapTo(DeviceId.class)
+                        .findOne());
         if (claimed.isPresent()) {
             return new Believed(key, claimed.get(), "activated by the endorsement key of its claimed TPM");
         }
         if (request.certificates().isEmpty()) {
             throw new RefusedException(
-                    ErrorCode.ACTIVATION_FAILED, "no claimed device has this endorsement key, and there is no certificate");
+                    ErrorCode.ACTIVATION_FAILED,
+                    "no claimed device has this endorsement key, and there is no certificate");
         }
         try {
             EndorsementCertificate certificate =
@@ -173,8 +181,7 @@ public final class AttestationKeys {
                     clock.instant(),
                     paths);
             if (path instanceof PathResult.Invalid(PathResult.Reason _, String sentence)) {
-                throw new RefusedException(
-                        ErrorCode.ACTIVATION_FAILED, "the TPM's maker is not trusted: " + sentence);
+                throw new RefusedException(ErrorCode.ACTIVATION_FAILED, "the TPM's maker is not trusted: " + sentence);
             }
             return new Believed(
                     key,
@@ -204,8 +211,7 @@ public final class AttestationKeys {
         }
     }
 
-    private static Environment environment(
-            Handle tx, TenantId tenant, @Nullable DeviceId device, Request request) {
+    private static Environment environment(Handle tx, TenantId tenant, @Nullable DeviceId device, Request request) {
         String vendor = request.vendor();
         String model = request.model();
         if (device == null) {
@@ -226,8 +232,15 @@ public final class AttestationKeys {
                 null);
     }
 
-    private record Pending(Bytes secretHash, Bytes publicKey, @Nullable UUID device, Bytes environment,
-            Bytes endorsementKey, String source, Instant expiresAt, boolean answered) {}
+    private record Pending(
+            Bytes secretHash,
+            Bytes publicKey,
+            @Nullable UUID device,
+            Bytes environment,
+            Bytes endorsementKey,
+            String source,
+            Instant expiresAt,
+            boolean answered) {}
 
     /// Ends an activation with what the TPM said.
     ///
@@ -237,7 +250,8 @@ public final class AttestationKeys {
         // A wrong answer is used up too, so the refusal comes after the transaction.
         Optional<AttestationKey> activated = database.inTenant(tenant, tx -> {
             Pending pending = take(tx, tenant, activation, now);
-            if (!MessageDigest.isEqual(pending.secretHash.toArray(), secret.sha256().toArray())) {
+            if (!MessageDigest.isEqual(
+                    pending.secretHash.toArray(), secret.sha256().toArray())) {
                 return Optional.empty();
             }
             AppraisalBasis.change(tx, tenant);
@@ -252,8 +266,8 @@ public final class AttestationKeys {
                             Map.of("source", key.source(), "device", String.valueOf(key.device())))));
             return Optional.of(key);
         });
-        return activated.orElseThrow(() ->
-                new RefusedException(ErrorCode.ACTIVATION_FAILED, "this is not the secret that was asked for"));
+        return activated.orElseThrow(
+                () -> new RefusedException(ErrorCode.ACTIVATION_FAILED, "this is not the secret that was asked for"));
     }
 
     private static Pending take(Handle tx, TenantId tenant, UUID activation, Instant now) {
@@ -271,8 +285,7 @@ public final class AttestationKeys {
                         row.getTimestamp("expires_at").toInstant(),
                         row.getTimestamp("answered_at") != null))
                 .findOne()
-                .orElseThrow(() ->
-                        new RefusedException(ErrorCode.NOT_FOUND, "there is no activation " + activation));
+                .orElseThrow(() -> new RefusedException(ErrorCode.NOT_FOUND, "there is no activation " + activation));
         if (pending.answered) {
             throw new RefusedException(ErrorCode.CONFLICT, "the activation has been answered");
         }
@@ -312,26 +325,34 @@ public final class AttestationKeys {
 
     /// All keys, by their fingerprints.
     public Page<AttestationKey> list(TenantId tenant, Page.Request page) {
-        List<AttestationKey> rows = database.inTenant(tenant, tx -> tx.createQuery("""
+        List<AttestationKey> rows = database.inTenant(
+                tenant,
+                tx -> tx.createQuery("""
                         SELECT * FROM attestation_key
                         WHERE tenant_id = :tenant AND fingerprint > decode(:after, 'hex')
                         ORDER BY fingerprint LIMIT :limit""")
-                .bind("tenant", tenant)
-                .bind("after", page.position().filter(text -> text.matches("([0-9a-f]{2})*")).orElse(""))
-                .bind("limit", page.limit() + 1)
-                .map((row, context) -> key(row))
-                .list());
+                        .bind("tenant", tenant)
+                        .bind(
+                                "after",
+                                page.position()
+                                        .filter(text -> text.matches("([0-9a-f]{2})*"))
+                                        .orElse(""))
+                        .bind("limit", page.limit() + 1)
+                        .map((row, context) -> key(row))
+                        .list());
         return Page.of(rows, page, key -> key.publicKey().fingerprint().hex());
     }
 
     /// The key with this SHA-256 of its SubjectPublicKeyInfo.
     public Optional<AttestationKey> find(TenantId tenant, Bytes fingerprint) {
-        return database.inTenant(tenant, tx -> tx.createQuery(
-                        "SELECT * FROM attestation_key WHERE tenant_id = :tenant AND fingerprint = :fingerprint")
-                .bind("tenant", tenant)
-                .bind("fingerprint", fingerprint)
-                .map((row, context) -> key(row))
-                .findOne());
+        return database.inTenant(
+                tenant,
+                tx -> tx.createQuery(
+                                "SELECT * FROM attestation_key WHERE tenant_id = :tenant AND fingerprint = :fingerprint")
+                        .bind("tenant", tenant)
+                        .bind("fingerprint", fingerprint)
+                        .map((row, context) -> key(row))
+                        .findOne());
     }
 
     /// Forgets a key: what it signs proves nothing from now on.

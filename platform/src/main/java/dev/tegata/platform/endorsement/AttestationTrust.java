@@ -33,7 +33,8 @@ public final class AttestationTrust {
         this.recent = new RecentValues<>(clock, REMEMBERED, TENANTS, this::load);
     }
 
-    /// @param attesters of certificates that come with evidence: attestation CAs, DICE roots, CAs of birth
+    /// @param attesters of certificates that come with evidence: attestation CAs, DICE roots, CAs of
+    ///     birth
     ///     certificates, and the tenant's own authorities
     /// @param tpmVendors of certificates of TPMs' endorsement keys
     public record Anchors(TrustAnchors attesters, TrustAnchors tpmVendors) {}
@@ -52,11 +53,13 @@ public final class AttestationTrust {
 
     private List<Certificate> ownAuthorities(TenantId tenant) {
         return database
-                .inTenant(tenant, tx -> tx.createQuery(
-                                "SELECT certificate FROM authority WHERE tenant_id = :tenant AND state = 'ACTIVE'")
-                        .bind("tenant", tenant)
-                        .mapTo(Bytes.class)
-                        .list())
+                .inTenant(
+                        tenant,
+                        tx -> tx.createQuery(
+                                        "SELECT certificate FROM authority WHERE tenant_id = :tenant AND state = 'ACTIVE'")
+                                .bind("tenant", tenant)
+                                .mapTo(Bytes.class)
+                                .list())
                 .stream()
                 .map(AttestationTrust::certificate)
                 .toList();

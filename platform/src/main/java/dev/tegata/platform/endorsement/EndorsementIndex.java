@@ -34,10 +34,13 @@ import org.jspecify.annotations.Nullable;
 /// Finds what is endorsed about subjects, and remembers it ready for matching.
 ///
 /// Implementation notes:
-/// - A statement speaks only if its tag does, which other manifests decide (later versions, replacements, CoTLs). So
-///   beside the manifests with the statements, those that are linked to them are read too: their headers, not their
+/// - A statement speaks only if its tag does, which other manifests decide (later versions,
+/// replacements, CoTLs). So
+///   beside the manifests with the statements, those that are linked to them are read too: their
+/// headers, not their
 ///   statements.
-/// - What is remembered is good for one `endorsement_version` and until the next date of a manifest in it. Nothing has
+/// - What is remembered is good for one `endorsement_version` and until the next date of a manifest in
+/// it. Nothing has
 ///   to be told to other nodes.
 public final class EndorsementIndex {
     /// As whose word results give what came without a signature.
@@ -69,7 +72,11 @@ public final class EndorsementIndex {
 
     private record Key(TenantId tenant, Set<Bytes> subjects) {}
 
-    private record Remembered(Endorsements endorsements, long version, Instant from, @Nullable Instant until) {
+    private record Remembered(
+            Endorsements endorsements,
+            long version,
+            Instant from,
+            @Nullable Instant until) {
         boolean isGood(long wanted, Instant now) {
             return version == wanted && !now.isBefore(from) && (until == null || now.isBefore(until));
         }
@@ -98,11 +105,13 @@ public final class EndorsementIndex {
     public boolean speaksOfSingleDevices(TenantId tenant, long version) {
         SingleDevices known = singleDevices.get(tenant);
         if (known == null || known.version != version) {
-            boolean any = database.inTenant(tenant, tx -> tx.createQuery(
-                            "SELECT EXISTS (SELECT FROM endorsement_statement WHERE tenant_id = :tenant AND one_device)")
-                    .bind("tenant", tenant)
-                    .mapTo(Boolean.class)
-                    .one());
+            boolean any = database.inTenant(
+                    tenant,
+                    tx -> tx.createQuery(
+                                    "SELECT EXISTS (SELECT FROM endorsement_statement WHERE tenant_id = :tenant AND one_device)")
+                            .bind("tenant", tenant)
+                            .mapTo(Boolean.class)
+                            .one());
             known = new SingleDevices(version, any);
             singleDevices.put(tenant, known);
         }
@@ -168,9 +177,7 @@ public final class EndorsementIndex {
 
     private static Triple triple(Bytes kind, Bytes content) {
         try {
-            return Triple.of(
-                            Cbor.read(kind, CborLimits.TOKEN),
-                            Cbor.array(Cbor.read(content, CborLimits.DOCUMENT)))
+            return Triple.of(Cbor.read(kind, CborLimits.TOKEN), Cbor.array(Cbor.read(content, CborLimits.DOCUMENT)))
                     .getFirst();
         } catch (MalformedException e) {
             throw new IntegrityException("a stored statement cannot be read", e);

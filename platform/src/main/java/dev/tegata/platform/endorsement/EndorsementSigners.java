@@ -78,7 +78,8 @@ public final class EndorsementSigners {
         return database.inTenant(tenant, tx -> select(tx, tenant));
     }
 
-    /// Ends the trust in a signer. Its endorsements are withdrawn with it: the key may be in other hands.
+    /// Ends the trust in a signer. Its endorsements are withdrawn with it: the key may be in other
+    /// hands.
     ///
     /// @throws RefusedException where there is no such signer
     public void remove(TenantId tenant, Actor actor, Bytes fingerprint) {
@@ -91,8 +92,8 @@ public final class EndorsementSigners {
                     .bind("fingerprint", fingerprint)
                     .mapTo(String.class)
                     .findOne()
-                    .orElseThrow(() ->
-                            new RefusedException(ErrorCode.NOT_FOUND, "no such signer is allowed: " + fingerprint.hex()));
+                    .orElseThrow(() -> new RefusedException(
+                            ErrorCode.NOT_FOUND, "no such signer is allowed: " + fingerprint.hex()));
             List<EndorsementId> withdrawn = tx.createQuery("""
                             UPDATE endorsement SET state = 'WITHDRAWN', ended_at = :now
                             WHERE tenant_id = :tenant AND signer_key = :fingerprint AND state = 'ACTIVE'

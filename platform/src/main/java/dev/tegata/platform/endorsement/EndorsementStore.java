@@ -33,7 +33,8 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Implementation notes:
 /// - Every change locks the tenant's row of `appraisal_basis` first, so that two of them cannot cross.
-/// - A tag belongs to the signer who brought it first: no other signer may bring another version or take its place.
+/// - A tag belongs to the signer who brought it first: no other signer may bring another version or
+/// take its place.
 public final class EndorsementStore {
     private static final String COLUMNS = """
             endorsement_id, name, profile, digest, signer, not_before, not_after, state, superseded_by, submitted_at,
@@ -46,11 +47,7 @@ public final class EndorsementStore {
     private final SecureRandom random;
 
     public EndorsementStore(
-            Database database,
-            AuditLog audit,
-            Reappraisals reappraisals,
-            InstantSource clock,
-            SecureRandom random) {
+            Database database, AuditLog audit, Reappraisals reappraisals, InstantSource clock, SecureRandom random) {
         this.database = database;
         this.audit = audit;
         this.reappraisals = reappraisals;
@@ -58,10 +55,12 @@ public final class EndorsementStore {
         this.random = random;
     }
 
-    /// Takes a manifest in: signed by an allowed signer, or unsigned, which the caller vouches for. A document that is
+    /// Takes a manifest in: signed by an allowed signer, or unsigned, which the caller vouches for. A
+    /// document that is
     /// there already changes nothing; one that was withdrawn comes back.
     ///
-    /// @throws RefusedException where it cannot be read, nobody allowed signed it, it has expired, or its tags are
+    /// @throws RefusedException where it cannot be read, nobody allowed signed it, it has expired, or
+    ///     its tags are
     ///     another's
     public Endorsement submit(TenantId tenant, Actor actor, Bytes document) {
         Instant now = clock.instant();
@@ -79,8 +78,8 @@ public final class EndorsementStore {
                 return present.get();
             }
             requireFreeTags(tx, tenant, submission);
-            EndorsementId id = present.map(Endorsement::id)
-                    .orElseGet(() -> new EndorsementId(TimeOrderedIds.next(now, random)));
+            EndorsementId id =
+                    present.map(Endorsement::id).orElseGet(() -> new EndorsementId(TimeOrderedIds.next(now, random)));
             if (present.isPresent()) {
                 restore(tx, tenant, id, submission);
             } else {
@@ -187,12 +186,26 @@ public final class EndorsementStore {
                         FROM unnest(:positions, :kinds, :names, :versions, :digests::bytea[], :headers::bytea[])""")
                 .bind("tenant", tenant)
                 .bind("id", id.value())
-                .bindArray("positions", Integer.class, pieces.stream().map(Submission.Piece::position).toList())
-                .bindArray("kinds", String.class, pieces.stream().map(Submission.Piece::kind).toList())
-                .bindArray("names", String.class, pieces.stream().map(Submission.Piece::name).toList())
-                .bindArray("versions", Long.class, pieces.stream().map(Submission.Piece::version).toList())
-                .bindByType("digests", pieces.stream().map(Submission.Piece::digest).toList(), Submission.LIST_OF_BYTES)
-                .bindByType("headers", pieces.stream().map(Submission.Piece::header).toList(), Submission.LIST_OF_BYTES)
+                .bindArray(
+                        "positions",
+                        Integer.class,
+                        pieces.stream().map(Submission.Piece::position).toList())
+                .bindArray(
+                        "kinds",
+                        String.class,
+                        pieces.stream().map(Submission.Piece::kind).toList())
+                .bindArray(
+                        "names",
+                        String.class,
+                        pieces.stream().map(Submission.Piece::name).toList())
+                .bindArray(
+                        "versions",
+                        Long.class,
+                        pieces.stream().map(Submission.Piece::version).toList())
+                .bindByType(
+                        "digests", pieces.stream().map(Submission.Piece::digest).toList(), Submission.LIST_OF_BYTES)
+                .bindByType(
+                        "headers", pieces.stream().map(Submission.Piece::header).toList(), Submission.LIST_OF_BYTES)
                 .execute();
         tx.createUpdate("""
                         INSERT INTO endorsement_link (tenant_id, endorsement_id, subject)
@@ -240,7 +253,8 @@ public final class EndorsementStore {
                 .execute();
     }
 
-    /// Ends the manifests of the same signer of which each tag has a later version in `submission`, or is replaced by
+    /// Ends the manifests of the same signer of which each tag has a later version in `submission`, or
+    /// is replaced by
     /// it.
     private List<EndorsementId> supersede(
             Handle tx, TenantId tenant, EndorsementId id, Submission submission, Instant now) {
@@ -285,7 +299,12 @@ public final class EndorsementStore {
                                 AND (:state::text IS NULL OR state = :state)
                             ORDER BY endorsement_id DESC LIMIT :limit""")
                     .bind("tenant", tenant)
-                    .bind("before", page.position().map(EndorsementId::parse).orElse(LAST).value())
+                    .bind(
+                            "before",
+                            page.position()
+                                    .map(EndorsementId::parse)
+                                    .orElse(LAST)
+                                    .value())
                     .bind("state", state == null ? null : state.name())
                     .bind("limit", page.limit() + 1)
                     .map((row, context) -> endorsement(row, List.of()))
@@ -308,13 +327,15 @@ public final class EndorsementStore {
     ///
     /// @throws RefusedException [ErrorCode#NOT_FOUND]
     public Bytes document(TenantId tenant, EndorsementId id) {
-        return database.inTenant(tenant, tx -> tx.createQuery(
-                        "SELECT document FROM endorsement WHERE tenant_id = :tenant AND endorsement_id = :id")
-                .bind("tenant", tenant)
-                .bind("id", id.value())
-                .mapTo(Bytes.class)
-                .findOne()
-                .orElseThrow(() -> notFound(id)));
+        return database.inTenant(
+                tenant,
+                tx -> tx.createQuery(
+                                "SELECT document FROM endorsement WHERE tenant_id = :tenant AND endorsement_id = :id")
+                        .bind("tenant", tenant)
+                        .bind("id", id.value())
+                        .mapTo(Bytes.class)
+                        .findOne()
+                        .orElseThrow(() -> notFound(id)));
     }
 
     /// Takes a manifest back: from the next appraisal on it says nothing.
@@ -345,7 +366,8 @@ public final class EndorsementStore {
         });
     }
 
-    /// Has evidence judged again where, since the last call, something began or ceased to hold by its dates.
+    /// Has evidence judged again where, since the last call, something began or ceased to hold by its
+    /// dates.
     ///
     /// @return how many manifests that was so for
     public int noteDates(TenantId tenant) {
@@ -395,8 +417,7 @@ public final class EndorsementStore {
     }
 
     private static Optional<Endorsement> byDigest(Handle tx, TenantId tenant, Bytes digest) {
-        return tx
-                .createQuery("SELECT " + COLUMNS + " FROM endorsement WHERE tenant_id = :tenant AND digest = :digest")
+        return tx.createQuery("SELECT " + COLUMNS + " FROM endorsement WHERE tenant_id = :tenant AND digest = :digest")
                 .bind("tenant", tenant)
                 .bind("digest", digest)
                 .map((row, context) -> endorsement(row, List.of()))
@@ -405,8 +426,7 @@ public final class EndorsementStore {
     }
 
     private static Endorsement require(Handle tx, TenantId tenant, EndorsementId id) {
-        return tx
-                .createQuery(
+        return tx.createQuery(
                         "SELECT " + COLUMNS + " FROM endorsement WHERE tenant_id = :tenant AND endorsement_id = :id")
                 .bind("tenant", tenant)
                 .bind("id", id.value())

@@ -13,10 +13,12 @@ import java.util.List;
 import java.util.UUID;
 import org.jdbi.v3.core.Handle;
 
-/// Requests to judge stored evidence again, as rows of `reappraisal_request`, and one open job per tenant that works
+/// Requests to judge stored evidence again, as rows of `reappraisal_request`, and one open job per
+/// tenant that works
 /// them off.
 ///
-/// Whoever asks holds the lock on the tenant's `appraisal_basis`. The job must take the same lock for the step that
+/// Whoever asks holds the lock on the tenant's `appraisal_basis`. The job must take the same lock for
+/// the step that
 /// finds nothing left: then no request falls between its last look and its end.
 public final class ReappraisalRequests implements Reappraisals {
     /// The kind of the job.
@@ -51,8 +53,7 @@ public final class ReappraisalRequests implements Reappraisals {
                 .bindArray("endorsements", UUID.class, endorsements)
                 .bind("now", clock.instant())
                 .execute();
-        boolean open = tx.createQuery(
-                        "SELECT EXISTS (SELECT FROM open_job WHERE tenant_id = :tenant AND kind = :kind)")
+        boolean open = tx.createQuery("SELECT EXISTS (SELECT FROM open_job WHERE tenant_id = :tenant AND kind = :kind)")
                 .bind("tenant", tenant)
                 .bind("kind", JOB_KIND)
                 .mapTo(Boolean.class)

@@ -11,7 +11,8 @@ import org.jdbi.v3.core.Handle;
 public interface Reappraisals {
     /// Asks for it, as part of the transaction of the change.
     ///
-    /// @param changed manifests that came, went, or began or ceased to hold; what they are about says which stored
+    /// @param changed manifests that came, went, or began or ceased to hold; what they are about says
+    ///     which stored
     ///     evidence is touched. Empty where all of it is: another policy is in force
     void request(Handle tx, TenantId tenant, Actor actor, List<EndorsementId> changed);
 }

@@ -83,6 +83,11 @@ record Submission(
                 nextChange(opened.corim, opened.signature(), now));
     }
 
+    /// The manifest in a document, signed or not.
+    static Corim open(Bytes document) throws MalformedException {
+        return Opened.of(document).corim;
+    }
+
     /// The manifest in a document, and the signature around it where there is one.
     private record Opened(Corim corim, @Nullable SignedCorim signed) {
         static Opened of(Bytes document) throws MalformedException {
@@ -149,8 +154,7 @@ record Submission(
             Bytes kind = triple.kind().encode();
             Bytes content = triple.toCbor().encode();
             for (Bytes subject : Subjects.of(triple, profile)) {
-                into.add(new Statement(
-                        subject, position, number, kind, content, Subjects.isAboutOneDevice(triple)));
+                into.add(new Statement(subject, position, number, kind, content, Subjects.isAboutOneDevice(triple)));
             }
             number++;
         }
@@ -176,7 +180,8 @@ record Submission(
         }
         // The last second of a validity belongs to it.
         return validities.stream()
-                .flatMap(validity -> Stream.of(validity.notBefore(), validity.notAfter().plusSeconds(1)))
+                .flatMap(validity ->
+                        Stream.of(validity.notBefore(), validity.notAfter().plusSeconds(1)))
                 .filter(boundary -> boundary != null && boundary.isAfter(now))
                 .min(Instant::compareTo)
                 .orElse(null);
@@ -225,7 +230,10 @@ record Submission(
     /// Under what the manifest is found when those of related tags are looked for.
     Set<Bytes> links() {
         Set<Bytes> links = new HashSet<>(Subjects.ofTags(corim));
-        pieces.stream().filter(piece -> !piece.kind.equals("OTHER")).map(Piece::subject).forEach(links::add);
+        pieces.stream()
+                .filter(piece -> !piece.kind.equals("OTHER"))
+                .map(Piece::subject)
+                .forEach(links::add);
         return links;
     }
 
@@ -241,8 +249,9 @@ record Submission(
                         .filter(Tag.Comid.class::isInstance)
                         .map(Tag.Comid.class::cast)
                         .flatMap(comid -> comid.linkedTags().stream())
-                        .anyMatch(link ->
-                                link.replaces() && other.kind().equals("comid") && name(link.id()).equals(other.name()));
+                        .anyMatch(link -> link.replaces()
+                                && other.kind().equals("comid")
+                                && name(link.id()).equals(other.name()));
     }
 
     private static String name(Cbor id) {

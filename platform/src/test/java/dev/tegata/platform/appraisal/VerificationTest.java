@@ -118,16 +118,7 @@ class VerificationTest {
 
     private Evidence token(Bytes nonce, SoftwareComponent component) {
         PsaToken token = new PsaToken(
-                PsaProfile.RFC_9783,
-                nonce,
-                INSTANCE,
-                IMPLEMENTATION,
-                1,
-                0x3000,
-                null,
-                null,
-                List.of(component),
-                null);
+                PsaProfile.RFC_9783, nonce, INSTANCE, IMPLEMENTATION, 1, 0x3000, null, null, List.of(component), null);
         return new Evidence(Evidence.PSA, token.sign(attester, List.of()));
     }
 
@@ -157,11 +148,11 @@ class VerificationTest {
     }
 
     private StoredAppraisal appraise(Verification node, SoftwareComponent component) {
-        Bytes nonce = node.nonces().issue(tenant, 32, Duration.ofMinutes(1), null).value();
+        Bytes nonce =
+                node.nonces().issue(tenant, 32, Duration.ofMinutes(1), null).value();
         return node.appraisals()
                 .appraiseAndKeep(
-                        tenant,
-                        new Appraisals.Request(token(nonce, component), nonce, Appraisals.Origin.API, null))
+                        tenant, new Appraisals.Request(token(nonce, component), nonce, Appraisals.Origin.API, null))
                 .stored();
     }
 
@@ -173,7 +164,8 @@ class VerificationTest {
         assertThatThrownBy(call::run)
                 .isInstanceOfSatisfying(
                         RefusedException.class,
-                        refused -> assertThat(refused.code()).as(refused.detail()).isEqualTo(code));
+                        refused ->
+                                assertThat(refused.code()).as(refused.detail()).isEqualTo(code));
     }
 
     @Nested
@@ -211,7 +203,8 @@ class VerificationTest {
                     clock.instant());
             assertThat(again.status()).isEqualTo(Tier.AFFIRMING);
             clock.advance(Duration.ofHours(25));
-            assertRefused(ErrorCode.EXCHANGE_OVER, () -> verification.appraisals().again(tenant, stored.id()));
+            assertRefused(
+                    ErrorCode.EXCHANGE_OVER, () -> verification.appraisals().again(tenant, stored.id()));
         }
 
         @Test
@@ -227,11 +220,13 @@ class VerificationTest {
                             .list(tenant, null, Page.Request.first())
                             .items())
                     .hasSize(10);
-            long subjects = platform.database.inTenant(tenant, tx -> tx.createQuery(
-                            "SELECT count(DISTINCT appraisal_id) FROM appraisal_subject WHERE tenant_id = :tenant")
-                    .bind("tenant", tenant)
-                    .mapTo(Long.class)
-                    .one());
+            long subjects = platform.database.inTenant(
+                    tenant,
+                    tx -> tx.createQuery(
+                                    "SELECT count(DISTINCT appraisal_id) FROM appraisal_subject WHERE tenant_id = :tenant")
+                            .bind("tenant", tenant)
+                            .mapTo(Long.class)
+                            .one());
             assertThat(subjects).isEqualTo(10);
         }
 
@@ -241,7 +236,10 @@ class VerificationTest {
             submit(corim("lamp", comid("lamp/1", 1, key(), reference(FIRMWARE))));
             StoredAppraisal own = appraise(FIRMWARE);
             VerificationSessions.Session session = verification.sessions().open(tenant, 32, null);
-            Bytes nonce = verification.nonces().issue(tenant, 32, Duration.ofMinutes(1), null).value();
+            Bytes nonce = verification
+                    .nonces()
+                    .issue(tenant, 32, Duration.ofMinutes(1), null)
+                    .value();
             TenantId other = platform.tenant().tenant().id();
             assertRefused(ErrorCode.NOT_FOUND, () -> verification.appraisals().get(other, own.id()));
             assertRefused(ErrorCode.NOT_FOUND, () -> verification.sessions().get(other, session.id(), null));
@@ -250,8 +248,7 @@ class VerificationTest {
                             .appraisals()
                             .appraise(
                                     other,
-                                    new Appraisals.Request(
-                                            token(nonce, FIRMWARE), nonce, Appraisals.Origin.API, null))
+                                    new Appraisals.Request(token(nonce, FIRMWARE), nonce, Appraisals.Origin.API, null))
                             .stored()
                             .status())
                     .isEqualTo(Tier.CONTRAINDICATED);
@@ -348,11 +345,12 @@ class VerificationTest {
             assertThat(appraise(FIRMWARE).vector()).containsEntry("executables", 33);
             assertThat(submit(corim).state()).isEqualTo(EndorsementState.ACTIVE);
             assertThat(appraise(otherNode, FIRMWARE).status()).isEqualTo(Tier.AFFIRMING);
-            long requests = platform.database.inTenant(tenant, tx -> tx.createQuery(
-                            "SELECT count(*) FROM reappraisal_request WHERE tenant_id = :tenant")
-                    .bind("tenant", tenant)
-                    .mapTo(Long.class)
-                    .one());
+            long requests = platform.database.inTenant(
+                    tenant,
+                    tx -> tx.createQuery("SELECT count(*) FROM reappraisal_request WHERE tenant_id = :tenant")
+                            .bind("tenant", tenant)
+                            .mapTo(Long.class)
+                            .one());
             assertThat(requests).isEqualTo(4);
             assertThat(platform.jobs.list(tenant, null, Page.Request.first()).items())
                     .hasSize(1);
@@ -367,10 +365,8 @@ class VerificationTest {
             assertThat(verification.endorsements().get(tenant, old.id()).supersededBy())
                     .isEqualTo(late.id());
             assertThat(appraise(FIRMWARE).vector()).containsEntry("executables", 33);
-            assertRefused(
-                    ErrorCode.CONFLICT, () -> submit(corim("lamp", comid("lamp/1", 1, reference(FIRMWARE)))));
-            assertRefused(
-                    ErrorCode.CONFLICT, () -> submit(corim("lamp-3", comid("lamp/1", 2, reference(FIRMWARE)))));
+            assertRefused(ErrorCode.CONFLICT, () -> submit(corim("lamp", comid("lamp/1", 1, reference(FIRMWARE)))));
+            assertRefused(ErrorCode.CONFLICT, () -> submit(corim("lamp-3", comid("lamp/1", 2, reference(FIRMWARE)))));
             Tag.Comid replacing = new Tag.Comid(
                     null,
                     new TagIdentity(Cbor.of("lamp/new"), 0),
@@ -429,8 +425,7 @@ class VerificationTest {
                             List.of(),
                             other)
                     .encode();
-            assertRefused(
-                    ErrorCode.CONFLICT, () -> verification.endorsements().submit(tenant, ACTOR, taken));
+            assertRefused(ErrorCode.CONFLICT, () -> verification.endorsements().submit(tenant, ACTOR, taken));
             verification.signers().remove(tenant, ACTOR, maker.publicKey().fingerprint());
             assertThat(verification.endorsements().get(tenant, stored.id()).state())
                     .isEqualTo(EndorsementState.WITHDRAWN);
@@ -481,12 +476,10 @@ class VerificationTest {
         void activated() {
             submit(corim("lamp", comid("lamp/1", 1, key(), reference(FIRMWARE))));
             Policies policies = verification.policies();
-            assertRefused(
-                    ErrorCode.POLICY_INVALID, () -> policies.add(tenant, ACTOR, policy(1, OLD, "affirming")));
+            assertRefused(ErrorCode.POLICY_INVALID, () -> policies.add(tenant, ACTOR, policy(1, OLD, "affirming")));
             assertRefused(ErrorCode.POLICY_INVALID, () -> policies.add(tenant, ACTOR, policy(1, "1 +", "none")));
             policies.add(tenant, ACTOR, policy(1, OLD, "contraindicated"));
-            assertRefused(
-                    ErrorCode.CONFLICT, () -> policies.add(tenant, ACTOR, policy(1, OLD, "contraindicated")));
+            assertRefused(ErrorCode.CONFLICT, () -> policies.add(tenant, ACTOR, policy(1, OLD, "contraindicated")));
             assertThat(appraise(FIRMWARE).status()).isEqualTo(Tier.AFFIRMING);
             policies.activate(tenant, ACTOR, "strict", 1);
             assertThat(appraise(otherNode, FIRMWARE).status()).isEqualTo(Tier.CONTRAINDICATED);

@@ -4,6 +4,7 @@ package dev.tegata.server.api;
 
 import dev.tegata.platform.access.ApiKeys;
 import dev.tegata.platform.access.OperatorKey;
+import dev.tegata.platform.appraisal.Verification;
 import dev.tegata.platform.audit.AuditExport;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.audit.RefusalLog;
@@ -20,6 +21,7 @@ import dev.tegata.platform.repeat.Answers;
 import dev.tegata.platform.tenant.Tenants;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
+import dev.tegata.server.verify.Discovery;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -54,6 +56,7 @@ public final class Api {
             AuditExport auditExport,
             RefusalLog refusals,
             Answers answers,
+            Verification verification,
             String version,
             String vaultKind) {}
 
@@ -74,6 +77,12 @@ public final class Api {
         routes.addAll(new DeviceResource(services.devices(), services.auditLog()).routes(gate));
         routes.addAll(new OrderResource(services.orders(), services.devices(), services.issuingFleets(), random)
                 .routes(gate));
+        Discovery discovery = new Discovery(services.verification().resultKeys(), services.version());
+        routes.addAll(discovery.routes());
+        routes.addAll(new VerificationResource(services.verification(), discovery).routes(gate));
+        routes.addAll(new EndorsementResource(services.verification()).routes(gate));
+        routes.addAll(new AppraisalPolicyResource(services.verification().policies()).routes(gate));
+        routes.addAll(new AttestationKeyResource(services.verification().attestationKeys()).routes(gate));
         routes.addAll(new ApiKeyResource(services.apiKeys()).routes(gate));
         routes.addAll(new AuditResource(services.auditLog(), services.auditExport()).routes(gate));
         routes.addAll(new StatusResource(
