@@ -59,6 +59,11 @@ public record Ear(
         return EarCbor.read(Cbor.read(claims, CborLimits.TOKEN).mapping("the result"));
     }
 
+    /// The same result in another profile.
+    public Ear in(EarProfile wanted) {
+        return new Ear(wanted, issuedAt, expires, verifier, rawEvidence, nonce, submodules, topology);
+    }
+
     /// The claims set in JSON.
     public Bytes toJson() {
         return Json.write(EarJson.write(this));

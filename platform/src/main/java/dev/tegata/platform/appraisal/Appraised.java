@@ -13,23 +13,11 @@ import dev.tegata.pki.Bytes;
 public record Appraised(StoredAppraisal stored, Ear result, ResultKeys.ResultKey key, Signer signer) {
     /// The result as a JWT.
     public String jwt(EarProfile profile) {
-        return in(profile).signJwt(key.id(), signer);
+        return result.in(profile).signJwt(key.id(), signer);
     }
 
     /// The result as a CWT, of draft #04.
     public Bytes cwt() {
         return result.signCwt(key.id(), signer);
-    }
-
-    private Ear in(EarProfile profile) {
-        return new Ear(
-                profile,
-                result.issuedAt(),
-                result.expires(),
-                result.verifier(),
-                result.rawEvidence(),
-                result.nonce(),
-                result.submodules(),
-                result.topology());
     }
 }

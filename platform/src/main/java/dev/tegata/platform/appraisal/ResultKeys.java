@@ -154,11 +154,13 @@ public final class ResultKeys {
     }
 
     private static void requireTenant(Handle tx, TenantId tenant) {
-        tx.createQuery("SELECT 1 FROM tenant WHERE tenant_id = :tenant")
+        boolean present = tx.createQuery("SELECT EXISTS (SELECT FROM tenant WHERE tenant_id = :tenant)")
                 .bind("tenant", tenant)
-                .mapTo(Integer.class)
-                .findOne()
-                .orElseThrow(() -> new RefusedException(ErrorCode.NOT_FOUND, "there is no tenant " + tenant));
+                .mapTo(Boolean.class)
+                .one();
+        if (!present) {
+            throw new RefusedException(ErrorCode.NOT_FOUND, "there is no tenant " + tenant);
+        }
     }
 
     private void replace(TenantId tenant, Actor actor, ResultKey old) {

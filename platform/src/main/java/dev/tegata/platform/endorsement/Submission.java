@@ -10,6 +10,7 @@ import dev.tegata.attestation.corim.SignedCorim;
 import dev.tegata.attestation.corim.Subjects;
 import dev.tegata.attestation.corim.Tag;
 import dev.tegata.attestation.corim.TagHeader;
+import dev.tegata.attestation.corim.TagIdentity;
 import dev.tegata.attestation.corim.Triple;
 import dev.tegata.attestation.corim.Validity;
 import dev.tegata.attestation.cose.CoseKey;
@@ -23,7 +24,6 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
-import java.util.stream.Stream;
 import org.jdbi.v3.core.generic.GenericType;
 import org.jspecify.annotations.Nullable;
 
@@ -171,20 +171,25 @@ record Submission(
     }
 
     private static @Nullable Instant nextChange(Corim corim, @Nullable Validity signature, Instant now) {
-        List<Validity> validities = new ArrayList<>();
-        Stream.of(corim.validity(), signature).filter(each -> each != null).forEach(validities::add);
+        List<Validity> validities = validities(corim, signature);
         for (Tag tag : corim.tags()) {
             if (tag instanceof Tag.Cotl cotl) {
                 validities.add(cotl.validity());
             }
         }
-        // The last second of a validity belongs to it.
-        return validities.stream()
-                .flatMap(validity ->
-                        Stream.of(validity.notBefore(), validity.notAfter().plusSeconds(1)))
-                .filter(boundary -> boundary != null && boundary.isAfter(now))
-                .min(Instant::compareTo)
-                .orElse(null);
+        Instant next = null;
+        for (Validity validity : validities) {
+            Instant begin = validity.notBefore();
+            if (begin != null && begin.isAfter(now) && (next == null || begin.isBefore(next))) {
+                next = begin;
+            }
+            // The last second of a validity belongs to it.
+            Instant end = validity.notAfter().plusSeconds(1);
+            if (end.isAfter(now) && (next == null || end.isBefore(next))) {
+                next = end;
+            }
+        }
+        return next;
     }
 
     Bytes digest() {
@@ -206,20 +211,34 @@ record Submission(
 
     @Nullable
     Instant notBefore() {
-        return Stream.of(corim.validity(), signature)
-                .filter(validity -> validity != null && validity.notBefore() != null)
-                .map(Validity::notBefore)
-                .max(Instant::compareTo)
-                .orElse(null);
+        Instant latest = null;
+        for (Validity validity : validities(corim, signature)) {
+            Instant begin = validity.notBefore();
+            latest = begin != null && (latest == null || begin.isAfter(latest)) ? begin : latest;
+        }
+        return latest;
     }
 
     @Nullable
     Instant notAfter() {
-        return Stream.of(corim.validity(), signature)
-                .filter(validity -> validity != null)
-                .map(Validity::notAfter)
-                .min(Instant::compareTo)
-                .orElse(null);
+        Instant earliest = null;
+        for (Validity validity : validities(corim, signature)) {
+            Instant end = validity.notAfter();
+            earliest = earliest == null || end.isBefore(earliest) ? end : earliest;
+        }
+        return earliest;
+    }
+
+    private static List<Validity> validities(Corim corim, @Nullable Validity signature) {
+        List<Validity> validities = new ArrayList<>();
+        Validity own = corim.validity();
+        if (own != null) {
+            validities.add(own);
+        }
+        if (signature != null) {
+            validities.add(signature);
+        }
+        return validities;
     }
 
     boolean holds(Instant now) {
@@ -255,6 +274,6 @@ record Submission(
     }
 
     private static String name(Cbor id) {
-        return new dev.tegata.attestation.corim.TagIdentity(id, 0).name();
+        return new TagIdentity(id, 0).name();
     }
 }

@@ -124,8 +124,7 @@ final class AppraisalPolicyResource {
     private Response activations(Call call) {
         return Response.json(new Queries.Listing<>(
                 policies.activations(call.tenant()).stream()
-                        .map(each -> new ActivationView(
-                                each.number(), each.id(), each.version(), each.at(), each.by()))
+                        .map(each -> new ActivationView(each.number(), each.id(), each.version(), each.at(), each.by()))
                         .toList(),
                 null));
     }

@@ -39,8 +39,7 @@ final class AttestationKeyResource {
             @Nullable String model) {}
 
     /// `credential` is both TPM structures in the file format of tpm2-tools.
-    record ChallengeView(
-            String id, String idObject, String encryptedSecret, String credential, Instant expiresAt) {}
+    record ChallengeView(String id, String idObject, String encryptedSecret, String credential, Instant expiresAt) {}
 
     record Answer(String secret) {}
 
@@ -69,8 +68,7 @@ final class AttestationKeyResource {
         return List.of(
                 gate.route("GET", PATH, Permission.READ_APPRAISALS, this::list),
                 gate.route("POST", PATH + "/activations", Permission.VERIFY_EVIDENCE, this::begin),
-                gate.route(
-                        "POST", PATH + "/activations/{activation}/answer", Permission.VERIFY_EVIDENCE, this::answer),
+                gate.route("POST", PATH + "/activations/{activation}/answer", Permission.VERIFY_EVIDENCE, this::answer),
                 gate.route("DELETE", PATH + "/{fingerprint}", Permission.MANAGE_APPRAISAL, this::remove));
     }
 

@@ -104,24 +104,25 @@ final class EndorsementResource {
         }
     }
 
-    record Submitted(String status, Instant expiry, @com.fasterxml.jackson.annotation.JsonProperty("failure-reason")
-            @Nullable String failureReason) {}
+    record Submitted(
+            String status,
+            Instant expiry,
+
+            @com.fasterxml.jackson.annotation.JsonProperty("failure-reason") @Nullable
+            String failureReason) {}
 
     List<Route> routes(Gate gate) {
         return List.of(
                 gate.route("GET", PATH, Permission.READ_APPRAISALS, this::list),
-                gate.route("POST", PATH, Permission.MANAGE_APPRAISAL, this::submit).withBodyLimit(BODY_LIMIT),
+                gate.route("POST", PATH, Permission.MANAGE_APPRAISAL, this::submit)
+                        .withBodyLimit(BODY_LIMIT),
                 gate.route("GET", PATH + "/{endorsement}", Permission.READ_APPRAISALS, this::show),
                 gate.route("GET", PATH + "/{endorsement}/document", Permission.READ_APPRAISALS, this::document),
                 gate.route("POST", PATH + "/{endorsement}/withdraw", Permission.MANAGE_APPRAISAL, this::withdraw),
                 gate.route("GET", SIGNERS, Permission.READ_APPRAISALS, this::signers),
                 gate.creating(SIGNERS, Permission.MANAGE_APPRAISAL, this::addSigner),
                 gate.route("DELETE", SIGNERS + "/{fingerprint}", Permission.MANAGE_APPRAISAL, this::removeSigner),
-                gate.route(
-                                "POST",
-                                "/endorsement-provisioning/v1/submit",
-                                Permission.MANAGE_APPRAISAL,
-                                this::provision)
+                gate.route("POST", "/endorsement-provisioning/v1/submit", Permission.MANAGE_APPRAISAL, this::provision)
                         .withBodyLimit(BODY_LIMIT));
     }
 
@@ -170,8 +171,7 @@ final class EndorsementResource {
         Endorsement endorsement = verification.endorsements().get(call.tenant(), id);
         try {
             return Response.json(View.of(
-                    endorsement,
-                    StatementText.of(verification.endorsements().document(call.tenant(), id))));
+                    endorsement, StatementText.of(verification.endorsements().document(call.tenant(), id))));
         } catch (MalformedException e) {
             throw new IntegrityException("a stored manifest cannot be read", e);
         }

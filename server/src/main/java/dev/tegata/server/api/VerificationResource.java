@@ -10,9 +10,9 @@ import dev.tegata.pki.Bytes;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.Fields;
 import dev.tegata.platform.access.Permission;
+import dev.tegata.platform.appraisal.AppraisalId;
 import dev.tegata.platform.appraisal.Appraisals;
 import dev.tegata.platform.appraisal.Appraised;
-import dev.tegata.platform.appraisal.AppraisalId;
 import dev.tegata.platform.appraisal.Nonces;
 import dev.tegata.platform.appraisal.ResultKeys;
 import dev.tegata.platform.appraisal.StoredAppraisal;
@@ -130,17 +130,29 @@ final class VerificationResource {
     List<Route> routes(Gate gate) {
         String session = SESSIONS + "/session/{session}";
         return List.of(
-                gate.route("POST", SESSIONS + "/newSession", Permission.VERIFY_EVIDENCE, call -> sessions.open(
-                        asker(call), call.request())),
-                gate.route("POST", session, Permission.VERIFY_EVIDENCE, call -> sessions.evidence(
-                                asker(call), call.request()))
+                gate.route(
+                        "POST",
+                        SESSIONS + "/newSession",
+                        Permission.VERIFY_EVIDENCE,
+                        call -> sessions.open(asker(call), call.request())),
+                gate.route(
+                                "POST",
+                                session,
+                                Permission.VERIFY_EVIDENCE,
+                                call -> sessions.evidence(asker(call), call.request()))
                         .withBodyLimit(EvidenceTypes.BODY_LIMIT),
-                gate.route("GET", session, Permission.VERIFY_EVIDENCE, call -> sessions.show(
-                        asker(call), call.request())),
-                gate.route("DELETE", session, Permission.VERIFY_EVIDENCE, call -> sessions.delete(
-                        asker(call), call.request())),
-                gate.route("GET", "/.well-known/veraison/verification", Permission.VERIFY_EVIDENCE, call -> discovery
-                        .verification(call.tenant())),
+                gate.route(
+                        "GET", session, Permission.VERIFY_EVIDENCE, call -> sessions.show(asker(call), call.request())),
+                gate.route(
+                        "DELETE",
+                        session,
+                        Permission.VERIFY_EVIDENCE,
+                        call -> sessions.delete(asker(call), call.request())),
+                gate.route(
+                        "GET",
+                        "/.well-known/veraison/verification",
+                        Permission.VERIFY_EVIDENCE,
+                        call -> discovery.verification(call.tenant())),
                 gate.route("POST", "/api/v1/nonces", Permission.VERIFY_EVIDENCE, this::issueNonce),
                 gate.route("POST", APPRAISALS, Permission.VERIFY_EVIDENCE, this::appraise)
                         .withBodyLimit(EvidenceTypes.BODY_LIMIT),
@@ -168,14 +180,14 @@ final class VerificationResource {
         Queries.requireKnown(call.request(), Set.of("nonce"));
         ResultForm form = ResultForm.of(call.request());
         var evidence = EvidenceTypes.of(call.request());
-        Bytes nonce = call.request().query("nonce").map(ChallengeResponse::nonce).orElse(null);
+        Bytes nonce =
+                call.request().query("nonce").map(ChallengeResponse::nonce).orElse(null);
         if (nonce != null) {
             verification.nonces().use(call.tenant(), nonce, null);
         }
         Appraised appraised = verification
                 .appraisals()
-                .appraiseAndKeep(
-                        call.tenant(), new Appraisals.Request(evidence, nonce, Appraisals.Origin.API, null));
+                .appraiseAndKeep(call.tenant(), new Appraisals.Request(evidence, nonce, Appraisals.Origin.API, null));
         return answer(form, appraised);
     }
 
@@ -197,8 +209,8 @@ final class VerificationResource {
         boolean over = !verification.appraisals().holds(stored);
         if (over && form == ResultForm.DESCRIBED) {
             // The result is over; what it said is still of interest.
-            return Response.json(View.of(
-                    stored, JsonMapper.shared().readTree(stored.claims().toArray()), null));
+            return Response.json(
+                    View.of(stored, JsonMapper.shared().readTree(stored.claims().toArray()), null));
         }
         return answer(form, verification.appraisals().again(call.tenant(), id));
     }

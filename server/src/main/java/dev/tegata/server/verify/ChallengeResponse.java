@@ -71,7 +71,8 @@ public final class ChallengeResponse {
         }
         Session session = given.isPresent()
                 ? sessions.open(asker.tenant(), nonce(given.get()), asker.device())
-                : sessions.open(asker.tenant(), size.map(ChallengeResponse::size).orElse(Nonces.USUAL_SIZE), asker.device());
+                : sessions.open(
+                        asker.tenant(), size.map(ChallengeResponse::size).orElse(Nonces.USUAL_SIZE), asker.device());
         return answer(201, session).with("Location", "session/" + session.id());
     }
 

@@ -32,7 +32,8 @@ public final class DeviceVerification {
     public List<Route> routes() {
         String session = "/{fleet}/challenge-response/v1/session/{session}";
         return List.of(
-                Route.post("/{fleet}/challenge-response/v1/newSession", request -> sessions.open(asker(request), request)),
+                Route.post(
+                        "/{fleet}/challenge-response/v1/newSession", request -> sessions.open(asker(request), request)),
                 Route.post(session, request -> sessions.evidence(asker(request), request))
                         .withBodyLimit(EvidenceTypes.BODY_LIMIT),
                 Route.get(session, request -> sessions.show(asker(request), request)),

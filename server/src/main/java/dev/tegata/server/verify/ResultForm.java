@@ -43,13 +43,14 @@ public enum ResultForm {
             }
         }
         throw new RefusedException(
-                ErrorCode.NOT_ACCEPTABLE,
-                "there are application/json, application/eat+jwt and application/eat+cwt");
+                ErrorCode.NOT_ACCEPTABLE, "there are application/json, application/eat+jwt and application/eat+cwt");
     }
 
     /// The profile of the JWT inside a session.
     static EarProfile sessionProfile(Request request) {
-        return request.header("Accept").filter(accept -> accept.contains(PROFILE_2023)).isPresent()
+        return request.header("Accept")
+                        .filter(accept -> accept.contains(PROFILE_2023))
+                        .isPresent()
                 ? EarProfile.VERAISON_2023
                 : EarProfile.DRAFT_04;
     }
@@ -61,9 +62,7 @@ public enum ResultForm {
             case JWT_2023 -> jwt(appraised, EarProfile.VERAISON_2023);
             case CWT ->
                 Response.of(
-                        200,
-                        EarProfile.DRAFT_04.cwtMediaType(),
-                        appraised.cwt().toArray());
+                        200, EarProfile.DRAFT_04.cwtMediaType(), appraised.cwt().toArray());
         };
     }
 
