@@ -126,6 +126,15 @@ final class ApiClient implements AutoCloseable {
                 .PUT(HttpRequest.BodyPublishers.ofByteArray(content))));
     }
 
+    /// Sends a document of another type than JSON.
+    JsonNode send(String path, Map<String, ?> query, String contentType, byte[] content) {
+        return json(send(request(path, query)
+                .timeout(USUAL)
+                .header("Content-Type", contentType)
+                .header("Accept", "application/json")
+                .POST(HttpRequest.BodyPublishers.ofByteArray(content))));
+    }
+
     void delete(String path) {
         json(send(request(path, Map.of()).timeout(USUAL).DELETE()));
     }

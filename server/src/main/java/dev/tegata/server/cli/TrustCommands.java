@@ -11,7 +11,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import tools.jackson.databind.node.ObjectNode;
 
-/// The manifest signers and birth CAs that a tenant trusts beside the built-in ones.
+/// The manifest signers and CAs that a tenant trusts, each for one purpose.
 @Command
 final class TrustCommands {
     private static final String PATH = "/trusted-certificates";
@@ -28,7 +28,9 @@ final class TrustCommands {
                 names = "--purpose",
                 paramLabel = "PURPOSE",
                 required = true,
-                description = "manifest-signer: its key signs manifests. birth-ca: it issues birth certificates.")
+                description = "manifest-signer: its key signs manifests. birth-ca: it issues birth certificates. "
+                        + "attestation-ca: it certifies keys that sign evidence. tpm-vendor-ca: it certifies TPMs. "
+                        + "dice-root: chains of DICE layers begin with it.")
         String purpose = "";
     }
 

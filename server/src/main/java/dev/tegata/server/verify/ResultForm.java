@@ -8,6 +8,8 @@ import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.appraisal.Appraised;
 import dev.tegata.server.http.Request;
 import dev.tegata.server.http.Response;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 
 /// The form in which a client wants a result, by its `Accept` (RFC 9110 §12.5.1): the first that is
@@ -25,7 +27,7 @@ public enum ResultForm {
     /// @throws RefusedException where none is known here
     public static ResultForm of(Request request) {
         String accept = request.header("Accept").orElse("*/*");
-        for (String range : accept.split(",", -1)) {
+        for (String range : ranges(accept)) {
             String type = range.replaceFirst(";.*", "").strip().toLowerCase(Locale.ROOT);
             switch (type) {
                 case "application/json", "application/*", "*/*" -> {
@@ -44,6 +46,23 @@ public enum ResultForm {
         }
         throw new RefusedException(
                 ErrorCode.NOT_ACCEPTABLE, "there are application/json, application/eat+jwt and application/eat+cwt");
+    }
+
+    /// The ranges of an `Accept`. The names of profiles have commas in them, and stand in quotes.
+    private static List<String> ranges(String accept) {
+        List<String> ranges = new ArrayList<>();
+        boolean quoted = false;
+        int start = 0;
+        for (int i = 0; i < accept.length(); i++) {
+            char c = accept.charAt(i);
+            quoted ^= c == '"';
+            if (c == ',' && !quoted) {
+                ranges.add(accept.substring(start, i));
+                start = i + 1;
+            }
+        }
+        ranges.add(accept.substring(start));
+        return ranges;
     }
 
     /// The profile of the JWT inside a session.

@@ -328,7 +328,7 @@ class VerifierApiTest {
     }
 
     private static byte[] attest(VirtualChip chip, Bytes nonce, SecureRandom random) throws IOException {
-        try (Ecc608 driver = new Ecc608(Transport.inProcess(chip), random)) {
+        try (Ecc608 driver = new Ecc608(Transport.of(chip), random)) {
             dev.tegata.chip.driver.KeyAttestation made =
                     driver.attest(1, 0, KeyAttestation.challenge(nonce, true).toArray(), false);
             return new KeyAttestation(
