@@ -35,6 +35,7 @@ final class ServerProcess implements AutoCloseable {
     private final JsonNode addresses;
     private final double secondsToReady;
     private final Path data;
+    private String ownerKey = "";
 
     private ServerProcess(Process process, JsonNode addresses, double secondsToReady, Path data) {
         this.process = process;
@@ -116,15 +117,49 @@ final class ServerProcess implements AutoCloseable {
             String fleet = post(http, key, "/fleets", "{\"name\":\"Bench\"}")
                     .path("id")
                     .asString();
-            JsonNode report = send(
-                    http,
-                    request(key, "/fleets/" + fleet + "/manifests?fileName=devices.csv&statement=true")
-                            .header("Content-Type", "application/octet-stream")
-                            .POST(HttpRequest.BodyPublishers.ofFile(manifest)));
-            if (report.path("claimed").asLong() == 0) {
-                throw new IllegalStateException("nothing was claimed: " + report);
-            }
+            claim(http, key, fleet, manifest);
+            ownerKey = key;
             return fleet;
+        }
+    }
+
+    private void claim(HttpClient http, String key, String fleet, Path manifest)
+            throws IOException, InterruptedException {
+        JsonNode report = send(
+                http,
+                request(key, "/fleets/" + fleet + "/manifests?fileName=devices.csv&statement=true")
+                        .header("Content-Type", "application/octet-stream")
+                        .POST(HttpRequest.BodyPublishers.ofFile(manifest)));
+        if (report.path("claimed").asLong() == 0) {
+            throw new IllegalStateException("nothing was claimed: " + report);
+        }
+    }
+
+    /// What an operator does over one connection.
+    interface Operation {
+        void run(Operator operator) throws Exception;
+    }
+
+    /// The owner of the tenant that was made last.
+    final class Operator {
+        private final HttpClient http;
+
+        private Operator(HttpClient http) {
+            this.http = http;
+        }
+
+        JsonNode get(String path) throws IOException, InterruptedException {
+            return send(http, request(ownerKey, path));
+        }
+
+        void claim(String fleet, Path manifest) throws IOException, InterruptedException {
+            ServerProcess.this.claim(http, ownerKey, fleet, manifest);
+        }
+    }
+
+    void asOwner(Operation operation) throws Exception {
+        try (HttpClient http = HttpClient.newBuilder().sslContext(trusting()).build()) {
+            operation.run(new Operator(http));
         }
     }
 

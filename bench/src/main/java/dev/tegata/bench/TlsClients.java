@@ -15,6 +15,7 @@ import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.SimpleChannelInboundHandler;
 import io.netty.channel.nio.NioIoHandler;
 import io.netty.channel.socket.nio.NioSocketChannel;
+import io.netty.handler.codec.http.HttpContent;
 import io.netty.handler.codec.http.HttpObject;
 import io.netty.handler.codec.http.HttpResponse;
 import io.netty.handler.codec.http.HttpResponseDecoder;
@@ -146,6 +147,7 @@ final class TlsClients implements AutoCloseable {
         private @Nullable Channel channel;
         private volatile CompletableFuture<Integer> answer = new CompletableFuture<>();
         private int status;
+        private @Nullable StringBuilder text;
 
         /// Sends a request and waits for its answer's status.
         int ask(byte[] request) throws Exception {
@@ -153,6 +155,15 @@ final class TlsClients implements AutoCloseable {
             ByteBuf buffer = Unpooled.wrappedBuffer(request);
             open().writeAndFlush(buffer);
             return answer.get(TIMEOUT_SECONDS, TimeUnit.SECONDS);
+        }
+
+        /// As [#ask], for an answer that says 200 and is worth reading.
+        String askForText(byte[] request) throws Exception {
+            StringBuilder kept = new StringBuilder();
+            text = kept;
+            expectOk(ask(request));
+            text = null;
+            return kept.toString();
         }
 
         /// Says goodbye and closes the connection.
@@ -178,6 +189,9 @@ final class TlsClients implements AutoCloseable {
         protected void channelRead0(ChannelHandlerContext context, HttpObject part) {
             if (part instanceof HttpResponse head) {
                 status = head.status().code();
+            }
+            if (part instanceof HttpContent content && text != null) {
+                text.append(content.content().toString(StandardCharsets.US_ASCII));
             }
             if (part instanceof LastHttpContent) {
                 answer.complete(status);

@@ -170,7 +170,6 @@ public final class Server implements AutoCloseable {
                             sharedSecrets,
                             devices,
                             orders,
-                            issuingFleets,
                             apiKeys,
                             operatorKey,
                             auditLog,

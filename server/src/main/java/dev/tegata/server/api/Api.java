@@ -15,7 +15,6 @@ import dev.tegata.platform.claim.SharedSecrets;
 import dev.tegata.platform.claim.TrustedCertificates;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.fleet.Fleets;
-import dev.tegata.platform.fleet.IssuingFleets;
 import dev.tegata.platform.order.Orders;
 import dev.tegata.platform.repeat.Answers;
 import dev.tegata.platform.tenant.Tenants;
@@ -49,7 +48,6 @@ public final class Api {
             SharedSecrets sharedSecrets,
             Devices devices,
             Orders orders,
-            IssuingFleets issuingFleets,
             ApiKeys apiKeys,
             OperatorKey operatorKey,
             AuditLog auditLog,
@@ -75,8 +73,7 @@ public final class Api {
         routes.addAll(new TrustResource(services.trustedCertificates()).routes(gate));
         routes.addAll(new ClaimTokenResource(services.claimTokens(), services.sharedSecrets()).routes(gate));
         routes.addAll(new DeviceResource(services.devices(), services.auditLog()).routes(gate));
-        routes.addAll(new OrderResource(services.orders(), services.devices(), services.issuingFleets(), random)
-                .routes(gate));
+        routes.addAll(new OrderResource(services.orders(), random).routes(gate));
         Discovery discovery = new Discovery(services.verification().resultKeys(), services.version());
         routes.addAll(discovery.routes());
         routes.addAll(new VerificationResource(services.verification(), discovery).routes(gate));

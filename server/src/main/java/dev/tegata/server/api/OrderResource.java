@@ -9,10 +9,7 @@ import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.Fields;
 import dev.tegata.platform.RefusedException;
-import dev.tegata.platform.TenantId;
 import dev.tegata.platform.access.Permission;
-import dev.tegata.platform.device.Devices;
-import dev.tegata.platform.fleet.IssuingFleets;
 import dev.tegata.platform.order.DeviceOrder;
 import dev.tegata.platform.order.OrderId;
 import dev.tegata.platform.order.OrderQuery;
@@ -36,14 +33,10 @@ final class OrderResource {
     private static final int NONCE = 32;
 
     private final Orders orders;
-    private final Devices devices;
-    private final IssuingFleets fleets;
     private final SecureRandom random;
 
-    OrderResource(Orders orders, Devices devices, IssuingFleets fleets, SecureRandom random) {
+    OrderResource(Orders orders, SecureRandom random) {
         this.orders = orders;
-        this.devices = devices;
-        this.fleets = fleets;
         this.random = random;
     }
 
@@ -129,11 +122,11 @@ final class OrderResource {
         NewBody body = call.request().json(NewBody.class);
         DeviceId device = device(call);
         Duration life = body.life() == null ? USUAL_LIFE : body.life();
-        OrderContent content = content(call.tenant(), device, body);
+        OrderContent content = content(body);
         return Response.json(201, View.of(orders.place(call.tenant(), device, content, life, call.actor())));
     }
 
-    private OrderContent content(TenantId tenant, DeviceId device, NewBody body) {
+    private OrderContent content(NewBody body) {
         OrderKind kind = Names.constant(OrderKind.class, "kind", body.kind());
         requireOnly(kind == OrderKind.UPDATE_TRUST_ANCHORS, "anchors", body.anchors());
         requireOnly(kind == OrderKind.ATTEST, "nonce", body.nonce());
@@ -143,7 +136,7 @@ final class OrderResource {
             return switch (kind) {
                 case RENEW_CERTIFICATE -> new OrderContent.RenewCertificate();
                 case RENEW_KEY -> new OrderContent.RenewKey();
-                case UPDATE_TRUST_ANCHORS -> new OrderContent.UpdateTrustAnchors(anchors(tenant, device, body));
+                case UPDATE_TRUST_ANCHORS -> new OrderContent.UpdateTrustAnchors(anchors(body));
                 case ATTEST -> new OrderContent.Attest(nonce(body));
                 case STORE ->
                     new OrderContent.Store(
@@ -187,10 +180,9 @@ final class OrderResource {
         }
     }
 
-    private List<Bytes> anchors(TenantId tenant, DeviceId device, NewBody body) {
+    private static List<Bytes> anchors(NewBody body) {
         if (body.anchors() == null) {
-            var fleet = fleets.get(devices.get(tenant, device).fleet());
-            return List.of(fleet.authority().chain().getLast().encoded());
+            throw Fields.invalid("anchors", "is missing");
         }
         return body.anchors().stream().map(OrderResource::anchor).toList();
     }

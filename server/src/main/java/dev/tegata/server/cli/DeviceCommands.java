@@ -176,7 +176,7 @@ final class DeviceCommands {
         @Option(
                 names = "--anchor",
                 paramLabel = "FILE",
-                description = "For update-trust-anchors: a PEM certificate, repeatable (default: the fleet's root).")
+                description = "For update-trust-anchors: a PEM certificate; repeat it for each that is to be trusted.")
         List<Path> anchors = new ArrayList<>();
     }
 

@@ -1,0 +1,221 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.bench;
+
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.CertificateRequest;
+import dev.tegata.pki.certificate.CertsOnlyCms;
+import dev.tegata.pki.certificate.Name;
+import dev.tegata.pki.key.NativeProvider;
+import dev.tegata.pki.key.SignatureAlgorithm;
+import dev.tegata.pki.key.SoftwareKey;
+import dev.tegata.protocol.CheckIn;
+import dev.tegata.protocol.CheckInCodec;
+import dev.tegata.protocol.CheckInForm;
+import java.io.ByteArrayInputStream;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.cert.CertificateFactory;
+import java.security.cert.X509Certificate;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentLinkedQueue;
+
+/// Check-ins of active devices with their operational identities, over fresh connections and over kept ones; and what a
+/// thousand times as many claimed devices in the database change.
+final class CheckInBenchmark implements Benchmark {
+    private static final int FEW = 1_000;
+    private static final int MANY = 1_000_000;
+    private static final int CLIENTS = 32;
+    private static final int CALM_RATE = 100;
+    private static final Duration WARM_UP = Duration.ofSeconds(20);
+
+    @Override
+    public String name() {
+        return "checkin";
+    }
+
+    @Override
+    public String about() {
+        return "check-ins over fresh and kept mutual-TLS connections, with 1 000 and with 1 000 000 devices";
+    }
+
+    @Override
+    public void measure(Run run) throws Exception {
+        run.inFolder(folder -> {
+            run.say("making, claiming and enrolling %,d devices …".formatted(FEW));
+            List<Unit> units = Unit.make(FEW);
+            Path manifest = folder.resolve("devices.csv");
+            Unit.writeManifest(units, manifest);
+            try (ServerProcess server = ServerProcess.start(folder.resolve("data"))) {
+                String fleet = server.newFleet(manifest);
+                try (TlsClients clients = new TlsClients(server.devicesUrl(), enrol(server, fleet, units))) {
+                    throughput(run, server, fleet, clients);
+                    many(run, server, fleet, clients, folder.resolve("many.csv"));
+                }
+            }
+        });
+    }
+
+    /// The operational identities: certificates for the birth keys themselves.
+    private static List<TlsClients.Identity> enrol(ServerProcess server, String fleet, List<Unit> units)
+            throws Exception {
+        CertificateFactory factory =
+                CertificateFactory.getInstance("X.509", NativeProvider.find().orElseThrow());
+        List<TlsClients.Identity> identities = new ArrayList<>();
+        try (TlsClients clients = new TlsClients(server.devicesUrl(), TlsClients.identities(units))) {
+            for (int i = 0; i < units.size(); i++) {
+                SoftwareKey key = units.get(i).birth();
+                CertificateRequest request = CertificateRequest.create(
+                        Name.EMPTY,
+                        key.publicKey(),
+                        List.of(),
+                        data -> key.sign(SignatureAlgorithm.ECDSA_SHA256, data));
+                TlsClients.Device device = clients.connect(i);
+                String answer = device.askForText(TlsClients.post(
+                        "/.well-known/est/" + fleet + "/simpleenroll",
+                        "application/pkcs10",
+                        request.encoded().base64()));
+                device.leave();
+                Bytes certificate =
+                        CertsOnlyCms.decode(Bytes.ofBase64(answer)).getFirst().encoded();
+                identities.add(new TlsClients.Identity(key.privateKey(), (X509Certificate)
+                        factory.generateCertificate(new ByteArrayInputStream(certificate.toArray()))));
+            }
+        }
+        return identities;
+    }
+
+    private static void throughput(Run run, ServerProcess server, String fleet, TlsClients clients) throws Exception {
+        byte[] same = request(fleet, 1);
+        Load.Operation fresh = i -> TlsClients.expectOk(clients.ask(i % FEW, same));
+        run.say("warming up …");
+        Load.closed(CLIENTS, WARM_UP, endless(), fresh);
+        run.say("measuring over fresh connections …");
+        Cpu before = Cpu.of(server.handle());
+        Load.Outcome checkIns = Load.closed(CLIENTS, run.duration(), endless(), fresh);
+        Cpu used = Cpu.of(server.handle()).since(before);
+        run.say("measuring handshakes …");
+        byte[] nothing = TlsClients.get("/nothing");
+        before = Cpu.of(server.handle());
+        Load.Outcome handshakes = Load.closed(CLIENTS, run.duration(), endless(), i -> clients.ask(i % FEW, nothing));
+        Cpu ofHandshakes = Cpu.of(server.handle()).since(before);
+        run.report(run.number("check-ins, a fresh connection each", checkIns.perSecond(), "/s")
+                .of("/s: mutual-TLS handshakes with the same server, answered by 404", handshakes.perSecond()));
+        run.report(run.number("p99", checkIns.percentile(99), "ms"));
+        run.report(run.number("CPU time of a check-in, server", used.microsPer(checkIns.count()), "µs")
+                .of("µs: of a handshake, answered by 404", ofHandshakes.microsPer(handshakes.count())));
+
+        run.say("measuring over kept connections …");
+        report(run, "check-ins over kept connections, nothing new", kept(run, clients, _ -> same));
+        report(
+                run,
+                "check-ins over kept connections, each with a new report to store",
+                kept(run, clients, i -> request(fleet, 2 + i)));
+    }
+
+    private static void report(Run run, String what, Load.Outcome outcome) {
+        run.report(run.number(what, outcome.perSecond(), "/s"));
+        run.report(run.number(what + ", p99", outcome.percentile(99), "ms"));
+    }
+
+    private interface Requests {
+        byte[] of(int i);
+    }
+
+    private static Load.Outcome kept(Run run, TlsClients clients, Requests requests) throws Exception {
+        ConcurrentLinkedQueue<TlsClients.Device> idle = new ConcurrentLinkedQueue<>();
+        for (int i = 0; i < CLIENTS; i++) {
+            idle.add(clients.connect(i));
+        }
+        Load.Operation ask = i -> {
+            TlsClients.Device device = idle.remove();
+            TlsClients.expectOk(device.ask(requests.of(i)));
+            idle.add(device);
+        };
+        Load.closed(CLIENTS, WARM_UP.dividedBy(4), endless(), ask);
+        Load.Outcome outcome = Load.closed(CLIENTS, run.duration(), endless(), ask);
+        idle.forEach(TlsClients.Device::leave);
+        return outcome;
+    }
+
+    /// Latencies at a calm rate, which the machine is not the limit of, before and after a million devices were
+    /// claimed.
+    private static void many(Run run, ServerProcess server, String fleet, TlsClients clients, Path list)
+            throws Exception {
+        run.say("measuring latencies with %,d devices …".formatted(FEW));
+        Load.Outcome checkIns = calmCheckIns(run, fleet, clients);
+        Load.Outcome listings = calmListings(run, server);
+        run.say("claiming %,d devices …".formatted(MANY));
+        writeList(list);
+        server.asOwner(owner -> owner.claim(fleet, list));
+        run.say("measuring latencies with %,d devices …".formatted(FEW + MANY));
+        // What the import left in caches and for the vacuum is not what is measured.
+        Load.closed(4, WARM_UP, endless(), i -> clients.ask(i % FEW, request(fleet, 1)));
+        run.report(run.number(
+                        "p99 of a check-in, 1 000 000 devices",
+                        calmCheckIns(run, fleet, clients).percentile(99),
+                        "ms")
+                .of("ms: with 1 000 devices", checkIns.percentile(99)));
+        run.report(run.number(
+                        "p99 of a listing, 1 000 000 devices",
+                        calmListings(run, server).percentile(99),
+                        "ms")
+                .of("ms: with 1 000 devices", listings.percentile(99)));
+    }
+
+    private static Load.Outcome calmCheckIns(Run run, String fleet, TlsClients clients) throws Exception {
+        ConcurrentLinkedQueue<TlsClients.Device> idle = new ConcurrentLinkedQueue<>();
+        for (int i = 0; i < FEW / 4; i++) {
+            idle.add(clients.connect(i));
+        }
+        Load.Outcome outcome = Load.open(CALM_RATE, run.duration(), endless(), i -> {
+            TlsClients.Device device = idle.remove();
+            TlsClients.expectOk(device.ask(request(fleet, i)));
+            idle.add(device);
+        });
+        idle.forEach(TlsClients.Device::leave);
+        return outcome;
+    }
+
+    private static Load.Outcome calmListings(Run run, ServerProcess server) throws Exception {
+        List<Load.Outcome> outcome = new ArrayList<>();
+        server.asOwner(owner -> outcome.add(Load.closed(
+                1, run.duration(), endless(), i -> owner.get(i % 2 == 0 ? "/devices" : "/devices?state=active"))));
+        return outcome.getFirst();
+    }
+
+    private static void writeList(Path file) throws Exception {
+        try (PrintWriter out = new PrintWriter(Files.newBufferedWriter(file, StandardCharsets.US_ASCII))) {
+            out.println("serial");
+            for (int i = 0; i < MANY; i++) {
+                out.println("MANY-" + i);
+            }
+        }
+    }
+
+    private static Load.Work endless() {
+        return new Load.Work(0, Integer.MAX_VALUE);
+    }
+
+    private static byte[] request(String fleet, int bootCount) {
+        CheckIn said = new CheckIn(
+                fleet,
+                List.of(new CheckIn.Component("application", "1.4.2", Optional.empty())),
+                bootCount,
+                List.of(),
+                List.of(Bytes.sha256(new byte[0])),
+                0,
+                Optional.empty(),
+                List.of(),
+                Optional.empty());
+        return TlsClients.post(
+                "/device/v1/check-in",
+                "application/json",
+                new String(CheckInCodec.encode(said, CheckInForm.JSON).toArray(), StandardCharsets.US_ASCII));
+    }
+}
