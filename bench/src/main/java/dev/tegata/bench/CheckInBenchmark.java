@@ -111,23 +111,21 @@ final class CheckInBenchmark implements Benchmark {
                 .of("µs: of a handshake, answered by 404", ofHandshakes.microsPer(handshakes.count())));
 
         run.say("measuring over kept connections …");
-        report(run, "check-ins over kept connections, nothing new", kept(run, clients, _ -> same));
-        report(
+        kept(run, server, clients, "check-ins over kept connections, nothing new", _ -> same);
+        kept(
                 run,
+                server,
+                clients,
                 "check-ins over kept connections, each with a new report to store",
-                kept(run, clients, i -> request(fleet, 2 + i)));
-    }
-
-    private static void report(Run run, String what, Load.Outcome outcome) {
-        run.report(run.number(what, outcome.perSecond(), "/s"));
-        run.report(run.number(what + ", p99", outcome.percentile(99), "ms"));
+                i -> request(fleet, 2 + i));
     }
 
     private interface Requests {
         byte[] of(int i);
     }
 
-    private static Load.Outcome kept(Run run, TlsClients clients, Requests requests) throws Exception {
+    private static void kept(Run run, ServerProcess server, TlsClients clients, String what, Requests requests)
+            throws Exception {
         ConcurrentLinkedQueue<TlsClients.Device> idle = new ConcurrentLinkedQueue<>();
         for (int i = 0; i < CLIENTS; i++) {
             idle.add(clients.connect(i));
@@ -138,9 +136,16 @@ final class CheckInBenchmark implements Benchmark {
             idle.add(device);
         };
         Load.closed(CLIENTS, WARM_UP.dividedBy(4), endless(), ask);
+        Cpu before = Cpu.of(server.handle());
+        Cpu databaseBefore = Cpu.below(server.handle());
         Load.Outcome outcome = Load.closed(CLIENTS, run.duration(), endless(), ask);
+        Cpu used = Cpu.of(server.handle()).since(before);
+        Cpu database = Cpu.below(server.handle()).since(databaseBefore);
         idle.forEach(TlsClients.Device::leave);
-        return outcome;
+        run.report(run.number(what, outcome.perSecond(), "/s"));
+        run.report(run.number("p99", outcome.percentile(99), "ms"));
+        run.report(run.number("CPU time of one, server", used.microsPer(outcome.count()), "µs"));
+        run.report(run.number("CPU time of one, database", database.microsPer(outcome.count()), "µs"));
     }
 
     /// Latencies at a calm rate, which the machine is not the limit of, before and after a million devices were
@@ -156,16 +161,16 @@ final class CheckInBenchmark implements Benchmark {
         run.say("measuring latencies with %,d devices …".formatted(FEW + MANY));
         // What the import left in caches and for the vacuum is not what is measured.
         Load.closed(4, WARM_UP, endless(), i -> clients.ask(i % FEW, request(fleet, 1)));
-        run.report(run.number(
-                        "p99 of a check-in, 1 000 000 devices",
-                        calmCheckIns(run, fleet, clients).percentile(99),
-                        "ms")
-                .of("ms: with 1 000 devices", checkIns.percentile(99)));
-        run.report(run.number(
-                        "p99 of a listing, 1 000 000 devices",
-                        calmListings(run, server).percentile(99),
-                        "ms")
-                .of("ms: with 1 000 devices", listings.percentile(99)));
+        compare(run, "check-in", checkIns, calmCheckIns(run, fleet, clients));
+        compare(run, "listing", listings, calmListings(run, server));
+    }
+
+    private static void compare(Run run, String what, Load.Outcome few, Load.Outcome many) {
+        for (int percent : new int[] {50, 99}) {
+            run.report(run.number(
+                            "p%d of a %s, 1 000 000 devices".formatted(percent, what), many.percentile(percent), "ms")
+                    .of("ms: with 1 000 devices", few.percentile(percent)));
+        }
     }
 
     private static Load.Outcome calmCheckIns(Run run, String fleet, TlsClients clients) throws Exception {
