@@ -109,6 +109,33 @@ class CommandsTest {
     }
 
     @Test
+    void ordersArePlacedLookedAtAndTakenBack() throws Exception {
+        String fleet = shell.run("fleet", "create", "--name", "Orders", "--check-in-slow", "12h", "--json")
+                .json()
+                .path("id")
+                .asString();
+        Path list = Files.writeString(home.resolve("orders.csv"), "serial\n7ace0102030405060708\n");
+        shell.run("manifest", "import", list.toString(), "--fleet", fleet, "--statement").text();
+        String device = shell.run("device", "list", "--serial", "7ace0102030405060708", "--json")
+                .json()
+                .at("/items/0/id")
+                .asString();
+        Path object = Files.writeString(home.resolve("settings"), "on");
+
+        JsonNode placed = shell.run(
+                        "device", "order", device, "store", "--name", "settings", "--file", object.toString(), "--json")
+                .json();
+
+        assertThat(placed.path("state").asString()).isEqualTo("placed");
+        assertThat(shell.run("device", "orders", device).text()).contains("store", "placed");
+        assertThat(shell.run("order", "list", "--state", "placed").text()).contains(device);
+        shell.run("order", "withdraw", placed.path("id").asString()).text();
+        assertThat(shell.run("order", "show", placed.path("id").asString()).text()).contains("withdrawn");
+        assertThat(shell.run("device", "order", device, "refurbish").exitCode()).isEqualTo(1);
+        assertThat(shell.run("gateway", "--server", "http://plain").exitCode()).isEqualTo(2);
+    }
+
+    @Test
     void anErrorIsJsonWhereAnswersAre() {
         Shell.Result refused = shell.run("fleet", "show", "nosuch-fleet", "--json");
         assertThat(refused.exitCode()).isEqualTo(1);
