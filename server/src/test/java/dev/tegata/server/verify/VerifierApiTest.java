@@ -50,8 +50,16 @@ import java.nio.file.Path;
 import java.security.KeyPair;
 import java.security.KeyPairGenerator;
 import java.security.SecureRandom;
+import java.security.spec.MGF1ParameterSpec;
 import java.time.Instant;
+import java.util.Arrays;
 import java.util.List;
+import javax.crypto.Cipher;
+import javax.crypto.Mac;
+import javax.crypto.spec.IvParameterSpec;
+import javax.crypto.spec.OAEPParameterSpec;
+import javax.crypto.spec.PSource;
+import javax.crypto.spec.SecretKeySpec;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DisplayName;
@@ -381,6 +389,92 @@ class VerifierApiTest {
         JsonNode refused = created(send("/api/v1/appraisals", Evidence.DICE_CHAIN, chain));
         assertThat(refused.at("/attesters/0/problem").asString()).isEqualTo("untrusted-certificate");
         assertThat(refused.path("status").asString()).isEqualTo("contraindicated");
+    }
+
+    @Test
+    @DisplayName("a TPM that holds both keys proves its attestation key, once; its quotes are then the device's")
+    void activation() throws Exception {
+        KeyPairGenerator generator = KeyPairGenerator.getInstance("RSA");
+        generator.initialize(2048);
+        KeyPair endorsement = generator.generateKeyPair();
+        String device = claimTpm(endorsement);
+        byte[] ak = vector("tpm/swtpm/ak.tpm2b_public");
+        String body = JsonMapper.shared()
+                .createObjectNode()
+                .put("attestationKey", Bytes.of(ak).base64())
+                .put("endorsementKey", Pem.encode(Pem.PUBLIC_KEY, Bytes.of(endorsement.getPublic().getEncoded())))
+                .toString();
+        String path = "/api/v1/attestation-keys/activations";
+        assertThat(SERVER.post(other.ownerKey(), path, body).statusCode()).isEqualTo(403);
+        JsonNode wrong = created(SERVER.post(tenant.ownerKey(), path, body));
+        String wrongAnswer = path + "/" + wrong.path("id").asString() + "/answer";
+        byte[] secret = solve(endorsement, TpmPublic.parseSized(Bytes.of(ak)).name(), wrong);
+        assertThat(answer(other, wrongAnswer, secret).statusCode()).isEqualTo(404);
+        assertThat(answer(tenant, wrongAnswer, new byte[32]).statusCode()).isEqualTo(403);
+        assertThat(answer(tenant, wrongAnswer, secret).statusCode()).isEqualTo(409);
+        JsonNode right = created(SERVER.post(tenant.ownerKey(), path, body));
+        JsonNode key = created(answer(
+                tenant,
+                path + "/" + right.path("id").asString() + "/answer",
+                solve(endorsement, TpmPublic.parseSized(Bytes.of(ak)).name(), right)));
+        assertThat(key.path("device").asString()).isEqualTo(device);
+        assertThat(key.path("vendor").asString()).isEqualTo("Verifier");
+        Environment gateways = Environment.ofModel("Verifier", "Gateways");
+        submit(corim("boot", new Triple.Reference(gateways, List.of(registers("fw1")))));
+        JsonNode appraised = quote(TpmPublic.parseSized(Bytes.of(ak)), "fw1");
+        assertThat(appraised.path("status").asString()).as(appraised.toString()).isEqualTo("affirming");
+        assertThat(appraised.path("device").asString()).isEqualTo(device);
+        String fingerprint = key.path("fingerprint").asString();
+        assertThat(SERVER.send(SERVER.to(tenant.ownerKey(), "/api/v1/attestation-keys/" + fingerprint)
+                                .DELETE())
+                        .statusCode())
+                .isEqualTo(204);
+        assertThat(quote(TpmPublic.parseSized(Bytes.of(ak)), "fw1").at("/attesters/0/problem").asString())
+                .isEqualTo("unknown-device");
+    }
+
+    private static HttpResponse<String> answer(TestTenant who, String path, byte[] secret) {
+        return SERVER.post(who.ownerKey(), path, "{\"secret\":\"" + Bytes.of(secret).base64() + "\"}");
+    }
+
+    private String claimTpm(KeyPair endorsement) {
+        String fleet = created(SERVER.post(tenant.ownerKey(), "/api/v1/fleets", "{\"name\":\"Gateways\"}"))
+                .path("id")
+                .asString();
+        String csv = "serial,publicKey\n0badc0de," + Bytes.of(endorsement.getPublic().getEncoded()).base64() + "\n";
+        created(SERVER.send(SERVER.to(
+                        tenant.ownerKey(), "/api/v1/fleets/" + fleet + "/manifests?fileName=tpm.csv&statement=true")
+                .POST(BodyPublishers.ofString(csv))));
+        return RunningServer.body(SERVER.get(tenant.ownerKey(), "/api/v1/devices"))
+                .at("/items/0/id")
+                .asString();
+    }
+
+    /// The TPM's side of credential activation (TPM 2.0 part 1 §24), in software.
+    private static byte[] solve(KeyPair endorsement, Bytes name, JsonNode challenge) throws Exception {
+        Bytes idObject = Bytes.ofBase64(challenge.path("idObject").asString());
+        Bytes encryptedSeed = Bytes.ofBase64(challenge.path("encryptedSecret").asString());
+        Cipher rsa = Cipher.getInstance("RSA/ECB/OAEPPadding");
+        rsa.init(
+                Cipher.DECRYPT_MODE,
+                endorsement.getPrivate(),
+                new OAEPParameterSpec(
+                        "SHA-256",
+                        "MGF1",
+                        MGF1ParameterSpec.SHA256,
+                        new PSource.PSpecified("IDENTITY\0".getBytes(StandardCharsets.US_ASCII))));
+        byte[] seed = rsa.doFinal(encryptedSeed.slice(2, encryptedSeed.size()).toArray());
+        Mac kdf = Mac.getInstance("HmacSHA256");
+        kdf.init(new SecretKeySpec(seed, "HmacSHA256"));
+        kdf.update(new byte[] {0, 0, 0, 1});
+        kdf.update("STORAGE\0".getBytes(StandardCharsets.US_ASCII));
+        kdf.update(name.toArray());
+        byte[] key = Arrays.copyOf(kdf.doFinal(new byte[] {0, 0, 0, (byte) 128}), 16);
+        Cipher aes = Cipher.getInstance("AES/CFB/NoPadding");
+        aes.init(Cipher.DECRYPT_MODE, new SecretKeySpec(key, "AES"), new IvParameterSpec(new byte[16]));
+        // The size of the whole, the size of the HMAC, the HMAC; then what is encrypted: a size and the secret.
+        byte[] opened = aes.doFinal(idObject.slice(36, idObject.size()).toArray());
+        return Arrays.copyOfRange(opened, 2, opened.length);
     }
 
     @Test

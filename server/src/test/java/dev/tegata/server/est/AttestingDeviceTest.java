@@ -1,0 +1,135 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.est;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.tegata.attestation.appraisal.Evidence;
+import dev.tegata.attestation.cbor.Cbor;
+import dev.tegata.attestation.cose.CoseMessage;
+import dev.tegata.attestation.cose.Signer;
+import dev.tegata.attestation.eat.Eat;
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.key.KeyAlgorithm;
+import dev.tegata.pki.key.SoftwareKey;
+import dev.tegata.server.RunningServer;
+import java.net.URI;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import tools.jackson.databind.JsonNode;
+
+@DisplayName("Attestation on the devices' port")
+class AttestingDeviceTest {
+    private static final EstTenant TENANT = new EstTenant("Attesting");
+    private static final Path TLS_CA =
+            TENANT.running.server().authorityFile().orElseThrow();
+    private static final String FLEET = TENANT.fleet("");
+
+    /// A device with its operational certificate.
+    private record Enrolled(String id, SoftwareKey key, Certificate certificate) {
+        static Enrolled one() {
+            SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+            String id = TENANT.claim(FLEET, key);
+            try (EstDevice device = EstDevice.showing(TLS_CA, key)) {
+                HttpResponse<byte[]> issued =
+                        device.post(address("/.well-known/est/" + FLEET + "/simpleenroll"), EstDevice.request(key));
+                assertThat(issued.statusCode()).as(EstDevice.text(issued)).isEqualTo(200);
+                return new Enrolled(id, key, EstDevice.certificates(issued).getFirst());
+            }
+        }
+
+        EstDevice connect() {
+            return EstDevice.showing(TLS_CA, key, certificate);
+        }
+
+        /// A token of this device, signed with its operational key.
+        byte[] token(Bytes nonce) {
+            Signer signer = Signer.of(key.publicKey(), key.privateKey());
+            Cbor.MapItem header = Cbor.map()
+                    .put(CoseMessage.X5CHAIN, Cbor.of(certificate.encoded()))
+                    .build();
+            Cbor.MapItem claims =
+                    Cbor.map().put(Eat.NONCE, Cbor.of(nonce)).put(Eat.DEBUG_STATUS, Cbor.of(3)).build();
+            return CoseMessage.sign1(header, Cbor.map().build(), claims.encode(), signer)
+                    .encode()
+                    .toArray();
+        }
+    }
+
+    private static URI address(String path) {
+        return URI.create(TENANT.running.server().devicesUrl() + path);
+    }
+
+    private static JsonNode json(HttpResponse<byte[]> response) {
+        assertThat(response.statusCode()).as(EstDevice.text(response)).isIn(200, 201);
+        return RunningServer.json(EstDevice.text(response));
+    }
+
+    private static HttpResponse<byte[]> answer(EstDevice device, String session, byte[] token) {
+        return device.send(HttpRequest.newBuilder(
+                        address("/" + FLEET + "/challenge-response/v1/session/" + session))
+                .header("Content-Type", Evidence.EAT_CWT)
+                .POST(BodyPublishers.ofByteArray(token)));
+    }
+
+    private static String opened(EstDevice device, StringBuilder nonce) {
+        HttpResponse<byte[]> response =
+                device.send(HttpRequest.newBuilder(address("/" + FLEET + "/challenge-response/v1/newSession"))
+                        .POST(BodyPublishers.noBody()));
+        nonce.append(json(response).path("nonce").asString());
+        return response.headers().firstValue("Location").orElseThrow().replaceFirst("session/", "");
+    }
+
+    private static List<JsonNode> appraisals(String device) {
+        return RunningServer.body(
+                        TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/appraisals?device=" + device))
+                .path("items")
+                .valueStream()
+                .toList();
+    }
+
+    @Test
+    @DisplayName("a device sends evidence of itself and fetches its result; another's evidence proves nothing")
+    void passport() {
+        Enrolled a = Enrolled.one();
+        Enrolled b = Enrolled.one();
+        try (EstDevice deviceA = a.connect();
+                EstDevice deviceB = b.connect();
+                EstDevice nobody = EstDevice.anonymous(TLS_CA)) {
+            URI result = address("/" + FLEET + "/attestation-result");
+            assertThat(deviceA.get(result).statusCode()).isEqualTo(404);
+            assertThat(nobody.get(result).statusCode()).isEqualTo(401);
+            StringBuilder nonce = new StringBuilder();
+            String session = opened(deviceA, nonce);
+            byte[] token = a.token(Bytes.ofBase64Url(nonce.toString()));
+            // Another device finds no such session.
+            assertThat(answer(deviceB, session, token).statusCode()).isEqualTo(404);
+            assertThat(json(answer(deviceA, session, token)).path("status").asString())
+                    .isEqualTo("complete");
+            assertThat(appraisals(a.id)).hasSize(1);
+            assertThat(appraisals(a.id).getFirst().at("/vector/instance-identity").asInt())
+                    .isEqualTo(2);
+            assertThat(EstDevice.text(deviceA.get(result))).matches("[\\w-]+\\.[\\w-]+\\.[\\w-]+");
+
+            StringBuilder nonceOfB = new StringBuilder();
+            String sessionOfB = opened(deviceB, nonceOfB);
+            byte[] forwarded = a.token(Bytes.ofBase64Url(nonceOfB.toString()));
+            assertThat(answer(deviceB, sessionOfB, forwarded).statusCode()).isEqualTo(200);
+            JsonNode refused = appraisals(b.id).getFirst();
+            assertThat(refused.at("/attesters/0/problem").asString()).isEqualTo("wrong-device");
+            assertThat(refused.path("status").asString()).isEqualTo("contraindicated");
+            assertThat(appraisals(a.id)).hasSize(1);
+        }
+        TENANT.change(a.id, "revoke");
+        try (EstDevice revoked = a.connect()) {
+            assertThat(revoked.get(address("/" + FLEET + "/attestation-result")).statusCode())
+                    .isEqualTo(403);
+        }
+    }
+}
