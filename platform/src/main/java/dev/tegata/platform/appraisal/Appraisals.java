@@ -41,6 +41,7 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -208,7 +209,7 @@ public final class Appraisals {
     /// Under what the statements stand that can touch these outcomes.
     static Set<Bytes> subjects(List<? extends EvidenceOutcome> outcomes, boolean instances) {
         List<Endorsements.Claim> claims = new ArrayList<>();
-        Set<Bytes> subjects = new java.util.LinkedHashSet<>();
+        Set<Bytes> subjects = new LinkedHashSet<>();
         for (EvidenceOutcome outcome : outcomes) {
             if (outcome instanceof Verified verified) {
                 claims.addAll(verified.measured());

@@ -24,6 +24,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.UUID;
 import org.jdbi.v3.core.Handle;
 
 /// The keys that a tenant knows: those of claimed chips, activated ones, endorsed ones, and those in
@@ -124,7 +125,7 @@ final class TenantKeys implements Trust.KnownKeys {
                         .bind("tenant", tenant)
                         .bind("key", fingerprint)
                         .map((row, context) -> new ClaimedKey(
-                                new DeviceId(row.getObject("device_id", java.util.UUID.class)),
+                                new DeviceId(row.getObject("device_id", UUID.class)),
                                 Bytes.of(row.getBytes("public_key"))))
                         .findOne()
                         .flatMap(claimed -> DeviceEnvironments.of(tx, tenant, claimed.device)

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server.api;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import dev.tegata.attestation.MalformedException;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
@@ -108,7 +109,7 @@ final class EndorsementResource {
             String status,
             Instant expiry,
 
-            @com.fasterxml.jackson.annotation.JsonProperty("failure-reason") @Nullable
+            @JsonProperty("failure-reason") @Nullable
             String failureReason) {}
 
     List<Route> routes(Gate gate) {

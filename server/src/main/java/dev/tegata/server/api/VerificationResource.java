@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server.api;
 
+import dev.tegata.attestation.appraisal.Evidence;
 import dev.tegata.attestation.appraisal.EvidenceOutcome;
 import dev.tegata.attestation.appraisal.EvidenceOutcome.Rejected;
 import dev.tegata.attestation.appraisal.EvidenceOutcome.Verified;
@@ -179,7 +180,7 @@ final class VerificationResource {
     private Response appraise(Call call) {
         Queries.requireKnown(call.request(), Set.of("nonce"));
         ResultForm form = ResultForm.of(call.request());
-        var evidence = EvidenceTypes.of(call.request());
+        Evidence evidence = EvidenceTypes.of(call.request());
         Bytes nonce =
                 call.request().query("nonce").map(ChallengeResponse::nonce).orElse(null);
         if (nonce != null) {

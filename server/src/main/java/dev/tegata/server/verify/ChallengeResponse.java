@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server.verify;
 
+import dev.tegata.attestation.appraisal.Evidence;
 import dev.tegata.pki.Bytes;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.ErrorCode;
@@ -47,16 +48,16 @@ public final class ChallengeResponse {
             @Nullable EvidenceView evidence,
             @Nullable String result) {
         static View of(Session session) {
+            Evidence evidence = session.evidence();
             return new View(
                     session.nonce().base64Url(),
                     session.expiresAt(),
                     EvidenceTypes.ALL,
-                    session.result() == null ? "waiting" : "complete",
-                    session.evidence() == null
+                    evidence == null ? "waiting" : "complete",
+                    evidence == null
                             ? null
                             : new EvidenceView(
-                                    session.evidence().mediaType(),
-                                    session.evidence().content().base64()),
+                                    evidence.mediaType(), evidence.content().base64()),
                     session.result());
         }
     }
