@@ -42,6 +42,11 @@ public enum ErrorCode {
             "The request carries no valid credentials.",
             "Send 'Authorization: Bearer' with an API key that is neither expired nor revoked."),
     FORBIDDEN(21, 403, "The API key's role does not allow this.", "Use a key with a role that may."),
+    APPROVAL_REQUIRED(
+            23,
+            409,
+            "A second person must approve this.",
+            "Have another API key approve it, then send the same request again with the header Tegata-Approval."),
     TOO_MANY_ATTEMPTS(22, 429, "Too many failed attempts.", "Wait for the time in Retry-After."),
 
     // Enrolment.

@@ -3,7 +3,6 @@
 package dev.tegata.server;
 
 import dev.tegata.pki.key.KeyEncryptionKey;
-import dev.tegata.pki.key.Pkcs11Vault;
 import dev.tegata.pki.key.SoftwareVault;
 import dev.tegata.pki.key.Vault;
 import dev.tegata.pki.path.TrustAnchors;
@@ -15,6 +14,7 @@ import dev.tegata.platform.access.OperatorKey;
 import dev.tegata.platform.appraisal.DeviceCertificates;
 import dev.tegata.platform.appraisal.Verification;
 import dev.tegata.platform.appraisal.VerificationUpkeep;
+import dev.tegata.platform.approval.Approvals;
 import dev.tegata.platform.audit.AuditExport;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.audit.RefusalLog;
@@ -41,8 +41,10 @@ import dev.tegata.platform.seal.TenantSeals;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.DatabaseConfig;
 import dev.tegata.platform.store.EmbeddedPostgres;
+import dev.tegata.platform.tenant.KeyRotation;
 import dev.tegata.platform.tenant.PostgresSealedKeyStore;
 import dev.tegata.platform.tenant.Tenants;
+import dev.tegata.platform.tenant.VaultKeys;
 import dev.tegata.server.api.Api;
 import dev.tegata.server.cmp.CmpEndpoint;
 import dev.tegata.server.coap.CoapListener;
@@ -114,8 +116,12 @@ public final class Server implements AutoCloseable {
             PrometheusMeterRegistry registry = meters();
             Database database = opened(openDatabase());
             measure(registry, database);
-            Vault vault = opened(openVault(database));
+            PostgresSealedKeyStore sealedKeys = new PostgresSealedKeyStore(database);
+            Optional<VaultKeys> vaultKeys = vaultKeys(sealedKeys);
+            Vault vault = opened(openVault(sealedKeys, vaultKeys));
             AuditLog auditLog = opened(new AuditLog(database, vault, clock));
+            Optional<KeyRotation> rotation =
+                    vaultKeys.map(keys -> opened(new KeyRotation(database, sealedKeys, keys, auditLog)));
             Outbox outbox = opened(new Outbox(database, clock, random));
             Jobs jobs = new Jobs(database, auditLog, outbox, clock, random);
             RefusalLog refusals = opened(new RefusalLog(auditLog, database, clock));
@@ -178,7 +184,9 @@ public final class Server implements AutoCloseable {
                             new Answers(database, clock),
                             verification,
                             version(),
-                            vault.kind()),
+                            vault,
+                            rotation,
+                            new Approvals(database, auditLog, clock, random)),
                     clock,
                     random);
             opened(JobWorkers.start(database, jobs, Map.of()));
@@ -318,17 +326,23 @@ public final class Server implements AutoCloseable {
         return Database.open(where.withPoolSize(config.databasePool()));
     }
 
-    private Vault openVault(Database database) {
+    /// Empty where keys are in an HSM.
+    private Optional<VaultKeys> vaultKeys(PostgresSealedKeyStore store) {
+        if (!(config.vault() instanceof ServerConfig.Software software)) {
+            return Optional.empty();
+        }
+        List<KeyEncryptionKey> keys = new ArrayList<>();
+        keys.add(software.passphrase()
+                .map(passphrase -> KeyEncryptionKey.of(passphrase, store.passphraseSalt(random)))
+                .orElseGet(() -> KeyEncryptionKey.ofFile(config.data().resolve("vault.key"), random)));
+        software.next().ifPresent(next -> keys.add(KeyEncryptionKey.of(next, store.passphraseSalt(random))));
+        return Optional.of(new VaultKeys(store, keys, random));
+    }
+
+    private Vault openVault(PostgresSealedKeyStore store, Optional<VaultKeys> keys) {
         return switch (config.vault()) {
-            case ServerConfig.Software software -> {
-                PostgresSealedKeyStore store = new PostgresSealedKeyStore(database);
-                KeyEncryptionKey key = software.passphrase()
-                        .map(passphrase -> KeyEncryptionKey.of(passphrase, store.passphraseSalt(random)))
-                        .orElseGet(() -> KeyEncryptionKey.ofFile(config.data().resolve("vault.key"), random));
-                store.requireSameKey(key, random);
-                yield new SoftwareVault(store, key, random, CACHED_KEYS);
-            }
-            case ServerConfig.Hsm hsm -> Pkcs11Vault.open(hsm.config(), random);
+            case ServerConfig.Software _ -> new SoftwareVault(store, keys.orElseThrow(), random, CACHED_KEYS);
+            case ServerConfig.Hsm hsm -> VaultInspection.open(hsm, random);
         };
     }
 

@@ -43,10 +43,18 @@ public record ServerConfig(
     public sealed interface VaultConfig {}
 
     /// Keys sealed in the database. Without a passphrase, under a key in a file of the data folder.
-    public record Software(Optional<Secret> passphrase) implements VaultConfig {}
+    ///
+    /// @param next what keys are to be sealed under next, while that is being changed
+    public record Software(Optional<Secret> passphrase, Optional<Secret> next) implements VaultConfig {}
 
     /// Keys in an HSM.
-    public record Hsm(Pkcs11Config config) implements VaultConfig {}
+    ///
+    /// @param replicas further tokens with the same keys; usually none
+    public record Hsm(Pkcs11Config config, List<Pkcs11Config> replicas) implements VaultConfig {
+        public Hsm {
+            replicas = List.copyOf(replicas);
+        }
+    }
 
     /// The address that all listeners bind to, and their ports.
     public record Ports(String listen, int api, int devices, int publicPki, int metrics) {}
@@ -215,12 +223,14 @@ public record ServerConfig(
         private VaultConfig vault() {
             return switch (text(Setting.VAULT)) {
                 case "software" ->
-                    new Software(secretFile(Setting.VAULT_PASSPHRASE_FILE)
-                            .or(() -> given(Setting.VAULT_PASSPHRASE).map(Secret::of)));
+                    new Software(
+                            secretFile(Setting.VAULT_PASSPHRASE_FILE)
+                                    .or(() -> given(Setting.VAULT_PASSPHRASE).map(Secret::of)),
+                            secretFile(Setting.VAULT_NEXT_PASSPHRASE_FILE));
                 case "pkcs11" -> hsm();
                 default -> {
                     wrong.add("vault must be 'software' or 'pkcs11', not '" + Texts.quoted(text(Setting.VAULT)) + "'.");
-                    yield new Software(Optional.empty());
+                    yield new Software(Optional.empty(), Optional.empty());
                 }
             };
         }
@@ -233,17 +243,39 @@ public record ServerConfig(
             }
             Secret secret = secretFile(Setting.PKCS11_SECRET_FILE).orElse(Secret.of(""));
             if (!wrong.isEmpty()) {
-                return new Software(Optional.empty());
+                return new Software(Optional.empty(), Optional.empty());
             }
             try {
-                return new Hsm(given(Setting.PKCS11_TOKEN)
+                Pkcs11Config config = given(Setting.PKCS11_TOKEN)
                         .map(label -> Pkcs11Config.sharedToken(library, label, secret))
                         .orElseGet(() -> Pkcs11Config.tokenPerSpace(library, secret))
-                        .withSessions(sessions));
+                        .withSessions(sessions);
+                return new Hsm(config, replicas(config));
             } catch (VaultException e) {
                 wrong.add(e.getMessage() + ".");
-                return new Software(Optional.empty());
+                return new Software(Optional.empty(), Optional.empty());
             }
+        }
+
+        private List<Pkcs11Config> replicas(Pkcs11Config config) {
+            List<Pkcs11Config> replicas = new ArrayList<>();
+            if (!text(Setting.PKCS11_REPLICAS).isEmpty() && config.sharedToken() == null) {
+                wrong.add("pkcs11-replicas needs pkcs11-token: tokens that are made at run time have no replicas.");
+                return replicas;
+            }
+            for (String replica : text(Setting.PKCS11_REPLICAS).split(",", -1)) {
+                int colon = replica.lastIndexOf(':');
+                String label = replica.substring(colon + 1).strip();
+                Path library = colon < 0
+                        ? config.library()
+                        : Path.of(replica.substring(0, colon).strip()).toAbsolutePath();
+                if (!Files.isReadable(library)) {
+                    wrong.add("pkcs11-replicas names " + library + ", which cannot be read.");
+                } else if (!label.isEmpty()) {
+                    replicas.add(config.withToken(library, label));
+                }
+            }
+            return replicas;
         }
 
         private Optional<TlsFiles> tls() {

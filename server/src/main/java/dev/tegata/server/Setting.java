@@ -17,6 +17,10 @@ public enum Setting {
     VAULT_PASSPHRASE_FILE(
             "",
             "File with the passphrase that seals the software vault; without it, a key file in the data folder does."),
+    VAULT_NEXT_PASSPHRASE_FILE(
+            "",
+            "File with the passphrase, or the 32 bytes in base64, that keys are to be sealed under next;"
+                    + " see 'tegata vault rotate-key'."),
     VAULT_PASSPHRASE("", "The passphrase itself; only from the environment."),
     PKCS11_LIBRARY("", "The HSM's PKCS#11 library."),
     PKCS11_SECRET_FILE(
@@ -24,6 +28,10 @@ public enum Setting {
             "File with the secret that the PINs of the tenants' tokens are made from, or with the shared token's PIN."),
     PKCS11_TOKEN(
             "", "Label of one token that holds all tenants' keys; without it, each tenant gets a token of its own."),
+    PKCS11_REPLICAS(
+            "",
+            "More tokens that hold the same keys and have the same PIN, as LABEL or LIBRARY:LABEL, separated by commas;"
+                    + " signing goes on with them where the first is away. Needs pkcs11-token."),
     PKCS11_SESSIONS("8", "How many calls the PKCS#11 library gets at once."),
     LISTEN("127.0.0.1", "Address that all ports are bound to; 0.0.0.0 or :: for all."),
     API_PORT("8443", "Port of the API (TLS); 0 for any that is free."),

@@ -18,15 +18,17 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
 /// A real server over real TLS with its embedded database, started once for all tests of this run, and a client of it.
-public final class RunningServer {
+public final class RunningServer implements AutoCloseable {
     private static final RunningServer SHARED = new RunningServer();
 
+    private final Path data;
     private final Server server;
     private final HttpClient client;
     private final String operatorKey;
@@ -34,10 +36,17 @@ public final class RunningServer {
     private final AtomicInteger addresses = new AtomicInteger();
 
     private RunningServer() {
+        this(RunningServer::config);
+    }
+
+    /// A server of a test's own, beside the shared one.
+    ///
+    /// @param config for the data folder that it is given
+    public RunningServer(Function<Path, ServerConfig> config) {
         try {
-            Path data = Files.createTempDirectory(Path.of("target"), "server");
-            server = Server.start(config(data));
-            Runtime.getRuntime().addShutdownHook(new Thread(() -> stop(data)));
+            data = Files.createTempDirectory(Files.createDirectories(Path.of("target")), "server");
+            server = Server.start(config.apply(data));
+            Runtime.getRuntime().addShutdownHook(new Thread(this::close));
             client = TlsClient.trusting(server.authorityFile().orElseThrow());
             operatorKey = Files.readString(server.operatorKeyFile()).strip();
         } catch (Exception e) {
@@ -56,8 +65,13 @@ public final class RunningServer {
         return ServerConfig.read(settings, Map.of(), null);
     }
 
-    private void stop(Path data) {
+    /// Stops a server of a test's own. The shared one stops with the process.
+    @Override
+    public void close() {
         server.close();
+        if (Files.notExists(data)) {
+            return;
+        }
         try (Stream<Path> files = Files.walk(data)) {
             files.sorted(Comparator.reverseOrder())
                     .forEach(file -> file.toFile().delete());

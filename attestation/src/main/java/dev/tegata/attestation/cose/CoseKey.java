@@ -43,7 +43,7 @@ public sealed interface CoseKey {
             int coordinate = switch (info.algorithm()) {
                 case EC_P256 -> 32;
                 case EC_P384 -> 48;
-                case ED25519, RSA_2048, RSA_3072, RSA_4096 -> 0;
+                case ED25519, RSA_2048, RSA_3072, RSA_4096, ML_DSA_44, ML_DSA_65, ML_DSA_87 -> 0;
             };
             if (coordinate == 0) {
                 return info.verifies(algorithm.signature(), data, signature);

@@ -27,7 +27,7 @@ public record Signer(PublicKeyInfo publicKey, UnaryOperator<byte[]> sign) {
         byte[] signature = sign.apply(data);
         return switch (publicKey.algorithm()) {
             case EC_P256, EC_P384 -> EcdsaSignature.rawOf(signature, publicKey.algorithm());
-            case ED25519, RSA_2048, RSA_3072, RSA_4096 -> signature;
+            case ED25519, RSA_2048, RSA_3072, RSA_4096, ML_DSA_44, ML_DSA_65, ML_DSA_87 -> signature;
         };
     }
 }

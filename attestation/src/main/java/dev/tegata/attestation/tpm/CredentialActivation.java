@@ -62,7 +62,7 @@ public final class CredentialActivation {
                     yield wrap(seed, Bytes.of(cipher.doFinal(seed)), attestationKeyName, secret);
                 }
                 case EC_P256 -> challengeEc(endorsementKey, attestationKeyName, secret, random);
-                case EC_P384, ED25519 ->
+                case EC_P384, ED25519, ML_DSA_44, ML_DSA_65, ML_DSA_87 ->
                     throw new IllegalArgumentException("endorsement keys are of RSA or P-256 here");
             };
         } catch (GeneralSecurityException e) {

@@ -53,6 +53,22 @@ public record CertificateProfile(
     /// The lifetime of a certificate without a well-defined end.
     public static final String UNLIMITED = "unlimited";
 
+    private static final List<KeyAlgorithm> ROOT_KEYS = List.of(
+            KeyAlgorithm.EC_P384,
+            KeyAlgorithm.EC_P256,
+            KeyAlgorithm.RSA_4096,
+            KeyAlgorithm.RSA_3072,
+            KeyAlgorithm.ML_DSA_87,
+            KeyAlgorithm.ML_DSA_65,
+            KeyAlgorithm.ML_DSA_44);
+    private static final List<KeyAlgorithm> ISSUING_KEYS = List.of(
+            KeyAlgorithm.EC_P256,
+            KeyAlgorithm.EC_P384,
+            KeyAlgorithm.RSA_3072,
+            KeyAlgorithm.RSA_4096,
+            KeyAlgorithm.ML_DSA_65,
+            KeyAlgorithm.ML_DSA_87,
+            KeyAlgorithm.ML_DSA_44);
     private static final int MAX_PATH_LENGTH = 6;
     private static final int MAX_YEARS = 100;
     private static final int MAX_ENTRIES = 16;
@@ -122,7 +138,7 @@ public record CertificateProfile(
                 "CN=Root CA,O={tenant.organization}",
                 "P25Y",
                 "PT1H",
-                List.of(KeyAlgorithm.EC_P384, KeyAlgorithm.EC_P256, KeyAlgorithm.RSA_4096, KeyAlgorithm.RSA_3072),
+                ROOT_KEYS,
                 null,
                 List.of(KeyUsage.KEY_CERT_SIGN, KeyUsage.CRL_SIGN),
                 List.of(),
@@ -139,7 +155,7 @@ public record CertificateProfile(
                 "CN=Issuing CA,O={tenant.organization}",
                 "P10Y",
                 "PT1H",
-                List.of(KeyAlgorithm.EC_P256, KeyAlgorithm.EC_P384, KeyAlgorithm.RSA_3072, KeyAlgorithm.RSA_4096),
+                ISSUING_KEYS,
                 0,
                 List.of(KeyUsage.KEY_CERT_SIGN, KeyUsage.CRL_SIGN, KeyUsage.DIGITAL_SIGNATURE),
                 List.of(),

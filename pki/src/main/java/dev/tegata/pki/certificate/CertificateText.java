@@ -76,6 +76,7 @@ public final class CertificateText {
                     case RSA_SHA256 -> "sha256WithRSAEncryption";
                     case RSA_SHA384 -> "sha384WithRSAEncryption";
                     case RSA_SHA512 -> "sha512WithRSAEncryption";
+                    case ML_DSA_44, ML_DSA_65, ML_DSA_87 -> algorithm.jca();
                 })
                 .orElse("unknown");
     }

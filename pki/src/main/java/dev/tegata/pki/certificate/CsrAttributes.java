@@ -48,7 +48,7 @@ public record CsrAttributes(List<Attribute> attributes) {
         KeyAlgorithm key = profile.keyAlgorithms().getFirst();
         List<Attribute> attributes = new ArrayList<>();
         attributes.add(keyAttribute(key));
-        if (key != KeyAlgorithm.ED25519) {
+        if (key != KeyAlgorithm.ED25519 && !key.isPostQuantum()) {
             attributes.add(new Attribute(signatureOid(key.signatureAlgorithm()), List.of()));
         }
         return new CsrAttributes(attributes);
@@ -62,6 +62,7 @@ public record CsrAttributes(List<Attribute> attributes) {
             case RSA_2048 -> attribute(RSA_ENCRYPTION, value -> value.integer(2048));
             case RSA_3072 -> attribute(RSA_ENCRYPTION, value -> value.integer(3072));
             case RSA_4096 -> attribute(RSA_ENCRYPTION, value -> value.integer(4096));
+            case ML_DSA_44, ML_DSA_65, ML_DSA_87 -> new Attribute(signatureOid(key.signatureAlgorithm()), List.of());
         };
     }
 

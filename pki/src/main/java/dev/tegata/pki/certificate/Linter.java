@@ -285,13 +285,20 @@ final class Linter {
             checkPurposes(known);
         }
 
-        // spec| RFC 8813 §3, RFC 4055 §1.2, RFC 8410 §5: which usages keys of each kind may have
+        // spec| RFC 8813 §3, RFC 4055 §1.2, RFC 8410 §5, RFC 9881 §3: which usages keys of each kind may have
         private static Set<KeyUsage> unfitUsages(KeyAlgorithm algorithm) {
             return switch (algorithm) {
                 case EC_P256, EC_P384 -> EnumSet.of(KeyUsage.KEY_ENCIPHERMENT, KeyUsage.DATA_ENCIPHERMENT);
                 case ED25519 ->
                     EnumSet.of(KeyUsage.KEY_ENCIPHERMENT, KeyUsage.DATA_ENCIPHERMENT, KeyUsage.KEY_AGREEMENT);
                 case RSA_2048, RSA_3072, RSA_4096 -> EnumSet.of(KeyUsage.KEY_AGREEMENT);
+                // spec| RFC 9881 §3: digitalSignature, nonRepudiation, keyCertSign or cRLSign, and no others
+                case ML_DSA_44, ML_DSA_65, ML_DSA_87 ->
+                    EnumSet.complementOf(EnumSet.of(
+                            KeyUsage.DIGITAL_SIGNATURE,
+                            KeyUsage.CONTENT_COMMITMENT,
+                            KeyUsage.KEY_CERT_SIGN,
+                            KeyUsage.CRL_SIGN));
             };
         }
 

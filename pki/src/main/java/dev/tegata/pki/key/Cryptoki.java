@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.OptionalLong;
 
 /// The functions of a PKCS#11 v2.40 module that the vault needs, called without any layer between.
 ///
@@ -27,8 +28,10 @@ final class Cryptoki {
     // CK_OBJECT_CLASS, CK_KEY_TYPE, CK_USER_TYPE
     static final long PUBLIC_KEY = 2;
     static final long PRIVATE_KEY = 3;
+    static final long SECRET_KEY = 4;
     static final long RSA = 0;
     static final long EC = 3;
+    static final long AES = 0x1f;
     static final long EC_EDWARDS = 0x40;
     static final long SECURITY_OFFICER = 0;
     static final long USER = 1;
@@ -43,6 +46,7 @@ final class Cryptoki {
     static final long ID = 0x102;
     static final long SENSITIVE = 0x103;
     static final long DECRYPT = 0x105;
+    static final long WRAP = 0x106;
     static final long UNWRAP = 0x107;
     static final long SIGN = 0x108;
     static final long VERIFY = 0x10a;
@@ -59,10 +63,13 @@ final class Cryptoki {
     static final long EXTRACTABLE = 0x162;
     static final long NEVER_EXTRACTABLE = 0x164;
     static final long ALWAYS_SENSITIVE = 0x165;
+    static final long VALUE_LEN = 0x161;
     static final long EC_PARAMS = 0x180;
     static final long EC_POINT = 0x181;
 
     // CK_MECHANISM_TYPE
+    static final long AES_KEY_GEN = 0x1080;
+    static final long AES_KEY_WRAP_PAD = 0x210a;
     static final long RSA_PKCS_KEY_PAIR_GEN = 0x00;
     static final long RSA_PKCS = 0x01;
     static final long EC_KEY_PAIR_GEN = 0x1040;
@@ -79,22 +86,30 @@ final class Cryptoki {
     private static final long MAX_ATTRIBUTE = 65_536;
     private static final int LABEL_SIZE = 32;
     private static final int MAX_SLOTS = 65_536;
+    private static final int MAX_MECHANISMS = 4096;
+    private static final int MAX_WRAPPED = 8192;
 
     private static final MethodHandle CALL_1 = handle(1);
     private static final MethodHandle CALL_2 = handle(2);
     private static final MethodHandle CALL_3 = handle(3);
     private static final MethodHandle CALL_4 = handle(4);
     private static final MethodHandle CALL_5 = handle(5);
+    private static final MethodHandle CALL_6 = handle(6);
     private static final MethodHandle CALL_8 = handle(8);
 
-    private final MemorySegment functions;
+    /// CK_FUNCTION_LIST. The tests put faults into a copy of it.
+    final MemorySegment functions;
 
     /// A function and its place in CK_FUNCTION_LIST.
     private enum Function {
         C_INITIALIZE(0, "C_Initialize"),
         C_FINALIZE(1, "C_Finalize"),
+        C_GET_INFO(2, "C_GetInfo"),
         C_GET_SLOT_LIST(4, "C_GetSlotList"),
+        C_GET_SLOT_INFO(5, "C_GetSlotInfo"),
         C_GET_TOKEN_INFO(6, "C_GetTokenInfo"),
+        C_GET_MECHANISM_LIST(7, "C_GetMechanismList"),
+        C_GET_MECHANISM_INFO(8, "C_GetMechanismInfo"),
         C_INIT_TOKEN(9, "C_InitToken"),
         C_INIT_PIN(10, "C_InitPIN"),
         C_OPEN_SESSION(12, "C_OpenSession"),
@@ -105,12 +120,16 @@ final class Cryptoki {
         C_CREATE_OBJECT(20, "C_CreateObject"),
         C_DESTROY_OBJECT(22, "C_DestroyObject"),
         C_GET_ATTRIBUTE_VALUE(24, "C_GetAttributeValue"),
+        C_SET_ATTRIBUTE_VALUE(25, "C_SetAttributeValue"),
         C_FIND_OBJECTS_INIT(26, "C_FindObjectsInit"),
         C_FIND_OBJECTS(27, "C_FindObjects"),
         C_FIND_OBJECTS_FINAL(28, "C_FindObjectsFinal"),
         C_SIGN_INIT(42, "C_SignInit"),
         C_SIGN(43, "C_Sign"),
-        C_GENERATE_KEY_PAIR(59, "C_GenerateKeyPair");
+        C_GENERATE_KEY(58, "C_GenerateKey"),
+        C_GENERATE_KEY_PAIR(59, "C_GenerateKeyPair"),
+        C_WRAP_KEY(60, "C_WrapKey"),
+        C_UNWRAP_KEY(61, "C_UnwrapKey");
 
         private static final int COUNT = 68;
         /// CK_VERSION, padded to the alignment of a pointer.
@@ -148,11 +167,52 @@ final class Cryptoki {
         }
     }
 
-    record TokenInfo(String label, boolean initialized, boolean userPinInitialized) {}
+    /// CK_INFO.
+    record ModuleInfo(String cryptokiVersion, String manufacturer, String description, String version) {}
+
+    /// CK_TOKEN_INFO. Unknown numbers are empty.
+    ///
+    /// @param finalTry whether one more wrong PIN locks the user out
+    record TokenInfo(
+            String label,
+            String manufacturer,
+            String model,
+            String serialNumber,
+            boolean initialized,
+            boolean userPinInitialized,
+            boolean finalTry,
+            boolean locked,
+            OptionalLong maxSessions,
+            OptionalLong freeMemory) {
+        private static final long UNAVAILABLE_INFORMATION = -1;
+
+        private static TokenInfo read(MemorySegment info) {
+            long flags = info.get(ValueLayout.JAVA_LONG, 96);
+            return new TokenInfo(
+                    text(info, 0, LABEL_SIZE),
+                    text(info, 32, 32),
+                    text(info, 64, 16),
+                    text(info, 80, 16),
+                    (flags & 1 << 10) != 0,
+                    (flags & 1 << 3) != 0,
+                    (flags & 1 << 17) != 0,
+                    (flags & 1 << 18) != 0,
+                    // spec| PKCS#11 v2.40 §3.2: CK_EFFECTIVELY_INFINITE is 0
+                    number(info.get(ValueLayout.JAVA_LONG, 104)),
+                    number(info.get(ValueLayout.JAVA_LONG, 168)));
+        }
+
+        private static OptionalLong number(long value) {
+            return value == UNAVAILABLE_INFORMATION || value == 0 ? OptionalLong.empty() : OptionalLong.of(value);
+        }
+    }
+
+    /// CK_MECHANISM_INFO: sizes of keys, in bits or bytes as the mechanism counts.
+    record MechanismInfo(long minKeySize, long maxKeySize) {}
 
     record KeyPair(long publicKey, long privateKey) {}
 
-    private Cryptoki(MemorySegment functions) {
+    Cryptoki(MemorySegment functions) {
         this.functions = functions;
     }
 
@@ -218,15 +278,62 @@ final class Cryptoki {
         }
     }
 
+    ModuleInfo info() throws CryptokiException {
+        try (Arena arena = Arena.ofConfined()) {
+            // CK_INFO: version (2), manufacturer (32), padding to 8, flags (8), description (32), version (2)
+            MemorySegment info = arena.allocate(88, 8);
+            call(Function.C_GET_INFO, info.address());
+            return new ModuleInfo(version(info, 0), text(info, 2, 32), text(info, 48, 32), version(info, 80));
+        }
+    }
+
+    private static String version(MemorySegment memory, long offset) {
+        return memory.get(ValueLayout.JAVA_BYTE, offset) + "." + memory.get(ValueLayout.JAVA_BYTE, offset + 1);
+    }
+
+    /// Fixed-size text, padded by blanks.
+    private static String text(MemorySegment memory, long offset, int size) {
+        byte[] bytes = memory.asSlice(offset, size).toArray(ValueLayout.JAVA_BYTE);
+        return new String(bytes, StandardCharsets.UTF_8).replace('\0', ' ').strip();
+    }
+
+    String slotDescription(long slot) throws CryptokiException {
+        try (Arena arena = Arena.ofConfined()) {
+            // CK_SLOT_INFO: description (64), manufacturer (32), flags, two versions
+            MemorySegment info = arena.allocate(112, 8);
+            call(Function.C_GET_SLOT_INFO, slot, info.address());
+            return text(info, 0, 64);
+        }
+    }
+
     TokenInfo tokenInfo(long slot) throws CryptokiException {
         try (Arena arena = Arena.ofConfined()) {
-            // CK_TOKEN_INFO: label (32), manufacturer (32), model (16), serial number (16), flags, and more
             MemorySegment info = arena.allocate(208, 8);
             call(Function.C_GET_TOKEN_INFO, slot, info.address());
-            byte[] label = info.asSlice(0, LABEL_SIZE).toArray(ValueLayout.JAVA_BYTE);
-            long flags = info.get(ValueLayout.JAVA_LONG, 96);
-            return new TokenInfo(
-                    new String(label, StandardCharsets.UTF_8).strip(), (flags & 1 << 10) != 0, (flags & 1 << 3) != 0);
+            return TokenInfo.read(info);
+        }
+    }
+
+    long[] mechanisms(long slot) throws CryptokiException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment count = arena.allocate(ValueLayout.JAVA_LONG);
+            call(Function.C_GET_MECHANISM_LIST, slot, 0, count.address());
+            long room = Math.min(count.get(ValueLayout.JAVA_LONG, 0), MAX_MECHANISMS);
+            MemorySegment mechanisms = arena.allocate(ValueLayout.JAVA_LONG, Math.max(room, 1));
+            count.set(ValueLayout.JAVA_LONG, 0, room);
+            call(Function.C_GET_MECHANISM_LIST, slot, mechanisms.address(), count.address());
+            return mechanisms
+                    .asSlice(0, 8 * Math.min(room, count.get(ValueLayout.JAVA_LONG, 0)))
+                    .toArray(ValueLayout.JAVA_LONG);
+        }
+    }
+
+    MechanismInfo mechanismInfo(long slot, long mechanism) throws CryptokiException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment info = arena.allocate(3 * 8, 8);
+            call(Function.C_GET_MECHANISM_INFO, slot, mechanism, info.address());
+            return new MechanismInfo(
+                    info.getAtIndex(ValueLayout.JAVA_LONG, 0), info.getAtIndex(ValueLayout.JAVA_LONG, 1));
         }
     }
 
@@ -359,6 +466,63 @@ final class Cryptoki {
         }
     }
 
+    long generateKey(long session, long mechanism, List<Attribute> template) throws CryptokiException {
+        try (Template attributes = new Template(template);
+                Arena arena = Arena.ofConfined()) {
+            MemorySegment key = arena.allocate(ValueLayout.JAVA_LONG);
+            call(
+                    Function.C_GENERATE_KEY,
+                    session,
+                    mechanism(arena, mechanism).address(),
+                    attributes.address(),
+                    attributes.count(),
+                    key.address());
+            return key.get(ValueLayout.JAVA_LONG, 0);
+        }
+    }
+
+    byte[] wrapKey(long session, long mechanism, long wrappingKey, long key) throws CryptokiException {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment wrapped = arena.allocate(MAX_WRAPPED);
+            MemorySegment size = arena.allocateFrom(ValueLayout.JAVA_LONG, MAX_WRAPPED);
+            call(
+                    Function.C_WRAP_KEY,
+                    session,
+                    mechanism(arena, mechanism).address(),
+                    wrappingKey,
+                    key,
+                    wrapped.address(),
+                    size.address());
+            return wrapped.asSlice(0, size.get(ValueLayout.JAVA_LONG, 0)).toArray(ValueLayout.JAVA_BYTE);
+        }
+    }
+
+    long unwrapKey(long session, long mechanism, long unwrappingKey, byte[] wrapped, List<Attribute> template)
+            throws CryptokiException {
+        try (Template attributes = new Template(template);
+                Arena arena = Arena.ofConfined()) {
+            MemorySegment input = arena.allocateFrom(ValueLayout.JAVA_BYTE, wrapped);
+            MemorySegment key = arena.allocate(ValueLayout.JAVA_LONG);
+            call(
+                    Function.C_UNWRAP_KEY,
+                    session,
+                    mechanism(arena, mechanism).address(),
+                    unwrappingKey,
+                    input.address(),
+                    wrapped.length,
+                    attributes.address(),
+                    attributes.count(),
+                    key.address());
+            return key.get(ValueLayout.JAVA_LONG, 0);
+        }
+    }
+
+    void setAttributes(long session, long object, List<Attribute> template) throws CryptokiException {
+        try (Template attributes = new Template(template)) {
+            call(Function.C_SET_ATTRIBUTE_VALUE, session, object, attributes.address(), attributes.count());
+        }
+    }
+
     /// CK_MECHANISM without a parameter.
     private static MemorySegment mechanism(Arena arena, long type) {
         MemorySegment mechanism = arena.allocate(3 * 8, 8);
@@ -439,6 +603,7 @@ final class Cryptoki {
                 case 3 -> (long) CALL_3.invokeExact(function, a[0], a[1], a[2]);
                 case 4 -> (long) CALL_4.invokeExact(function, a[0], a[1], a[2], a[3]);
                 case 5 -> (long) CALL_5.invokeExact(function, a[0], a[1], a[2], a[3], a[4]);
+                case 6 -> (long) CALL_6.invokeExact(function, a[0], a[1], a[2], a[3], a[4], a[5]);
                 case 8 -> (long) CALL_8.invokeExact(function, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]);
                 default -> throw new IllegalArgumentException("no function has " + a.length + " arguments");
             };

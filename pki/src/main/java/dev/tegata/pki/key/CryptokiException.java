@@ -12,8 +12,6 @@ final class CryptokiException extends Exception {
     static final long DEVICE_REMOVED = 0x32;
     static final long KEY_HANDLE_INVALID = 0x60;
     static final long OBJECT_HANDLE_INVALID = 0x82;
-    static final long PIN_INCORRECT = 0xa0;
-    static final long PIN_LOCKED = 0xa4;
     static final long SESSION_CLOSED = 0xb0;
     static final long SESSION_HANDLE_INVALID = 0xb3;
     static final long TOKEN_NOT_PRESENT = 0xe0;
@@ -21,6 +19,14 @@ final class CryptokiException extends Exception {
     static final long USER_NOT_LOGGED_IN = 0x101;
     static final long CRYPTOKI_NOT_INITIALIZED = 0x190;
     static final long CRYPTOKI_ALREADY_INITIALIZED = 0x191;
+
+    static final long DEVICE_MEMORY = 0x31;
+    static final long MECHANISM_INVALID = 0x70;
+    static final long KEY_UNEXTRACTABLE = 0x6a;
+
+    /// What a token answers to a PIN that will not become right by trying it again (PIN_INCORRECT, PIN_INVALID,
+    /// PIN_LEN_RANGE, PIN_EXPIRED, PIN_LOCKED).
+    static final Set<Long> REFUSED_PINS = Set.of(0xa0L, 0xa1L, 0xa2L, 0xa3L, 0xa4L);
 
     private static final long serialVersionUID = 1L;
     private static final long VENDOR_DEFINED = 0x8000_0000L;
@@ -63,15 +69,33 @@ final class CryptokiException extends Exception {
             USER_NOT_LOGGED_IN,
             CRYPTOKI_NOT_INITIALIZED);
 
+    private static final Set<Long> LOST = Set.of(
+            DEVICE_ERROR,
+            DEVICE_REMOVED,
+            SESSION_CLOSED,
+            SESSION_HANDLE_INVALID,
+            TOKEN_NOT_PRESENT,
+            CRYPTOKI_NOT_INITIALIZED);
+
     /// What may pass by itself: besides the lost connections, a module or a device that is out of memory or sessions
-    /// (HOST_MEMORY, GENERAL_ERROR, FUNCTION_FAILED, DEVICE_MEMORY, FUNCTION_CANCELED, SESSION_COUNT).
-    private static final Set<Long> PASSING = Set.of(0x02L, 0x05L, 0x06L, 0x31L, 0x50L, 0xb1L);
+    /// (HOST_MEMORY, GENERAL_ERROR, FUNCTION_FAILED, FUNCTION_CANCELED, SESSION_COUNT). A full token does not.
+    private static final Set<Long> PASSING = Set.of(0x02L, 0x05L, 0x06L, 0x50L, 0xb1L);
 
     private final long code;
 
     CryptokiException(String function, long code) {
         super("the PKCS#11 module answered " + name(code) + " to " + function);
         this.code = code;
+    }
+
+    private CryptokiException(long code, String message) {
+        super(message);
+        this.code = code;
+    }
+
+    /// A token that was there is there no more.
+    static CryptokiException noToken(String label) {
+        return new CryptokiException(TOKEN_NOT_PRESENT, "there is no token called '" + label + "'");
     }
 
     private static Map<Long, String> names(String table) {
@@ -103,6 +127,45 @@ final class CryptokiException extends Exception {
     }
 
     VaultException asVaultException(String doing) {
-        return new VaultException(doing + " failed: " + getMessage(), stale() || PASSING.contains(code), this);
+        String advice = advice(code);
+        return new VaultException(
+                doing + " failed: " + getMessage() + (advice.isEmpty() ? "" : ": " + advice),
+                stale() || PASSING.contains(code),
+                this);
+    }
+
+    /// What an operator can do about a return value; empty where the name says it all.
+    static String advice(long code) {
+        return switch ((int) code) {
+            case 0x02 -> "this machine is short of memory";
+            case 0x03 -> "the slot is gone; compare the slots that 'tegata vault check' shows";
+            case 0x05, 0x06 -> "see the log of the HSM or of its client software";
+            case 0x0a, 0x09 -> "the module cannot be used by several threads: set pkcs11-sessions to 1";
+            case 0x10, 0x1b -> "a policy of the token forbids it";
+            case 0x12, 0x13, 0xd0, 0xd1 ->
+                "the token's policy does not take the attributes that keys are made with: sensitive, not extractable";
+            case 0x30, 0x32, 0xe0, 0xe1 -> "check the HSM, its power, its network and its client's service";
+            case 0x31 -> "the token is full: remove keys that are not used, or give it more room; nothing was kept";
+            case 0x54, 0x70 ->
+                "the token does not do this; 'tegata vault check' shows its mechanisms: choose another key algorithm";
+            case 0x62 -> "the token does not make keys of this size";
+            case 0x68 -> "the key was not made for this use";
+            case 0x6a, 0x69 -> "the token lets the key go nowhere, not even wrapped";
+            case 0x140, 0x130 -> "the token does not know this curve: choose another key algorithm";
+            case 0xa0, 0xa1, 0xa2 -> "correct the PIN in the secret file, then restart; it is not tried again";
+            case 0xa3 -> "the PIN has expired: set a new one by the HSM's own tool, then restart";
+            case 0xa4 -> "the PIN is locked: the security officer must unlock it by the HSM's own tool";
+            case 0xb1 -> "the token has no session left: lower pkcs11-sessions, or end other programs that use it";
+            case 0xb5, 0xe2 -> "the token is write-protected";
+            case 0x102 -> "the token's user PIN was never set: initialize it by the HSM's own tool";
+            case 0x104 -> "another kind of user is logged in to the token: end that program";
+            case 0x1c1 -> "the device failed its self-test: call its vendor";
+            default -> "";
+        };
+    }
+
+    /// Whether the module or the device is gone, so that only starting the module again can help.
+    boolean lost() {
+        return LOST.contains(code);
     }
 }

@@ -51,7 +51,7 @@ public final class EcdsaSignature {
         int half = switch (curve) {
             case EC_P256 -> 32;
             case EC_P384 -> 48;
-            case ED25519, RSA_2048, RSA_3072, RSA_4096 ->
+            case ED25519, RSA_2048, RSA_3072, RSA_4096, ML_DSA_44, ML_DSA_65, ML_DSA_87 ->
                 throw new IllegalArgumentException(curve.id() + " makes no ECDSA signatures");
         };
         if (der.length < 8 || der[0] != SEQUENCE || der[1] != der.length - 2) {

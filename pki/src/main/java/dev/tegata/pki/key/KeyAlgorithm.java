@@ -9,7 +9,10 @@ public enum KeyAlgorithm {
     ED25519("ed25519"),
     RSA_2048("rsa-2048"),
     RSA_3072("rsa-3072"),
-    RSA_4096("rsa-4096");
+    RSA_4096("rsa-4096"),
+    ML_DSA_44("ml-dsa-44"),
+    ML_DSA_65("ml-dsa-65"),
+    ML_DSA_87("ml-dsa-87");
 
     private final String id;
 
@@ -28,6 +31,9 @@ public enum KeyAlgorithm {
             case EC_P384 -> SignatureAlgorithm.ECDSA_SHA384;
             case ED25519 -> SignatureAlgorithm.ED25519;
             case RSA_2048, RSA_3072, RSA_4096 -> SignatureAlgorithm.RSA_SHA256;
+            case ML_DSA_44 -> SignatureAlgorithm.ML_DSA_44;
+            case ML_DSA_65 -> SignatureAlgorithm.ML_DSA_65;
+            case ML_DSA_87 -> SignatureAlgorithm.ML_DSA_87;
         };
     }
 
@@ -37,7 +43,15 @@ public enum KeyAlgorithm {
             case ECDSA_SHA256, ECDSA_SHA384, ECDSA_SHA512 -> this == EC_P256 || this == EC_P384;
             case ED25519 -> this == ED25519;
             case RSA_SHA256, RSA_SHA384, RSA_SHA512 -> this == RSA_2048 || this == RSA_3072 || this == RSA_4096;
+            case ML_DSA_44 -> this == ML_DSA_44;
+            case ML_DSA_65 -> this == ML_DSA_65;
+            case ML_DSA_87 -> this == ML_DSA_87;
         };
+    }
+
+    /// Whether it holds against quantum computers (FIPS 204).
+    public boolean isPostQuantum() {
+        return this == ML_DSA_44 || this == ML_DSA_65 || this == ML_DSA_87;
     }
 
     /// The algorithm called `id`.

@@ -36,6 +36,11 @@ public record Pkcs11Config(Path library, @Nullable String sharedToken, Secret se
         return new Pkcs11Config(library, label, userPin, defaultSessions());
     }
 
+    /// The same settings for another token, which holds the same keys and has the same PIN.
+    public Pkcs11Config withToken(Path otherLibrary, String label) {
+        return new Pkcs11Config(otherLibrary, label, secret, sessions);
+    }
+
     public Pkcs11Config withSessions(int sessions) {
         return new Pkcs11Config(library, sharedToken, secret, sessions);
     }

@@ -9,20 +9,32 @@ import org.jspecify.annotations.Nullable;
 
 /// One token: its sessions, its login, and the keys that were found in it.
 ///
-/// A session serves one call at a time and is kept for the next. There are never more than calls at the same time,
-/// which the vault bounds.
+/// A session serves one call at a time and is kept for the next. There are never more than calls at the
+/// same time,
+/// which the vault bounds. What is lost is found again in two steps: new sessions and a new login
+/// first, for every call
+/// that fails so; the module started again where that did not help.
 final class Pkcs11Token {
     private static final int CACHED_KEYS = 1024;
 
+    private final Pkcs11Module module;
     private final Cryptoki cryptoki;
     private final String label;
     private final String pin;
     private final Deque<Long> idle = new ConcurrentLinkedDeque<>();
     private final RecentlyUsed<Address, Pkcs11Key> keys = new RecentlyUsed<>(CACHED_KEYS);
 
+    /// Guarded by this for writing. Counts the times when all sessions were given up.
+    private volatile long generation;
+
+    /// Guarded by this. The module's start that the sessions belong to.
+    private long epoch;
     /// Guarded by this. Looked up once: a module may have thousands of slots.
     private OptionalLong slot = OptionalLong.empty();
-    /// Guarded by this. Once the module has refused the PIN we never offer it again: tokens lock after a few attempts.
+    /// Guarded by this. Whether the token was ever there.
+    private boolean known;
+    /// Guarded by this. Once the module has refused the PIN we never offer it again: tokens lock after
+    /// a few attempts.
     private @Nullable String pinRefusal;
 
     /// Where a key lies; the space matters only where spaces share a token.
@@ -36,35 +48,50 @@ final class Pkcs11Token {
         T in(long session) throws CryptokiException;
     }
 
-    Pkcs11Token(Cryptoki cryptoki, String label, String pin) {
-        this.cryptoki = cryptoki;
+    Pkcs11Token(Pkcs11Module module, String label, String pin) {
+        this.module = module;
+        this.cryptoki = module.cryptoki();
         this.label = label;
         this.pin = pin;
+        this.epoch = module.epoch();
     }
 
     RecentlyUsed<Address, Pkcs11Key> keys() {
         return keys;
     }
 
-    /// Runs `work` in a session in which the user is logged in; once more in a new one where the session, the login or
-    /// an object was lost.
+    /// Runs `work` in a session in which the user is logged in; again in a new one where the session,
+    /// the login or an
+    /// object was lost; and once more after the module was started again, where the module or the
+    /// device was.
     <T> T use(String doing, Work<T> work) {
         try {
-            return attempt(work);
-        } catch (CryptokiException first) {
-            if (!first.stale()) {
-                throw first.asVaultException(doing);
-            }
+            long seen = generation;
             try {
-                startAfresh(first);
-                return attempt(work);
-            } catch (CryptokiException second) {
-                throw second.asVaultException(doing);
+                return module.call(() -> attempt(work));
+            } catch (CryptokiException first) {
+                if (!first.stale()) {
+                    throw first;
+                }
+                startAfresh(seen);
             }
+            long started = module.epoch();
+            try {
+                return module.call(() -> attempt(work));
+            } catch (CryptokiException second) {
+                if (!second.lost()) {
+                    throw second;
+                }
+                module.restart(started, second);
+            }
+            return module.call(() -> attempt(work));
+        } catch (CryptokiException e) {
+            throw e.asVaultException(doing);
         }
     }
 
     private <T> T attempt(Work<T> work) throws CryptokiException {
+        long mine = current();
         Long held = idle.pollFirst();
         long session = held != null ? held : open();
         boolean sound = false;
@@ -76,12 +103,24 @@ final class Pkcs11Token {
             sound = true; // a refusal of ours: the module did what it was told
             throw e;
         } finally {
-            if (sound) {
+            if (sound && mine == generation) {
                 idle.addFirst(session);
             } else {
                 closeQuietly(session);
             }
         }
+    }
+
+    /// The generation of sessions that belongs to the module's present start. Sessions of an earlier
+    /// one are forgotten
+    /// and not closed: their numbers may be those of new ones.
+    private synchronized long current() {
+        if (epoch != module.epoch()) {
+            idle.clear();
+            forget();
+            epoch = module.epoch();
+        }
+        return generation;
     }
 
     /// One at a time, so that a wrong PIN is offered once.
@@ -92,10 +131,18 @@ final class Pkcs11Token {
         if (slot.isEmpty()) {
             slot = Pkcs11Vault.slotOf(cryptoki, label);
         }
-        long session = cryptoki.openSession(
-                slot.orElseThrow(() -> new VaultException("there is no token called '" + label + "'", true)));
+        if (slot.isEmpty()) {
+            // Some modules show no tokens at all once they have lost their device.
+            if (known || cryptoki.slots().length == 0) {
+                throw CryptokiException.noToken(label);
+            }
+            throw new VaultException("there is no token called '" + label + "'", true);
+        }
+        known = true;
+        long present = slot.getAsLong();
+        long session = cryptoki.openSession(present);
         try {
-            logIn(session);
+            logIn(present, session);
             return session;
         } catch (CryptokiException | VaultException e) {
             closeQuietly(session);
@@ -103,29 +150,55 @@ final class Pkcs11Token {
         }
     }
 
-    private void logIn(long session) throws CryptokiException {
+    private void logIn(long present, long session) throws CryptokiException {
+        if (cryptoki.loggedIn(session)) {
+            return; // all sessions of a process share one login
+        }
+        Cryptoki.TokenInfo info = cryptoki.tokenInfo(present);
+        if (info.locked() || info.finalTry()) {
+            refuse(
+                    info.locked()
+                            ? "is locked: its security officer must unlock the PIN"
+                            : "has one attempt left before it locks, which is not spent: log in once by the HSM's own"
+                                    + " tool, correct the secret file");
+        }
         try {
             cryptoki.login(session, Cryptoki.USER, pin);
         } catch (CryptokiException e) {
-            if (e.code() == CryptokiException.PIN_INCORRECT || e.code() == CryptokiException.PIN_LOCKED) {
-                pinRefusal = "the token '" + label + "' refuses the PIN (" + CryptokiException.name(e.code())
-                        + "): give the vault the secret that the token was made with, then restart";
-                throw new VaultException(pinRefusal, false);
+            if (CryptokiException.REFUSED_PINS.contains(e.code())) {
+                refuse("refuses the PIN (" + CryptokiException.name(e.code())
+                        + "): give the vault the secret that the token was made with");
             }
-            // All sessions of a process share one login.
             if (e.code() != CryptokiException.USER_ALREADY_LOGGED_IN) {
                 throw e;
             }
         }
     }
 
-    private synchronized void startAfresh(CryptokiException cause) throws CryptokiException {
-        if (cause.code() == CryptokiException.CRYPTOKI_NOT_INITIALIZED) {
-            cryptoki.initialize(); // somebody else in this process shut the module down
-        }
+    private void refuse(String why) {
+        pinRefusal = "the token '" + label + "' " + why + ", then restart";
+        throw new VaultException(pinRefusal, false);
+    }
+
+    /// Gives up all sessions, unless somebody has since `seen`.
+    private void startAfresh(long seen) throws CryptokiException {
+        module.call(() -> {
+            synchronized (this) {
+                if (generation == seen) {
+                    close();
+                    forget();
+                }
+            }
+            return seen;
+        });
+    }
+
+    /// The caller holds the lock.
+    @SuppressWarnings("NonAtomicVolatileUpdate") // written under the lock only
+    private void forget() {
         slot = OptionalLong.empty();
         keys.clear();
-        close();
+        generation++;
     }
 
     void close() {

@@ -12,6 +12,7 @@ import java.security.MessageDigest;
 import java.security.SecureRandom;
 import java.security.interfaces.ECPrivateKey;
 import java.security.interfaces.RSAPrivateCrtKey;
+import java.security.interfaces.RSAPublicKey;
 import java.security.spec.RSAPublicKeySpec;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -45,6 +46,11 @@ public final class Pkcs11Vault implements Vault {
     private static final byte OCTET_STRING = 0x04;
     /// More objects than ever have one handle.
     private static final int MAX_FOUND = 16;
+    /// More tokens than anybody reads about.
+    private static final int MAX_SURVEYED = 256;
+    /// Label of the AES key that keys with replicas travel under.
+    static final String WRAPPING_KEY = "tegata-replication";
+
     private static final List<KeyAlgorithm> CURVES =
             List.of(KeyAlgorithm.EC_P256, KeyAlgorithm.EC_P384, KeyAlgorithm.ED25519);
 
@@ -52,17 +58,17 @@ public final class Pkcs11Vault implements Vault {
     final Cryptoki cryptoki;
     private final Pkcs11Config config;
     private final SecureRandom random;
-    private final boolean initializedHere;
+    private final Pkcs11Module module;
     private final ThreadPoolExecutor threads;
     private final Map<String, Pkcs11Token> tokens = new ConcurrentHashMap<>();
     /// Held while a token is made.
     private final Object creation = new Object();
 
-    private Pkcs11Vault(Cryptoki cryptoki, Pkcs11Config config, SecureRandom random, boolean initializedHere) {
-        this.cryptoki = cryptoki;
+    private Pkcs11Vault(Pkcs11Module module, Pkcs11Config config, SecureRandom random) {
+        this.module = module;
+        this.cryptoki = module.cryptoki();
         this.config = config;
         this.random = random;
-        this.initializedHere = initializedHere;
         this.threads = new ThreadPoolExecutor(
                 config.sessions(),
                 config.sessions(),
@@ -78,12 +84,19 @@ public final class Pkcs11Vault implements Vault {
     ///
     /// @throws VaultException where the library cannot be loaded, or does not initialize
     public static Pkcs11Vault open(Pkcs11Config config, SecureRandom random) {
-        Cryptoki cryptoki = Cryptoki.load(config.library());
+        return open(Cryptoki.load(config.library()), config, random);
+    }
+
+    static Pkcs11Vault open(Cryptoki cryptoki, Pkcs11Config config, SecureRandom random) {
         try {
-            return new Pkcs11Vault(cryptoki, config, random, cryptoki.initialize());
+            return open(new Pkcs11Module(cryptoki), config, random);
         } catch (CryptokiException e) {
             throw e.asVaultException("initializing " + config.library());
         }
+    }
+
+    static Pkcs11Vault open(Pkcs11Module module, Pkcs11Config config, SecureRandom random) {
+        return new Pkcs11Vault(module.use(), config, random);
     }
 
     /// Makes and initializes a token for the space, where each has its own. Two processes must not create the same
@@ -92,7 +105,10 @@ public final class Pkcs11Vault implements Vault {
     public void createSpace(KeySpace space) {
         run(() -> {
             if (config.sharedToken() == null) {
-                createToken(space.name());
+                module.call(() -> {
+                    createToken(space.name());
+                    return space;
+                });
             }
             return token(space).use("opening the token", cryptoki::loggedIn);
         });
@@ -163,11 +179,26 @@ public final class Pkcs11Vault implements Vault {
     }
 
     private KeyHandle generate(long session, Address address, KeyAlgorithm algorithm) throws CryptokiException {
+        try {
+            Cryptoki.KeyPair pair = generatePair(session, address, algorithm, privateTemplate(address));
+            require(Pkcs11KeyProtection.read(cryptoki, session, pair.privateKey())
+                    .flawsOfGenerated());
+        } catch (CryptokiException | VaultException e) {
+            removeRemains(session, address);
+            throw e;
+        }
+        return address.handle();
+    }
+
+    private Cryptoki.KeyPair generatePair(
+            long session, Address address, KeyAlgorithm algorithm, List<Attribute> privateKey)
+            throws CryptokiException {
         List<Attribute> publicKey = publicTemplate(address);
         long mechanism = switch (algorithm) {
             case EC_P256, EC_P384 -> Cryptoki.EC_KEY_PAIR_GEN;
             case ED25519 -> Cryptoki.EC_EDWARDS_KEY_PAIR_GEN;
             case RSA_2048, RSA_3072, RSA_4096 -> Cryptoki.RSA_PKCS_KEY_PAIR_GEN;
+            case ML_DSA_44, ML_DSA_65, ML_DSA_87 -> throw unsupported(algorithm);
         };
         switch (algorithm) {
             case EC_P256, EC_P384, ED25519 -> publicKey.add(new Attribute(Cryptoki.EC_PARAMS, parameters(algorithm)));
@@ -175,34 +206,110 @@ public final class Pkcs11Vault implements Vault {
                 publicKey.add(Attribute.of(Cryptoki.MODULUS_BITS, bits(algorithm)));
                 publicKey.add(new Attribute(Cryptoki.PUBLIC_EXPONENT, PUBLIC_EXPONENT));
             }
+            case ML_DSA_44, ML_DSA_65, ML_DSA_87 -> throw unsupported(algorithm);
         }
-        Cryptoki.KeyPair pair = cryptoki.generateKeyPair(session, mechanism, publicKey, privateTemplate(address));
-        if (!cryptoki.flag(session, pair.privateKey(), Cryptoki.ALWAYS_SENSITIVE)
-                || !cryptoki.flag(session, pair.privateKey(), Cryptoki.NEVER_EXTRACTABLE)
-                || extractable(session, pair.privateKey())) {
-            destroyAll(session, address);
-            throw new VaultException("the PKCS#11 module makes keys that can be extracted: do not use it", false);
-        }
-        return address.handle();
+        return cryptoki.generateKeyPair(session, mechanism, publicKey, privateKey);
     }
 
-    private boolean extractable(long session, long key) throws CryptokiException {
-        return !cryptoki.flag(session, key, Cryptoki.SENSITIVE) || cryptoki.flag(session, key, Cryptoki.EXTRACTABLE);
+    /// Makes a key that may leave the token once, wrapped, for [#receive] by another one; then [#shut].
+    void generateToShare(Address address, KeyAlgorithm algorithm) {
+        use(address.space(), "generating a key of " + algorithm.id(), session -> {
+            List<Attribute> privateKey = privateTemplate(address);
+            privateKey.removeIf(attribute -> attribute.type() == Cryptoki.EXTRACTABLE);
+            privateKey.add(Attribute.of(Cryptoki.EXTRACTABLE, true));
+            return generatePair(session, address, algorithm, privateKey);
+        });
+    }
+
+    /// The private key, encrypted by the token under the wrapping key that its replicas have too.
+    byte[] wrap(Address address) {
+        return use(
+                address.space(),
+                "wrapping a key for its replicas",
+                session -> cryptoki.wrapKey(
+                        session, Cryptoki.AES_KEY_WRAP_PAD, wrappingKey(session), privateObjects(session, address)[0]));
+    }
+
+    /// Takes in what [#wrap] of another token gave.
+    void receive(Address address, PublicKeyInfo publicKey, byte[] wrapped) {
+        use(address.space(), "unwrapping a key of another token", session -> {
+            KeyAlgorithm algorithm = publicKey.algorithm();
+            List<Attribute> privateKey = privateTemplate(address);
+            privateKey.add(Attribute.of(Cryptoki.CLASS, Cryptoki.PRIVATE_KEY));
+            privateKey.add(Attribute.of(Cryptoki.KEY_TYPE, keyType(algorithm)));
+            long object =
+                    cryptoki.unwrapKey(session, Cryptoki.AES_KEY_WRAP_PAD, wrappingKey(session), wrapped, privateKey);
+            List<Attribute> publicHalf = publicTemplate(address);
+            publicHalf.add(Attribute.of(Cryptoki.CLASS, Cryptoki.PUBLIC_KEY));
+            addPublicMaterial(publicKey, publicHalf);
+            cryptoki.createObject(session, publicHalf);
+            require(Pkcs11KeyProtection.read(cryptoki, session, object).flaws());
+            find(session, address);
+            return object;
+        });
+    }
+
+    /// After this the key leaves the token no more, not even wrapped.
+    void shut(Address address) {
+        use(address.space(), "closing a key", session -> {
+            long object = privateObjects(session, address)[0];
+            cryptoki.setAttributes(session, object, List.of(Attribute.of(Cryptoki.EXTRACTABLE, false)));
+            require(Pkcs11KeyProtection.read(cryptoki, session, object).flaws());
+            return object;
+        });
+    }
+
+    private long wrappingKey(long session) throws CryptokiException {
+        long[] found = cryptoki.findObjects(
+                session,
+                List.of(Attribute.of(Cryptoki.CLASS, Cryptoki.SECRET_KEY), Attribute.of(Cryptoki.LABEL, WRAPPING_KEY)),
+                2);
+        if (found.length != 1) {
+            throw new VaultException(
+                    "the token '" + config.sharedToken() + "' has " + (found.length == 0 ? "no" : "more than one")
+                            + " secret key called '" + WRAPPING_KEY
+                            + "', which keys with replicas travel under: put the same AES key into each token",
+                    false);
+        }
+        return found[0];
+    }
+
+    private static long keyType(KeyAlgorithm algorithm) {
+        return switch (algorithm) {
+            case EC_P256, EC_P384 -> Cryptoki.EC;
+            case ED25519 -> Cryptoki.EC_EDWARDS;
+            case RSA_2048, RSA_3072, RSA_4096 -> Cryptoki.RSA;
+            case ML_DSA_44, ML_DSA_65, ML_DSA_87 -> throw unsupported(algorithm);
+        };
+    }
+
+    private static void require(List<String> flaws) {
+        if (!flaws.isEmpty()) {
+            throw new VaultException(
+                    "the PKCS#11 module does not protect keys as it was asked to (" + String.join(", ", flaws)
+                            + "): do not use it. The key was destroyed",
+                    false);
+        }
+    }
+
+    /// After a failure: nothing half-made stays behind, and the failure is what is told.
+    private void removeRemains(long session, Address address) {
+        try {
+            destroyAll(session, address);
+        } catch (CryptokiException e) {
+            // The token is gone, or so full that it cannot even delete; the handle was told to nobody.
+        }
     }
 
     /// Takes a key in by C_CreateObject, which some modules allow in no mode, or not in their FIPS mode.
     @Override
     public KeyHandle importKey(KeySpace space, byte[] pkcs8) {
-        SoftwareKey key;
-        try {
-            key = SoftwareKey.ofPkcs8(pkcs8);
-        } catch (InvalidKeyInfoException e) {
-            throw new VaultException("the key cannot be imported: " + e.getMessage(), false);
-        }
-        return use(
-                space,
-                "importing a key",
-                session -> importKey(session, new Address(space, KeyHandle.random(random)), key));
+        SoftwareKey key = SoftwareKey.toImport(pkcs8);
+        return importKey(new Address(space, KeyHandle.random(random)), key);
+    }
+
+    KeyHandle importKey(Address address, SoftwareKey key) {
+        return use(address.space(), "importing a key", session -> importKey(session, address, key));
     }
 
     private KeyHandle importKey(long session, Address address, SoftwareKey key) throws CryptokiException {
@@ -211,41 +318,34 @@ public final class Pkcs11Vault implements Vault {
         publicKey.add(Attribute.of(Cryptoki.CLASS, Cryptoki.PUBLIC_KEY));
         privateKey.add(Attribute.of(Cryptoki.CLASS, Cryptoki.PRIVATE_KEY));
         addMaterial(key, publicKey, privateKey);
-        // A key exists once its private half does.
-        cryptoki.createObject(session, publicKey);
-        long object = cryptoki.createObject(session, privateKey);
-        if (extractable(session, object)) {
-            destroyAll(session, address);
-            throw new VaultException("the PKCS#11 module lets imported keys be extracted: do not use it", false);
+        try {
+            // A key exists once its private half does.
+            cryptoki.createObject(session, publicKey);
+            long object = cryptoki.createObject(session, privateKey);
+            require(Pkcs11KeyProtection.read(cryptoki, session, object).flaws());
+        } catch (CryptokiException | VaultException e) {
+            removeRemains(session, address);
+            throw e;
         }
         return address.handle();
     }
 
     private static void addMaterial(SoftwareKey key, List<Attribute> publicKey, List<Attribute> privateKey) {
         KeyAlgorithm algorithm = key.publicKey().algorithm();
+        addPublicMaterial(key.publicKey(), publicKey);
+        Attribute type = Attribute.of(Cryptoki.KEY_TYPE, keyType(algorithm));
         switch (algorithm) {
-            case EC_P256, EC_P384, ED25519 -> {
-                boolean edwards = algorithm == KeyAlgorithm.ED25519;
-                Attribute type = Attribute.of(Cryptoki.KEY_TYPE, edwards ? Cryptoki.EC_EDWARDS : Cryptoki.EC);
-                Attribute parameters = new Attribute(Cryptoki.EC_PARAMS, parameters(algorithm));
-                byte[] point = key.publicKey().bitString().toArray();
-                byte[] wrapped = new byte[2 + point.length];
-                wrapped[0] = OCTET_STRING;
-                wrapped[1] = (byte) point.length;
-                System.arraycopy(point, 0, wrapped, 2, point.length);
-                publicKey.addAll(List.of(type, parameters, new Attribute(Cryptoki.EC_POINT, wrapped)));
-                privateKey.addAll(List.of(type, parameters, new Attribute(Cryptoki.VALUE, secret(key))));
-            }
-            case RSA_2048, RSA_3072, RSA_4096 -> {
-                RSAPrivateCrtKey rsa = (RSAPrivateCrtKey) key.privateKey();
-                Attribute type = Attribute.of(Cryptoki.KEY_TYPE, Cryptoki.RSA);
-                Attribute modulus = new Attribute(Cryptoki.MODULUS, unsigned(rsa.getModulus()));
-                Attribute exponent = new Attribute(Cryptoki.PUBLIC_EXPONENT, unsigned(rsa.getPublicExponent()));
-                publicKey.addAll(List.of(type, modulus, exponent));
+            case EC_P256, EC_P384, ED25519 ->
                 privateKey.addAll(List.of(
                         type,
-                        modulus,
-                        exponent,
+                        new Attribute(Cryptoki.EC_PARAMS, parameters(algorithm)),
+                        new Attribute(Cryptoki.VALUE, secret(key))));
+            case RSA_2048, RSA_3072, RSA_4096 -> {
+                RSAPrivateCrtKey rsa = (RSAPrivateCrtKey) key.privateKey();
+                privateKey.addAll(List.of(
+                        type,
+                        new Attribute(Cryptoki.MODULUS, unsigned(rsa.getModulus())),
+                        new Attribute(Cryptoki.PUBLIC_EXPONENT, unsigned(rsa.getPublicExponent())),
                         new Attribute(Cryptoki.PRIVATE_EXPONENT, unsigned(rsa.getPrivateExponent())),
                         new Attribute(Cryptoki.PRIME_1, unsigned(rsa.getPrimeP())),
                         new Attribute(Cryptoki.PRIME_2, unsigned(rsa.getPrimeQ())),
@@ -253,6 +353,29 @@ public final class Pkcs11Vault implements Vault {
                         new Attribute(Cryptoki.EXPONENT_2, unsigned(rsa.getPrimeExponentQ())),
                         new Attribute(Cryptoki.COEFFICIENT, unsigned(rsa.getCrtCoefficient()))));
             }
+            case ML_DSA_44, ML_DSA_65, ML_DSA_87 -> throw unsupported(algorithm);
+        }
+    }
+
+    private static void addPublicMaterial(PublicKeyInfo key, List<Attribute> publicKey) {
+        KeyAlgorithm algorithm = key.algorithm();
+        publicKey.add(Attribute.of(Cryptoki.KEY_TYPE, keyType(algorithm)));
+        switch (algorithm) {
+            case EC_P256, EC_P384, ED25519 -> {
+                byte[] point = key.bitString().toArray();
+                byte[] wrapped = new byte[2 + point.length];
+                wrapped[0] = OCTET_STRING;
+                wrapped[1] = (byte) point.length;
+                System.arraycopy(point, 0, wrapped, 2, point.length);
+                publicKey.add(new Attribute(Cryptoki.EC_PARAMS, parameters(algorithm)));
+                publicKey.add(new Attribute(Cryptoki.EC_POINT, wrapped));
+            }
+            case RSA_2048, RSA_3072, RSA_4096 -> {
+                RSAPublicKey rsa = (RSAPublicKey) key.key();
+                publicKey.add(new Attribute(Cryptoki.MODULUS, unsigned(rsa.getModulus())));
+                publicKey.add(new Attribute(Cryptoki.PUBLIC_EXPONENT, unsigned(rsa.getPublicExponent())));
+            }
+            case ML_DSA_44, ML_DSA_65, ML_DSA_87 -> throw unsupported(algorithm);
         }
     }
 
@@ -304,7 +427,8 @@ public final class Pkcs11Vault implements Vault {
             case EC_P256 -> P256;
             case EC_P384 -> P384;
             case ED25519 -> ED25519;
-            case RSA_2048, RSA_3072, RSA_4096 -> throw new IllegalArgumentException("RSA keys have no curve");
+            case RSA_2048, RSA_3072, RSA_4096, ML_DSA_44, ML_DSA_65, ML_DSA_87 ->
+                throw new IllegalArgumentException(algorithm.id() + " keys have no curve");
         };
     }
 
@@ -313,7 +437,8 @@ public final class Pkcs11Vault implements Vault {
             case RSA_2048 -> 2048;
             case RSA_3072 -> 3072;
             case RSA_4096 -> 4096;
-            case EC_P256, EC_P384, ED25519 -> throw new IllegalArgumentException("curves fix the size of their keys");
+            case EC_P256, EC_P384, ED25519, ML_DSA_44, ML_DSA_65, ML_DSA_87 ->
+                throw new IllegalArgumentException(algorithm.id() + " keys have one size");
         };
     }
 
@@ -342,7 +467,15 @@ public final class Pkcs11Vault implements Vault {
             case ED25519 -> cryptoki.sign(session, Cryptoki.EDDSA, key.object(), digest);
             case RSA_2048, RSA_3072, RSA_4096 ->
                 cryptoki.sign(session, Cryptoki.RSA_PKCS, key.object(), digestInfo(algorithm, digest));
+            case ML_DSA_44, ML_DSA_65, ML_DSA_87 -> throw unsupported(kind);
         };
+    }
+
+    private static VaultException unsupported(KeyAlgorithm algorithm) {
+        return new VaultException(
+                "keys of " + algorithm.id()
+                        + " are made by the software vault only: PKCS#11 names them from version 3.2 on",
+                false);
     }
 
     private byte[] ecdsa(long session, Pkcs11Key key, byte[] digest, int size) throws CryptokiException {
@@ -365,7 +498,7 @@ public final class Pkcs11Vault implements Vault {
                     MessageDigest.getInstance("SHA-384").digest(data);
                 case ECDSA_SHA512, RSA_SHA512 ->
                     MessageDigest.getInstance("SHA-512").digest(data);
-                case ED25519 -> data;
+                case ED25519, ML_DSA_44, ML_DSA_65, ML_DSA_87 -> data;
             };
         } catch (GeneralSecurityException e) {
             throw new IllegalStateException("every JDK has SHA-2", e);
@@ -378,7 +511,7 @@ public final class Pkcs11Vault implements Vault {
             case RSA_SHA256 -> 1;
             case RSA_SHA384 -> 2;
             case RSA_SHA512 -> 3;
-            case ECDSA_SHA256, ECDSA_SHA384, ECDSA_SHA512, ED25519 ->
+            case ECDSA_SHA256, ECDSA_SHA384, ECDSA_SHA512, ED25519, ML_DSA_44, ML_DSA_65, ML_DSA_87 ->
                 throw new IllegalArgumentException(algorithm + " has no DigestInfo");
         };
         byte[] info = HexFormat.of().parseHex("3000300d06096086480165030402000500" + "0400");
@@ -423,6 +556,77 @@ public final class Pkcs11Vault implements Vault {
         List<Attribute> template = new ArrayList<>(named(address));
         template.add(Attribute.of(Cryptoki.CLASS, type));
         return template;
+    }
+
+    /// What the token says of the protection of a key.
+    Pkcs11KeyProtection protection(KeySpace space, KeyHandle key) {
+        Address address = new Address(space, key);
+        return use(
+                space,
+                "reading the attributes of a key",
+                session -> Pkcs11KeyProtection.read(
+                        cryptoki, session, find(session, address).object()));
+    }
+
+    /// What the module says of itself, its tokens and their mechanisms.
+    public VaultSurvey survey() {
+        return run(() -> {
+            try {
+                return module.call(this::surveyNow);
+            } catch (CryptokiException e) {
+                throw e.asVaultException("looking at the module");
+            }
+        });
+    }
+
+    private VaultSurvey surveyNow() throws CryptokiException {
+        Cryptoki.ModuleInfo info = cryptoki.info();
+        List<VaultSurvey.Token> found = new ArrayList<>();
+        long[] slots = cryptoki.slots();
+        for (long slot : Arrays.copyOf(slots, Math.min(slots.length, MAX_SURVEYED))) {
+            found.add(survey(slot));
+        }
+        return new VaultSurvey(
+                config.library().toString(),
+                info.manufacturer(),
+                info.description(),
+                info.version(),
+                info.cryptokiVersion(),
+                found);
+    }
+
+    private VaultSurvey.Token survey(long slot) throws CryptokiException {
+        Cryptoki.TokenInfo info = cryptoki.tokenInfo(slot);
+        List<VaultSurvey.Mechanism> mechanisms = new ArrayList<>();
+        for (long type : cryptoki.mechanisms(slot)) {
+            Cryptoki.MechanismInfo sizes = cryptoki.mechanismInfo(slot, type);
+            mechanisms.add(new VaultSurvey.Mechanism(MechanismNames.of(type), sizes.minKeySize(), sizes.maxKeySize()));
+        }
+        String shared = config.sharedToken();
+        return new VaultSurvey.Token(
+                slot,
+                cryptoki.slotDescription(slot),
+                info.label(),
+                info.manufacturer(),
+                info.model(),
+                info.serialNumber(),
+                shared == null ? tokens.containsKey(info.label()) : info.label().equals(shared),
+                state(info),
+                info.maxSessions(),
+                info.freeMemory(),
+                mechanisms);
+    }
+
+    private static String state(Cryptoki.TokenInfo info) {
+        if (!info.initialized()) {
+            return "not initialized";
+        }
+        if (!info.userPinInitialized()) {
+            return "the user PIN is not set";
+        }
+        return info.locked()
+                ? "the user PIN is locked"
+                : info.finalTry() ? "one more wrong user PIN locks it" : "ready";
     }
 
     Pkcs11Key find(long session, Address address) throws CryptokiException {
@@ -483,7 +687,8 @@ public final class Pkcs11Vault implements Vault {
             case EC_P256 -> 1 + 2 * 32;
             case EC_P384 -> 1 + 2 * 48;
             case ED25519 -> 32;
-            case RSA_2048, RSA_3072, RSA_4096 -> throw new IllegalArgumentException("RSA keys have no point");
+            case RSA_2048, RSA_3072, RSA_4096, ML_DSA_44, ML_DSA_65, ML_DSA_87 ->
+                throw new IllegalArgumentException(algorithm.id() + " keys have no point");
         };
         boolean wrapped = point.length == 2 + size && point[0] == OCTET_STRING && point[1] == size;
         return wrapped ? Arrays.copyOfRange(point, 2, point.length) : point;
@@ -495,7 +700,7 @@ public final class Pkcs11Vault implements Vault {
         return tokens.computeIfAbsent(
                 label,
                 name -> new Pkcs11Token(
-                        cryptoki, name, shared != null ? config.secret().text() : pin("user", name)));
+                        module, name, shared != null ? config.secret().text() : pin("user", name)));
     }
 
     /// A PIN of 32 hex digits that only the holder of the secret can work out.
@@ -559,13 +764,7 @@ public final class Pkcs11Vault implements Vault {
         }
         tokens.values().forEach(Pkcs11Token::close);
         tokens.clear();
-        if (initializedHere) {
-            try {
-                cryptoki.shutDown();
-            } catch (CryptokiException e) {
-                // Somebody else in this process did it.
-            }
-        }
+        module.close();
     }
 
     /// Nothing of the secrets.

@@ -20,6 +20,12 @@ public final class PublicKeyInfo {
             HexFormat.of().parseHex("3059301306072a8648ce3d020106082a8648ce3d030107034200");
     private static final byte[] P384_PREFIX = HexFormat.of().parseHex("3076301006072a8648ce3d020106052b81040022036200");
     private static final byte[] ED25519_PREFIX = HexFormat.of().parseHex("302a300506032b6570032100");
+    private static final byte[] ML_DSA_44_PREFIX =
+            HexFormat.of().parseHex("30820532300b06096086480165030403110382052100");
+    private static final byte[] ML_DSA_65_PREFIX =
+            HexFormat.of().parseHex("308207b2300b0609608648016503040312038207a100");
+    private static final byte[] ML_DSA_87_PREFIX =
+            HexFormat.of().parseHex("30820a32300b060960864801650304031303820a2100");
     private static final byte[] EC_OID = HexFormat.of().parseHex("06072a8648ce3d0201");
     private static final byte[] RSA_ALGORITHM = HexFormat.of().parseHex("300d06092a864886f70d0101010500");
     private static final byte UNCOMPRESSED = 0x04;
@@ -57,12 +63,21 @@ public final class PublicKeyInfo {
         if (containsAfterHeader(der, 0, RSA_ALGORITHM)) {
             return new PublicKeyInfo(encoded, rsaAlgorithm(der), decode("RSA", der));
         }
+        if (contains(der, 0, ML_DSA_44_PREFIX)) {
+            return ofMlDsa(encoded, der, KeyAlgorithm.ML_DSA_44, 1312);
+        }
+        if (contains(der, 0, ML_DSA_65_PREFIX)) {
+            return ofMlDsa(encoded, der, KeyAlgorithm.ML_DSA_65, 1952);
+        }
+        if (contains(der, 0, ML_DSA_87_PREFIX)) {
+            return ofMlDsa(encoded, der, KeyAlgorithm.ML_DSA_87, 2592);
+        }
         if (containsAfterHeader(der, 2, EC_OID)) {
             throw new InvalidKeyInfoException(
                     "elliptic-curve keys must name the curve P-256 or P-384 and give their point uncompressed");
         }
         throw new InvalidKeyInfoException("the public key is of a kind that is not supported: "
-                + "use P-256, P-384, Ed25519 or RSA of 2048, 3072 or 4096 bits");
+                + "use P-256, P-384, Ed25519, RSA of 2048, 3072 or 4096 bits, or ML-DSA");
     }
 
     /// The checked form of a key that the JDK or a provider made.
@@ -101,13 +116,13 @@ public final class PublicKeyInfo {
     /// An elliptic-curve key from its uncompressed point (SEC 1 §2.3.3), or an Ed25519 key from its 32 bytes.
     ///
     /// @throws InvalidKeyInfoException where the point is not on the curve
-    /// @throws IllegalArgumentException where `algorithm` is RSA
+    /// @throws IllegalArgumentException where `algorithm` has no points
     static PublicKeyInfo ofPoint(KeyAlgorithm algorithm, byte[] point) throws InvalidKeyInfoException {
         byte[] prefix = switch (algorithm) {
             case EC_P256 -> P256_PREFIX;
             case EC_P384 -> P384_PREFIX;
             case ED25519 -> ED25519_PREFIX;
-            case RSA_2048, RSA_3072, RSA_4096 ->
+            case RSA_2048, RSA_3072, RSA_4096, ML_DSA_44, ML_DSA_65, ML_DSA_87 ->
                 throw new IllegalArgumentException(algorithm.id() + " keys have no point");
         };
         return parse(Bytes.of(prefix).concat(Bytes.of(point)));
@@ -155,6 +170,14 @@ public final class PublicKeyInfo {
             throw new InvalidKeyInfoException("the public key's point is not on its curve, or of small order");
         }
         return decode("Ed25519", der);
+    }
+
+    /// FIPS 204 has no invalid public keys of the right length: each is a seed and packed coefficients in range.
+    private static PublicKeyInfo ofMlDsa(Bytes encoded, byte[] der, KeyAlgorithm algorithm, int size)
+            throws InvalidKeyInfoException {
+        requireSize(der, ML_DSA_44_PREFIX.length + size);
+        return new PublicKeyInfo(
+                encoded, algorithm, decode(algorithm.signatureAlgorithm().jca(), der));
     }
 
     private static PublicKey decode(String algorithm, byte[] der) throws InvalidKeyInfoException {
@@ -246,13 +269,14 @@ public final class PublicKeyInfo {
         return bitString().sha256().slice(0, 20);
     }
 
-    /// The content of the subjectPublicKey BIT STRING: a point, or a DER RSAPublicKey.
+    /// The content of the subjectPublicKey BIT STRING: a point, a DER RSAPublicKey, or the bytes of FIPS 204.
     Bytes bitString() {
         int start = switch (algorithm) {
             case EC_P256 -> P256_PREFIX.length;
             case EC_P384 -> P384_PREFIX.length;
             case ED25519 -> ED25519_PREFIX.length;
             case RSA_2048, RSA_3072, RSA_4096 -> RSA_KEY;
+            case ML_DSA_44, ML_DSA_65, ML_DSA_87 -> ML_DSA_44_PREFIX.length;
         };
         return encoded.slice(start, encoded.size());
     }

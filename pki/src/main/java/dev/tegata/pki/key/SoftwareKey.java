@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.pki.key;
 
+import dev.tegata.pki.Bytes;
 import java.io.IOException;
 import java.math.BigInteger;
 import java.security.GeneralSecurityException;
@@ -17,14 +18,20 @@ import org.bouncycastle.asn1.ASN1Encodable;
 import org.bouncycastle.asn1.ASN1ObjectIdentifier;
 import org.bouncycastle.asn1.ASN1OctetString;
 import org.bouncycastle.asn1.ASN1Primitive;
+import org.bouncycastle.asn1.DEROctetString;
+import org.bouncycastle.asn1.DERTaggedObject;
 import org.bouncycastle.asn1.edec.EdECObjectIdentifiers;
 import org.bouncycastle.asn1.pkcs.PKCSObjectIdentifiers;
 import org.bouncycastle.asn1.pkcs.PrivateKeyInfo;
 import org.bouncycastle.asn1.sec.SECObjectIdentifiers;
+import org.bouncycastle.asn1.x509.AlgorithmIdentifier;
 import org.bouncycastle.asn1.x9.X9ECParameters;
 import org.bouncycastle.asn1.x9.X9ObjectIdentifiers;
 import org.bouncycastle.crypto.ec.CustomNamedCurves;
 import org.bouncycastle.crypto.params.Ed25519PrivateKeyParameters;
+import org.bouncycastle.crypto.params.MLDSAPrivateKeyParameters;
+import org.bouncycastle.crypto.util.PrivateKeyFactory;
+import org.bouncycastle.crypto.util.SubjectPublicKeyInfoFactory;
 import org.bouncycastle.math.ec.FixedPointCombMultiplier;
 
 /// A key pair held in memory: what the software vault works with, and what virtual chips and agents own.
@@ -50,6 +57,7 @@ public final class SoftwareKey {
                 case RSA_2048 -> generator.initialize(2048);
                 case RSA_3072 -> generator.initialize(3072);
                 case RSA_4096 -> generator.initialize(4096);
+                case ML_DSA_44, ML_DSA_65, ML_DSA_87 -> {} // have one size each
             }
             KeyPair pair = generator.generateKeyPair();
             return new SoftwareKey(PublicKeyInfo.of(pair.getPublic()), pair.getPrivate());
@@ -82,6 +90,15 @@ public final class SoftwareKey {
         }
     }
 
+    /// As [#ofPkcs8], for a vault that takes a key in.
+    static SoftwareKey toImport(byte[] pkcs8) {
+        try {
+            return ofPkcs8(pkcs8);
+        } catch (InvalidKeyInfoException e) {
+            throw new VaultException("the key cannot be imported: " + e.getMessage(), false);
+        }
+    }
+
     /// The key of a PKCS#8 encoding that we made ourselves.
     static SoftwareKey ofTrusted(PublicKeyInfo publicKey, byte[] pkcs8) throws GeneralSecurityException {
         return new SoftwareKey(publicKey, decode(publicKey.algorithm(), pkcs8));
@@ -108,8 +125,33 @@ public final class SoftwareKey {
             RSAPublicKeySpec spec = new RSAPublicKeySpec(key.getModulus(), key.getPublicExponent());
             return new SoftwareKey(PublicKeyInfo.of(KeyFactories.of("RSA").generatePublic(spec)), key);
         }
+        for (KeyAlgorithm algorithm : KeyAlgorithm.values()) {
+            if (algorithm.isPostQuantum()
+                    && new AlgorithmIdentifier(kind)
+                            .equals(AlgorithmIdentifier.getInstance(
+                                    algorithm.signatureAlgorithm().identifier().toArray()))) {
+                return readMlDsa(info);
+            }
+        }
         throw new InvalidKeyInfoException(
-                "the private key is of a kind that is not supported: use P-256, P-384, Ed25519 or RSA");
+                "the private key is of a kind that is not supported: use P-256, P-384, Ed25519, RSA or ML-DSA");
+    }
+
+    // spec| RFC 9881 §6: the private key is the seed, the expanded key, or both. Ours is the seed
+    private static SoftwareKey readMlDsa(PrivateKeyInfo info)
+            throws IOException, GeneralSecurityException, InvalidKeyInfoException {
+        MLDSAPrivateKeyParameters key = (MLDSAPrivateKeyParameters) PrivateKeyFactory.createKey(info);
+        byte[] seed = key.getSeed();
+        if (seed == null) {
+            throw new InvalidKeyInfoException("an ML-DSA private key must hold its seed (RFC 9881 §6)");
+        }
+        byte[] pkcs8 = new PrivateKeyInfo(
+                        new AlgorithmIdentifier(info.getPrivateKeyAlgorithm().getAlgorithm()),
+                        new DERTaggedObject(false, 0, new DEROctetString(seed)))
+                .getEncoded();
+        byte[] publicKey = SubjectPublicKeyInfoFactory.createSubjectPublicKeyInfo(key.getPublicKeyParameters())
+                .getEncoded();
+        return ofTrusted(PublicKeyInfo.parse(Bytes.of(publicKey)), pkcs8);
     }
 
     private static SoftwareKey readEc(KeyAlgorithm algorithm, String curve, byte[] pkcs8)
@@ -136,6 +178,8 @@ public final class SoftwareKey {
             case EC_P256, EC_P384 -> "EC";
             case ED25519 -> "Ed25519";
             case RSA_2048, RSA_3072, RSA_4096 -> "RSA";
+            case ML_DSA_44, ML_DSA_65, ML_DSA_87 ->
+                algorithm.signatureAlgorithm().jca();
         };
     }
 

@@ -22,7 +22,7 @@ public final class SoftwareVault implements Vault {
     private static final int KEK_ID_SIZE = 8;
 
     private final SealedKeyStore store;
-    private final KeyEncryptionKey kek;
+    private final KeyEncryptionKeys keks;
     private final SecureRandom random;
     private final RecentlyUsed<Address, SoftwareKey> cache;
 
@@ -30,8 +30,13 @@ public final class SoftwareVault implements Vault {
 
     /// @param cachedKeys how many opened keys are held in memory
     public SoftwareVault(SealedKeyStore store, KeyEncryptionKey kek, SecureRandom random, int cachedKeys) {
+        this(store, KeyEncryptionKeys.of(kek), random, cachedKeys);
+    }
+
+    /// @param cachedKeys how many opened keys are held in memory
+    public SoftwareVault(SealedKeyStore store, KeyEncryptionKeys keks, SecureRandom random, int cachedKeys) {
         this.store = store;
-        this.kek = kek;
+        this.keks = keks;
         this.random = random;
         this.cache = new RecentlyUsed<>(cachedKeys);
     }
@@ -48,16 +53,12 @@ public final class SoftwareVault implements Vault {
 
     @Override
     public KeyHandle importKey(KeySpace space, byte[] pkcs8) {
-        try {
-            return keep(space, SoftwareKey.ofPkcs8(pkcs8));
-        } catch (InvalidKeyInfoException e) {
-            throw new VaultException("the key cannot be imported: " + e.getMessage(), false);
-        }
+        return keep(space, SoftwareKey.toImport(pkcs8));
     }
 
     private KeyHandle keep(KeySpace space, SoftwareKey key) {
         KeyHandle handle = KeyHandle.random(random);
-        store.put(space, handle, seal(space, handle, key));
+        store.put(space, handle, seal(space, handle, key, keks.sealing(), random));
         return handle;
     }
 
@@ -86,10 +87,22 @@ public final class SoftwareVault implements Vault {
         return cache.get(
                 new Address(space, key),
                 () -> unseal(
-                        space, key, store.get(space, key).orElseThrow(() -> VaultException.noSuchKey(space, key))));
+                        space,
+                        key,
+                        store.get(space, key).orElseThrow(() -> VaultException.noSuchKey(space, key)),
+                        keks));
     }
 
-    private Bytes seal(KeySpace space, KeyHandle handle, SoftwareKey key) {
+    /// The same key, sealed under `to`.
+    ///
+    /// @throws VaultException where `from` does not have the key that it is sealed under, or it was damaged
+    public static Bytes sealAnew(
+            KeySpace space, KeyHandle handle, Bytes sealed, KeyEncryptionKeys from, KeyEncryptionKey to) {
+        return seal(space, handle, unseal(space, handle, sealed, from), to, new SecureRandom());
+    }
+
+    private static Bytes seal(
+            KeySpace space, KeyHandle handle, SoftwareKey key, KeyEncryptionKey kek, SecureRandom random) {
         byte[] publicKey = key.publicKey().encoded().toArray();
         byte[] pkcs8 = key.pkcs8();
         byte[] plaintext = ByteBuffer.allocate(2 + publicKey.length + pkcs8.length)
@@ -106,7 +119,7 @@ public final class SoftwareVault implements Vault {
         }
     }
 
-    private SoftwareKey unseal(KeySpace space, KeyHandle handle, Bytes sealed) {
+    private static SoftwareKey unseal(KeySpace space, KeyHandle handle, Bytes sealed, KeyEncryptionKeys keks) {
         if (sealed.isEmpty() || sealed.at(0) != VERSION) {
             throw new VaultException(name(space, handle) + " is sealed in a form that this version cannot read", false);
         }
@@ -114,12 +127,11 @@ public final class SoftwareVault implements Vault {
             throw damaged(space, handle);
         }
         Bytes kekId = sealed.slice(1, 1 + KEK_ID_SIZE);
-        if (!kekId.equals(kek.id())) {
-            throw new VaultException(
-                    name(space, handle) + " is sealed under the key-encryption key " + kekId.hex()
-                            + ", but this vault was given " + kek.id().hex() + ": give it the right one",
-                    false);
-        }
+        KeyEncryptionKey kek = keks.find(kekId)
+                .orElseThrow(() -> new VaultException(
+                        name(space, handle) + " is sealed under the key-encryption key " + kekId.hex()
+                                + ", but this vault was given " + keks + ": give it the right one",
+                        false));
         int headerSize = 1 + KEK_ID_SIZE + 1 + (sealed.at(1 + KEK_ID_SIZE) & 0xff);
         if (sealed.size() < headerSize) {
             throw damaged(space, handle);
@@ -190,6 +202,6 @@ public final class SoftwareVault implements Vault {
     /// Nothing of the keys.
     @Override
     public String toString() {
-        return "software vault under " + kek;
+        return "software vault under " + keks;
     }
 }

@@ -6,6 +6,7 @@ import dev.tegata.pki.key.InvalidKeyInfoException;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.PublicKeyInfo;
 import dev.tegata.pki.key.Signatures;
+import dev.tegata.pki.key.SoftwareKey;
 import java.security.GeneralSecurityException;
 import java.security.KeyPair;
 import java.security.KeyPairGenerator;
@@ -15,6 +16,10 @@ import java.util.List;
 /// A key pair in memory, for tests.
 public record TestKeys(KeyPair pair, PublicKeyInfo publicKey) {
     public static TestKeys generate(KeyAlgorithm algorithm) {
+        if (algorithm.isPostQuantum()) {
+            SoftwareKey key = SoftwareKey.generate(algorithm);
+            return new TestKeys(new KeyPair(key.publicKey().key(), key.privateKey()), key.publicKey());
+        }
         try {
             KeyPairGenerator generator = switch (algorithm) {
                 case EC_P256 -> ec("secp256r1");
@@ -23,6 +28,7 @@ public record TestKeys(KeyPair pair, PublicKeyInfo publicKey) {
                 case RSA_2048 -> rsa(2048);
                 case RSA_3072 -> rsa(3072);
                 case RSA_4096 -> rsa(4096);
+                case ML_DSA_44, ML_DSA_65, ML_DSA_87 -> throw new IllegalArgumentException("made above");
             };
             KeyPair pair = generator.generateKeyPair();
             return new TestKeys(pair, PublicKeyInfo.of(pair.getPublic()));

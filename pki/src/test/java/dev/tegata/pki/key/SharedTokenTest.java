@@ -27,11 +27,19 @@ class SharedTokenTest {
         SoftHsm.configure(directory);
         Cryptoki module = Cryptoki.load(SoftHsm.LIBRARY);
         module.initialize();
-        module.initToken(module.slots()[0], "13579", LABEL);
-        long session = module.openSession(Pkcs11Vault.slotOf(module, LABEL).orElseThrow());
-        module.login(session, Cryptoki.SECURITY_OFFICER, "13579");
-        module.initPin(session, PIN);
+        makeToken(module, LABEL, PIN);
         module.shutDown();
+    }
+
+    /// Does what an operator does by the HSM's own tool.
+    static void makeToken(Cryptoki module, String label, String pin) throws CryptokiException {
+        long[] slots = module.slots();
+        module.initToken(slots[slots.length - 1], "13579", label);
+        long session = module.openSession(Pkcs11Vault.slotOf(module, label).orElseThrow());
+        module.login(session, Cryptoki.SECURITY_OFFICER, "13579");
+        module.initPin(session, pin);
+        module.logout(session);
+        module.closeSession(session);
     }
 
     private static Vault open(String label) {

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.pki.key;
 
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
+import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -18,20 +18,24 @@ final class SoftHsm {
 
     private SoftHsm() {}
 
-    /// Points SoftHSM, when it is initialized next, to `directory`. Skips the test where SoftHSM is not installed.
+    /// Points SoftHSM, when it is initialized next, to `directory`.
     static void configure(Path directory) throws IOException {
-        assumeTrue(Files.exists(LIBRARY), "SoftHSM is not installed: there is no " + LIBRARY);
+        setEnvironment("SOFTHSM2_CONF", configuration(directory).toString());
+    }
+
+    /// Writes a configuration with tokens in `directory`.
+    static Path configuration(Path directory) throws IOException {
+        assertThat(LIBRARY).as("install the package softhsm2").exists();
         Path tokens = Files.createDirectories(directory.resolve("tokens"));
-        Path config = Files.writeString(directory.resolve("softhsm2.conf"), """
+        return Files.writeString(directory.resolve("softhsm2.conf"), """
                 directories.tokendir = %s
                 objectstore.backend = file
                 log.level = ERROR
                 """.formatted(tokens));
-        setEnvironment("SOFTHSM2_CONF", config.toString());
     }
 
     /// The module reads its environment by getenv(3), which knows nothing of Java's copy.
-    private static void setEnvironment(String name, String value) {
+    static void setEnvironment(String name, String value) {
         Linker linker = Linker.nativeLinker();
         var setenv = linker.downcallHandle(
                 linker.defaultLookup().findOrThrow("setenv"),

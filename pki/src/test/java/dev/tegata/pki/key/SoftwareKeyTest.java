@@ -79,6 +79,7 @@ class SoftwareKeyTest {
             case EC_P256, EC_P384 -> "EC";
             case ED25519 -> "Ed25519";
             case RSA_2048, RSA_3072, RSA_4096 -> "RSA";
+            case ML_DSA_44, ML_DSA_65, ML_DSA_87 -> throw new IllegalArgumentException("not of this test");
         };
         KeyPairGenerator generator = KeyPairGenerator.getInstance(family);
         generator.initialize(
@@ -87,6 +88,7 @@ class SoftwareKeyTest {
                     case EC_P384 -> 384;
                     case ED25519 -> 255;
                     case RSA_2048, RSA_3072, RSA_4096 -> 2048;
+                    case ML_DSA_44, ML_DSA_65, ML_DSA_87 -> throw new IllegalArgumentException("not of this test");
                 });
         KeyPair pair = generator.generateKeyPair();
         assertThat(SoftwareKey.ofPkcs8(pair.getPrivate().getEncoded()).publicKey())

@@ -34,6 +34,11 @@ abstract class VaultContract {
     /// A vault over the same keys as all others of this test.
     abstract Vault open();
 
+    /// Whether the vault makes keys of this kind; where not, it must say so.
+    boolean makes(KeyAlgorithm algorithm) {
+        return true;
+    }
+
     @BeforeEach
     void openVault() {
         vault = open();
@@ -54,6 +59,10 @@ abstract class VaultContract {
     @ParameterizedTest
     @EnumSource(KeyAlgorithm.class)
     void generatesAndSignsWithEveryAlgorithm(KeyAlgorithm algorithm) {
+        if (!makes(algorithm)) {
+            assertRefused(() -> vault.generate(ACME, algorithm)).hasMessageContaining(algorithm.id());
+            return;
+        }
         KeyHandle key = vault.generate(ACME, algorithm);
         PublicKeyInfo publicKey = vault.publicKey(ACME, key);
 

@@ -27,7 +27,10 @@ public enum Permission {
     MANAGE_APPRAISAL,
     READ_API_KEYS,
     MANAGE_API_KEYS,
-    READ_AUDIT;
+    READ_AUDIT,
+    /// Decide about requests of others that need a second person; only where the request's own
+    /// permission is there too.
+    APPROVE;
 
     /// The name in the API: `read-audit`.
     public String id() {

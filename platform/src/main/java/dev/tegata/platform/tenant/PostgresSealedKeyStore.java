@@ -12,10 +12,14 @@ import dev.tegata.platform.TenantId;
 import dev.tegata.platform.UnavailableException;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.Work;
+import java.util.List;
 import java.util.Optional;
 import java.util.random.RandomGenerator;
+import org.jdbi.v3.core.Handle;
+import org.jspecify.annotations.Nullable;
 
-/// The sealed keys of the software vault, in the database that everything else is in. Key spaces are tenants.
+/// The sealed keys of the software vault, in the database that everything else is in. Key spaces are
+/// tenants.
 public final class PostgresSealedKeyStore implements SealedKeyStore {
     private final Database database;
 
@@ -25,14 +29,20 @@ public final class PostgresSealedKeyStore implements SealedKeyStore {
 
     @Override
     public void put(KeySpace space, KeyHandle key, Bytes sealed) {
-        run(
+        int stored = run(
                 space,
                 tx -> tx.createUpdate("""
-                        INSERT INTO sealed_key (tenant_id, key_handle, sealed) VALUES (:tenant, :key, :sealed)""")
+                        WITH sealing AS (SELECT coalesce(next_key_id, key_id) AS id FROM vault_key FOR SHARE)
+                        INSERT INTO sealed_key (tenant_id, key_handle, sealed)
+                        SELECT :tenant, :key, :sealed
+                        WHERE NOT EXISTS (SELECT FROM sealing WHERE id <> substring(:sealed FROM 2 FOR 8))""")
                         .bind("tenant", space.name())
                         .bind("key", key.id())
                         .bind("sealed", sealed)
                         .execute());
+        if (stored == 0) {
+            throw new VaultException("the key-encryption key has just been changed", true);
+        }
     }
 
     @Override
@@ -70,24 +80,44 @@ public final class PostgresSealedKeyStore implements SealedKeyStore {
         });
     }
 
-    /// Makes sure that keys are sealed under one key only, from the first start on: with another one, what was sealed
-    /// before would not open.
+    /// Makes sure that this process can open what there is, from the first start on.
     ///
-    /// @throws VaultException where `key` is not the one that was used first
-    public void requireSameKey(KeyEncryptionKey key, RandomGenerator random) {
+    /// @param keys what the process was given, the one for the first start first
+    /// @throws VaultException where the key that was used first, or the one that it is being
+    ///     changed to, is not there
+    public void requireKeys(List<KeyEncryptionKey> keys, RandomGenerator random) {
         passphraseSalt(random);
-        Bytes first = installation(tx -> {
+        List<Bytes> ids = keys.stream().map(KeyEncryptionKey::id).toList();
+        SealingKeys present = installation(tx -> {
             tx.createUpdate("UPDATE vault_key SET key_id = :key WHERE key_id IS NULL")
-                    .bind("key", key.id())
+                    .bind("key", ids.getFirst())
                     .execute();
-            return tx.createQuery("SELECT key_id FROM vault_key")
-                    .mapTo(Bytes.class)
-                    .one();
+            return sealingKeys(tx);
         });
-        if (!first.equals(key.id())) {
+        if (!ids.contains(present.key()) || present.next() != null && !ids.contains(present.next())) {
             throw new VaultException(
                     "the passphrase or key file of the vault is not the one that its keys are sealed under", false);
         }
+    }
+
+    /// The key that keys are sealed under, and the one that it is being changed to.
+    record SealingKeys(Bytes key, @Nullable Bytes next) {
+        Bytes sealing() {
+            return next == null ? key : next;
+        }
+    }
+
+    SealingKeys sealingKeys() {
+        return installation(PostgresSealedKeyStore::sealingKeys);
+    }
+
+    static SealingKeys sealingKeys(Handle tx) {
+        return tx.createQuery("SELECT key_id, next_key_id FROM vault_key")
+                .map((row, context) -> {
+                    byte[] next = row.getBytes("next_key_id");
+                    return new SealingKeys(Bytes.of(row.getBytes("key_id")), next == null ? null : Bytes.of(next));
+                })
+                .one();
     }
 
     private <T> T installation(Work<T> work) {

@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server.api;
 
+import dev.tegata.pki.key.Vault;
 import dev.tegata.platform.access.ApiKeys;
 import dev.tegata.platform.access.OperatorKey;
 import dev.tegata.platform.appraisal.Verification;
+import dev.tegata.platform.approval.Approvals;
 import dev.tegata.platform.audit.AuditExport;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.audit.RefusalLog;
@@ -17,6 +19,7 @@ import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.platform.order.Orders;
 import dev.tegata.platform.repeat.Answers;
+import dev.tegata.platform.tenant.KeyRotation;
 import dev.tegata.platform.tenant.Tenants;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
@@ -29,6 +32,7 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 
 /// All operations of the REST API, and their description.
 public final class Api {
@@ -37,7 +41,6 @@ public final class Api {
     /// The services of the domain that the API is a door to.
     ///
     /// @param version of the program
-    /// @param vaultKind `software` or `pkcs11`
     public record Services(
             Tenants tenants,
             Authorities authorities,
@@ -56,14 +59,17 @@ public final class Api {
             Answers answers,
             Verification verification,
             String version,
-            String vaultKind) {}
+            Vault vault,
+            Optional<KeyRotation> keyRotation,
+            Approvals approvals) {}
 
     public Api(Services services, InstantSource clock, SecureRandom random) {
         Gate gate = new Gate(
                 services.apiKeys(),
                 services.operatorKey(),
                 services.refusals(),
-                new Repetition(services.answers(), new AnswerSeal(random)));
+                new Repetition(services.answers(), new AnswerSeal(random)),
+                new SecondPerson(services.approvals()));
         byte[] contract = contract();
         routes.add(Route.get("/openapi.yaml", _ -> Response.of(200, "application/yaml", contract)));
         routes.addAll(new TenantResource(services.tenants()).routes(gate));
@@ -81,11 +87,14 @@ public final class Api {
         routes.addAll(new AppraisalPolicyResource(services.verification().policies()).routes(gate));
         routes.addAll(new AttestationKeyResource(services.verification().attestationKeys()).routes(gate));
         routes.addAll(new ApiKeyResource(services.apiKeys()).routes(gate));
+        routes.addAll(new ApprovalResource(services.approvals()).routes(gate));
+        routes.addAll(new VaultResource(services.vault(), services.keyRotation()).routes(gate));
         routes.addAll(new AuditResource(services.auditLog(), services.auditExport()).routes(gate));
         routes.addAll(new StatusResource(
                         services.devices(),
                         clock,
-                        new StatusResource.Installation(services.version(), services.vaultKind()))
+                        new StatusResource.Installation(
+                                services.version(), services.vault().kind()))
                 .routes(gate));
     }
 

@@ -68,7 +68,7 @@ final class ApiKeyResource {
     List<Route> routes(Gate gate) {
         return List.of(
                 gate.route("GET", PATH, Permission.READ_API_KEYS, this::list),
-                gate.creating(PATH, Permission.MANAGE_API_KEYS, this::create),
+                gate.creatingGuarded(PATH, Permission.MANAGE_API_KEYS, this::create),
                 gate.route("DELETE", PATH + "/{apiKey}", Permission.MANAGE_API_KEYS, this::revoke));
     }
 

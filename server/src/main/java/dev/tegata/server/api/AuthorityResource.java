@@ -103,12 +103,12 @@ final class AuthorityResource {
     List<Route> routes(Gate gate) {
         return List.of(
                 gate.route("GET", PATH, Permission.READ_TENANT, this::list),
-                gate.creating(PATH, Permission.MANAGE_AUTHORITIES, this::create),
-                gate.creating(PATH + "/import", Permission.MANAGE_AUTHORITIES, this::importAuthority),
+                gate.creatingGuarded(PATH, Permission.MANAGE_AUTHORITIES, this::create),
+                gate.creatingGuarded(PATH + "/import", Permission.MANAGE_AUTHORITIES, this::importAuthority),
                 gate.route("GET", PATH + "/{authority}", Permission.READ_TENANT, this::get),
                 gate.route("GET", PATH + "/{authority}/chain", Permission.READ_TENANT, this::chain),
                 gate.route("GET", PATH + "/{authority}/request", Permission.READ_TENANT, this::request),
-                gate.route("PUT", PATH + "/{authority}/certificate", Permission.MANAGE_AUTHORITIES, this::upload));
+                gate.guarded("PUT", PATH + "/{authority}/certificate", Permission.MANAGE_AUTHORITIES, this::upload));
     }
 
     private Response list(Call call) {

@@ -119,7 +119,7 @@ final class FleetResource {
                 gate.route("GET", PATH, Permission.READ_FLEETS, this::list),
                 gate.creating(PATH, Permission.MANAGE_FLEETS, this::create),
                 gate.route("GET", PATH + "/{fleet}", Permission.READ_FLEETS, this::get),
-                gate.route("PATCH", PATH + "/{fleet}", Permission.MANAGE_FLEETS, this::update));
+                gate.guarded("PATCH", PATH + "/{fleet}", Permission.MANAGE_FLEETS, this::update));
     }
 
     private Response list(Call call) {

@@ -24,12 +24,19 @@ final class Gate {
     private final OperatorKey operatorKey;
     private final RefusalLog refusals;
     private final Repetition repetition;
+    private final SecondPerson secondPerson;
 
-    Gate(ApiKeys apiKeys, OperatorKey operatorKey, RefusalLog refusals, Repetition repetition) {
+    Gate(
+            ApiKeys apiKeys,
+            OperatorKey operatorKey,
+            RefusalLog refusals,
+            Repetition repetition,
+            SecondPerson secondPerson) {
         this.apiKeys = apiKeys;
         this.operatorKey = operatorKey;
         this.refusals = refusals;
         this.repetition = repetition;
+        this.secondPerson = secondPerson;
     }
 
     /// An operation of a tenant.
@@ -50,6 +57,16 @@ final class Gate {
     /// As [#route], for one that creates something: a repeated request with the same idempotency key creates nothing.
     Route creating(String template, Permission permission, Operation operation) {
         return route("POST", template, permission, true, operation);
+    }
+
+    /// As [#route], for one that changes trust: where the tenant wants it, a second person must approve.
+    Route guarded(String method, String template, Permission permission, Operation operation) {
+        return route(method, template, permission, false, call -> secondPerson.allow(call, permission, operation));
+    }
+
+    /// As [#creating] and [#guarded] together.
+    Route creatingGuarded(String template, Permission permission, Operation operation) {
+        return route("POST", template, permission, true, call -> secondPerson.allow(call, permission, operation));
     }
 
     /// An operation for the operator key.

@@ -41,8 +41,8 @@ final class TrustResource {
     List<Route> routes(Gate gate) {
         return List.of(
                 gate.route("GET", PATH, Permission.READ_TENANT, this::list),
-                gate.creating(PATH, Permission.MANAGE_TRUST, this::add),
-                gate.route("DELETE", PATH + "/{purpose}/{fingerprint}", Permission.MANAGE_TRUST, this::remove));
+                gate.creatingGuarded(PATH, Permission.MANAGE_TRUST, this::add),
+                gate.guarded("DELETE", PATH + "/{purpose}/{fingerprint}", Permission.MANAGE_TRUST, this::remove));
     }
 
     private Response list(Call call) {

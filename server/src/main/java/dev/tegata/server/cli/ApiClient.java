@@ -21,6 +21,7 @@ import java.util.UUID;
 import java.util.stream.Collectors;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLException;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -35,10 +36,17 @@ final class ApiClient implements AutoCloseable {
 
     private final URI base;
     private final String key;
+    private final @Nullable String approval;
     private final HttpClient http;
 
     /// @param key an API key, or the operator's
     ApiClient(Access access, String key) {
+        this(access, key, null);
+    }
+
+    /// @param approval of a second person, for what is sent; null for none
+    ApiClient(Access access, String key, @Nullable String approval) {
+        this.approval = approval;
         this.base = URI.create(access.url().value());
         this.key = key;
         HttpClient.Builder builder =
@@ -162,8 +170,10 @@ final class ApiClient implements AutoCloseable {
         String parameters = query.entrySet().stream()
                 .map(entry -> entry.getKey() + "=" + segment(String.valueOf(entry.getValue())))
                 .collect(Collectors.joining("&"));
-        return HttpRequest.newBuilder(base.resolve("/api/v1" + path + (parameters.isEmpty() ? "" : "?" + parameters)))
+        HttpRequest.Builder request = HttpRequest.newBuilder(
+                        base.resolve("/api/v1" + path + (parameters.isEmpty() ? "" : "?" + parameters)))
                 .header("Authorization", "Bearer " + key);
+        return approval == null ? request : request.header("Tegata-Approval", approval);
     }
 
     private HttpResponse<InputStream> send(HttpRequest.Builder request) {

@@ -146,7 +146,8 @@ final class AuthorityCommands {
         @Option(
                 names = "--algorithm",
                 paramLabel = "ALG",
-                description = "Of its key: ec-p256 (default), ec-p384, ed25519, rsa-2048, rsa-3072, rsa-4096.")
+                description = "Of its key: ec-p256 (default), ec-p384, ed25519, rsa-2048, rsa-3072, rsa-4096,"
+                        + " ml-dsa-44, ml-dsa-65, ml-dsa-87.")
         @Nullable
         String algorithm;
 

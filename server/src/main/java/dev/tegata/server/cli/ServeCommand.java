@@ -4,25 +4,18 @@ package dev.tegata.server.cli;
 
 import dev.tegata.pki.key.VaultException;
 import dev.tegata.platform.UnavailableException;
-import dev.tegata.server.InvalidConfigException;
 import dev.tegata.server.Server;
 import dev.tegata.server.ServerConfig;
-import dev.tegata.server.Setting;
 import java.io.UncheckedIOException;
 import java.net.BindException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.EnumMap;
-import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
-import picocli.CommandLine.Model.ISetter;
-import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Option;
 import tools.jackson.databind.node.ObjectNode;
 
@@ -36,13 +29,6 @@ final class ServeCommand implements Callable<Integer> {
     private static final String COMMON_URL = "https://localhost:8443";
 
     @Option(
-            names = "--config",
-            paramLabel = "FILE",
-            description = "YAML file with any of these settings: 'listen: 0.0.0.0'.")
-    @Nullable
-    Path config;
-
-    @Option(
             names = "--replace-operator-key",
             description =
                     "Do not serve: make a new operator key in place of one that was lost or has leaked, and say where"
@@ -50,7 +36,7 @@ final class ServeCommand implements Callable<Integer> {
     boolean replaceOperatorKey;
 
     private final Session session;
-    private final Map<Setting, String> settings = new EnumMap<>(Setting.class);
+    private final SettingOptions settings = new SettingOptions();
 
     private ServeCommand(Session session) {
         this.session = session;
@@ -59,49 +45,12 @@ final class ServeCommand implements Callable<Integer> {
     /// The command, with an option for each setting.
     static CommandSpec spec(Session session) {
         ServeCommand command = new ServeCommand(session);
-        CommandSpec spec = CommandSpec.forAnnotatedObject(command);
-        for (Setting setting : Setting.values()) {
-            if (!setting.isSecret()) {
-                spec.addOption(option(setting, command));
-            }
-        }
-        return spec;
-    }
-
-    private static OptionSpec option(Setting setting, ServeCommand command) {
-        String fallback = setting.fallback().isEmpty() ? "" : " Default: " + setting.fallback() + ".";
-        return OptionSpec.builder("--" + setting.key())
-                .paramLabel(label(setting.key()))
-                .type(String.class)
-                .description(setting.description().replace("%", "%%") + fallback)
-                .setter(command.setter(setting))
-                .build();
-    }
-
-    private static String label(String key) {
-        if (key.equals("data")) {
-            return "DIR";
-        }
-        return key.endsWith("-file") ? "FILE" : key.endsWith("-port") ? "PORT" : "VALUE";
-    }
-
-    private ISetter setter(Setting setting) {
-        return new ISetter() {
-            @Override
-            public <T> T set(T value) {
-                if (value instanceof String text) {
-                    settings.put(setting, text);
-                } else {
-                    settings.remove(setting);
-                }
-                return value;
-            }
-        };
+        return command.settings.addTo(CommandSpec.forAnnotatedObject(command));
     }
 
     @Override
     public Integer call() throws InterruptedException {
-        ServerConfig checked = config();
+        ServerConfig checked = settings.read(session);
         try {
             if (replaceOperatorKey) {
                 Path file = Server.replaceOperatorKey(checked);
@@ -124,14 +73,6 @@ final class ServeCommand implements Callable<Integer> {
         ServerConfig.Ports ports = checked.ports();
         return "%s has no place for it: one of the ports %d, %d, %d and %d is taken. Choose others with --api-port, --device-port, --public-port and --metrics-port."
                 .formatted(ports.listen(), ports.api(), ports.devices(), ports.publicPki(), ports.metrics());
-    }
-
-    private ServerConfig config() {
-        try {
-            return ServerConfig.read(settings, session.terminal().environment(), config);
-        } catch (InvalidConfigException e) {
-            throw CommandFailure.usage("the settings are wrong:\n" + e.getMessage());
-        }
     }
 
     private void serve(ServerConfig checked) throws InterruptedException {

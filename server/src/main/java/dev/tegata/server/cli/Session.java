@@ -36,8 +36,18 @@ final class Session {
     Path profile;
 
     @Option(
-            names = {"-h", "--help"},
+            names = "--with-approval",
             order = 1003,
+            paramLabel = "APPROVAL",
+            scope = ScopeType.INHERIT,
+            description =
+                    "For a command that was answered 'approval-required': the approval that another key has given.")
+    @Nullable
+    String approval;
+
+    @Option(
+            names = {"-h", "--help"},
+            order = 1004,
             usageHelp = true,
             scope = ScopeType.INHERIT,
             description = "Show this help.")
@@ -87,7 +97,7 @@ final class Session {
             terminal.err()
                     .println("tegata: warning: other users can read " + profileFile() + "; run 'chmod 600' on it");
         }
-        return new ApiClient(access, key.value());
+        return new ApiClient(access, key.value(), approval);
     }
 
     /// The server, as the installation's operator.

@@ -77,7 +77,7 @@ final class TenantCommands {
                 names = "--algorithm",
                 paramLabel = "ALG",
                 description = "Of the authorities' keys: ec-p256 (default), ec-p384, ed25519, rsa-2048, rsa-3072,"
-                        + " rsa-4096.")
+                        + " rsa-4096, ml-dsa-44, ml-dsa-65, ml-dsa-87.")
         @Nullable
         String algorithm;
 

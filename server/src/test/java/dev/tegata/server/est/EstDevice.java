@@ -148,6 +148,9 @@ public final class EstDevice implements AutoCloseable {
             case EC_P384 -> "SHA384withECDSA";
             case ED25519 -> "Ed25519";
             case RSA_2048, RSA_3072, RSA_4096 -> "SHA256withRSA";
+            case ML_DSA_44 -> "ML-DSA-44";
+            case ML_DSA_65 -> "ML-DSA-65";
+            case ML_DSA_87 -> "ML-DSA-87";
         };
     }
 

@@ -31,11 +31,16 @@ import tools.jackson.databind.json.JsonMapper;
 
 /// A tenant of the running server, and what its operator does over the REST API so that devices may enrol.
 public final class EstTenant {
-    public final RunningServer running = RunningServer.shared();
+    public final RunningServer running;
     public final TestTenant tenant;
 
     public EstTenant(String name) {
-        tenant = running.createTenant(name);
+        this(RunningServer.shared(), name);
+    }
+
+    public EstTenant(RunningServer running, String name) {
+        this.running = running;
+        this.tenant = running.createTenant(name);
     }
 
     /// Makes a fleet.
