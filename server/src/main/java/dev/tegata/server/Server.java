@@ -26,6 +26,11 @@ import dev.tegata.platform.claim.Manifests;
 import dev.tegata.platform.claim.SharedSecrets;
 import dev.tegata.platform.claim.TrustedCertificates;
 import dev.tegata.platform.cmp.CmpTransactions;
+import dev.tegata.platform.custody.CustodyLog;
+import dev.tegata.platform.custody.Grants;
+import dev.tegata.platform.custody.HandedOverDevices;
+import dev.tegata.platform.custody.Mover;
+import dev.tegata.platform.custody.Transfers;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.enrol.Enrolments;
 import dev.tegata.platform.enrol.Identification;
@@ -153,7 +158,8 @@ public final class Server implements AutoCloseable {
                             auditLog,
                             outbox,
                             refusals),
-                    CheckIns.Hooks.none(),
+                    CheckIns.Hooks.none()
+                            .with(new HandedOverDevices(database, issuingFleets, this::devicesUrlForDevices)),
                     clock,
                     random);
             ClaimTokens claimTokens = new ClaimTokens(database, auditLog, clock, random);
@@ -165,6 +171,10 @@ public final class Server implements AutoCloseable {
             Verification verification = Verification.of(
                     new Verification.Ground(database, vault, auditLog, jobs, trusted, version()), clock, random);
             opened(new VerificationUpkeep(database, tenants, verification.endorsements(), clock));
+            CustodyLog custody = new CustodyLog(database, vault, clock);
+            Mover mover = opened(new Mover(database, auditLog, outbox, custody, clock));
+            Transfers transfers =
+                    new Transfers(database, auditLog, outbox, jobs, mover, new LoginThrottle(clock), clock, random);
             Api routes = new Api(
                     new Api.Services(
                             tenants,
@@ -176,6 +186,9 @@ public final class Server implements AutoCloseable {
                             sharedSecrets,
                             devices,
                             orders,
+                            custody,
+                            transfers,
+                            new Grants(database, devices, auditLog, outbox, clock, random),
                             apiKeys,
                             operatorKey,
                             auditLog,
@@ -189,7 +202,7 @@ public final class Server implements AutoCloseable {
                             new Approvals(database, auditLog, clock, random)),
                     clock,
                     random);
-            opened(JobWorkers.start(database, jobs, Map.of()));
+            opened(JobWorkers.start(database, jobs, Map.of(Transfers.OFFER_JOB, transfers::offerStep)));
             this.apiRoutes = routes.routes();
             this.identity = identity();
             HttpStack http = opened(new HttpStack(registry, identity));
@@ -273,6 +286,13 @@ public final class Server implements AutoCloseable {
     /// Where EST over CoAP is; empty where it is off.
     public Optional<String> coapUrl() {
         return coap.map(CoapListener::url);
+    }
+
+    /// As devices elsewhere write it: by the first name that the server's certificate is made for.
+    private String devicesUrlForDevices() {
+        return config.tlsNames().isEmpty()
+                ? devicesUrl()
+                : "https://" + config.tlsNames().getFirst() + ":" + devices.port();
     }
 
     public String publicUrl() {

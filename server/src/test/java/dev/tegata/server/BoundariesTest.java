@@ -159,6 +159,7 @@ class BoundariesTest {
                         STORE,
                         "dev.tegata.platform.tenant..",
                         "dev.tegata.platform.claim..",
+                        "dev.tegata.platform.custody..",
                         "dev.tegata.platform.job..")
                 .should()
                 .callMethodWhere(com.tngtech.archunit.base.DescribedPredicate.describe(

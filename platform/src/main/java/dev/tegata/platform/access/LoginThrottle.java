@@ -8,11 +8,12 @@ import java.time.InstantSource;
 import java.util.HashMap;
 import java.util.Map;
 
-/// Counts failed logins per source address and per key id, and says when it is enough. Both counts begin anew after
+/// Counts failed logins per source address and per key id, and says when it is enough. Both counts
+/// begin anew after
 /// [#WINDOW].
 ///
-/// Holds a bounded number of counts. Where more sources fail than it can hold, the sources it has no room for share one
-/// count, so that a flood from many addresses is slowed as a whole.
+/// Holds a bounded number of counts. Where more sources fail than it can hold, the sources it has no
+/// room for share one count, so that a flood from many addresses is slowed as a whole.
 public final class LoginThrottle {
     /// How long to wait at the most after being told to: what `Retry-After` says.
     public static final Duration WINDOW = Duration.ofMinutes(1);
@@ -42,8 +43,8 @@ public final class LoginThrottle {
                 || !failures.containsKey(counted) && failures.getOrDefault(REST, 0) >= PER_REST;
     }
 
-    /// Whether `keyId` was tried with wrong secrets too often.
-    synchronized boolean blocksKey(String keyId) {
+    /// Whether `keyId`, or whatever else a secret is for, was tried with wrong secrets too often.
+    public synchronized boolean blocksKey(String keyId) {
         beginWindow();
         return failures.getOrDefault("key " + keyId, 0) >= PER_KEY;
     }
@@ -52,7 +53,7 @@ public final class LoginThrottle {
         count("source " + source);
     }
 
-    synchronized void keyFailed(String keyId) {
+    public synchronized void keyFailed(String keyId) {
         count("key " + keyId);
     }
 

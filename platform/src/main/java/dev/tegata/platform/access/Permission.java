@@ -25,6 +25,8 @@ public enum Permission {
     READ_APPRAISALS,
     /// Submit and withdraw endorsements, say who may sign them, and manage appraisal policies.
     MANAGE_APPRAISAL,
+    /// Give devices to other tenants, take them over from others, and lend them.
+    TRANSFER_DEVICES,
     READ_API_KEYS,
     MANAGE_API_KEYS,
     READ_AUDIT,

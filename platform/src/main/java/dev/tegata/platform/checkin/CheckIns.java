@@ -11,6 +11,7 @@ import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.TimeOrderedIds;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.audit.RefusalLog;
@@ -69,6 +70,7 @@ public final class CheckIns {
     private static final int ORDERS_PER_ANSWER = 4;
 
     private static final Duration POLICY_ORDER_LIFE = Duration.ofDays(30);
+    private static final Duration RELEASE_LIFE = Duration.ofDays(1);
     private static final Duration POLICY_ORDER_PAUSE = Duration.ofDays(1);
     private static final Actor POLICY = Actor.system("policy");
 
@@ -89,9 +91,24 @@ public final class CheckIns {
     /// What others make of check-ins.
     ///
     /// @param results by the kind of order
-    public record Hooks(Map<OrderKind, OrderResults> results, DueOrders due, EvidenceSink evidence, SeenListener seen) {
+    public record Hooks(
+            Map<OrderKind, OrderResults> results,
+            DueOrders due,
+            EvidenceSink evidence,
+            SeenListener seen,
+            Departures departures) {
         public Hooks {
             results = Map.copyOf(results);
+        }
+
+        /// No device ever leaves.
+        public Hooks(Map<OrderKind, OrderResults> results, DueOrders due, EvidenceSink evidence, SeenListener seen) {
+            this(results, due, evidence, seen, (_, _) -> Optional.empty());
+        }
+
+        /// The same, with devices that have left.
+        public Hooks with(Departures others) {
+            return new Hooks(results, due, evidence, seen, others);
         }
 
         /// Nobody makes anything of them.
@@ -213,6 +230,10 @@ public final class CheckIns {
                 }
                 case Identification.Result.NotFound notFound -> {
                     Candidate device = notFound.device();
+                    Optional<Departures.Departed> departed = device == null ? departed() : Optional.empty();
+                    if (departed.isPresent()) {
+                        yield release(departed.get());
+                    }
                     if (device == null
                             || notFound.code() != ErrorCode.CERTIFICATE_REVOKED
                             || !isShutOut(device.state()) && device.state() != DeviceState.REFURBISHING) {
@@ -224,6 +245,37 @@ public final class CheckIns {
                 case Identification.Result.Unclaimed _ ->
                     throw refusal(ErrorCode.DEVICE_UNKNOWN, "the device has not enrolled yet", null);
             };
+        }
+
+        private Optional<Departures.Departed> departed() {
+            if (chain.isEmpty()) {
+                return Optional.empty();
+            }
+            try {
+                return hooks.departures().find(tenant, Certificate.parse(chain.getFirst()));
+            } catch (InvalidCertificateException e) {
+                return Optional.empty();
+            }
+        }
+
+        /// All that a device is told which belongs to somebody else by now, each time it comes: where it belongs.
+        private CheckInAnswer release(Departures.Departed departed) {
+            OrderSigners.OrderSigner signer = signers.of(fleet);
+            Order order = new Order(
+                    departed.device().value(),
+                    departed.chipSerial(),
+                    TimeOrderedIds.next(now, random),
+                    now.toEpochMilli(),
+                    now,
+                    now.plus(RELEASE_LIFE),
+                    new OrderContent.Release(Optional.of(departed.home())));
+            return new CheckInAnswer(
+                    now,
+                    departed.device().value(),
+                    (int) fleet.fleet().policy().checkIn().quick().toSeconds(),
+                    CheckInAnswer.State.CLAIMED,
+                    Optional.empty(),
+                    List.of(SignedOrders.sign(order, signer.signer(), signer.chain())));
         }
 
         private CheckInAnswer answer(Identification.Result.Found found) {

@@ -23,9 +23,8 @@ import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.statement.UnableToExecuteStatementException;
 import org.jspecify.annotations.Nullable;
 
-/// Finds the device behind a key, a certificate, a serial number or a token. Straight JDBC: each enrolment
-/// asks once or
-/// twice.
+/// Finds the device behind a key, a certificate, a serial number or a token. Straight JDBC: each
+/// enrolment asks once or twice.
 final class DeviceLookup {
     private static final String CANDIDATE = """
             d.device_id, d.fleet_id, d.state, d.serial, d.version, c.encoded, c.public_key_fingerprint, c.issued_at,
@@ -78,6 +77,19 @@ final class DeviceLookup {
                             .map(fingerprint -> Optional.ofNullable(found.get(fingerprint)))
                             .toList();
                 });
+    }
+
+    /// Whether a certificate of an earlier owner carried the key.
+    boolean isSpent(TenantId tenant, DeviceId device, Bytes fingerprint) {
+        return query(
+                tenant,
+                "SELECT 1 FROM spent_key WHERE tenant_id = ? AND device_id = ? AND fingerprint = ?",
+                (statement, connection) -> {
+                    statement.setString(1, tenant.value());
+                    statement.setObject(2, device.value());
+                    statement.setBytes(3, fingerprint.toArray());
+                },
+                ResultSet::next);
     }
 
     /// An operational certificate of ours, and the device it was issued to.

@@ -189,7 +189,8 @@ public final class Enrolments {
                 Name.EMPTY, key.publicKey(), List.of(), data -> key.sign(algorithm.signatureAlgorithm(), data));
     }
 
-    /// @param key the key pair of the certificate that `outcome` issues; worth nothing where it issues none
+    /// @param key the key pair of the certificate that `outcome` issues; worth nothing where it issues
+    ///     none
     public record ServerKeyOutcome(
             EnrolmentOutcome outcome, @Nullable SoftwareKey key) {}
 
@@ -265,8 +266,8 @@ public final class Enrolments {
             return found;
         }
 
-        /// The fleet takes any device of a birth CA: it is claimed now, and found as if it had been claimed
-        /// before.
+        /// The fleet takes any device of a birth CA: it is claimed now, and found as if it had been
+        /// claimed before.
         private Identification.Result.Found adopt(Certificate birthCertificate) throws Refusal {
             if (!approvals.adopt(tenant, fleet.fleet().id(), birthCertificate)) {
                 throw new Refusal(
@@ -466,6 +467,12 @@ public final class Enrolments {
         private EnrolmentOutcome answerOfTheWinner(Identification.Result.Found found, ProvenRequest proven)
                 throws Refusal {
             Candidate device = found.device();
+            if (lookup.isSpent(tenant, device.id(), proven.publicKey().fingerprint())) {
+                throw new Refusal(
+                        ErrorCode.KEY_MISMATCH,
+                        "the key had a certificate of an earlier owner; the device must make a new one",
+                        device.id());
+            }
             Candidate.CurrentCertificate current = currentAfterRace();
             if (current != null
                     && !current.revoked()

@@ -26,11 +26,14 @@ import org.jspecify.annotations.Nullable;
 
 /// Puts issued certificates on disk, many per commit.
 ///
-/// A durable commit costs an fsync, so requests that arrive while one is under way share the next ([Batches]).
+/// A durable commit costs an fsync, so requests that arrive while one is under way share the next
+/// ([Batches]).
 ///
-/// A certificate is on disk together with its device's new state and the audit record, or not at all. Where two
-/// enrolments of one device meet, the one whose device version is still the stored one wins; the other
-/// certificate is forgotten, and has never left this process.
+/// A certificate is on disk together with its device's new state and the audit record, or not at all.
+/// Where two enrolments of one device meet, the one whose device version is still the stored one wins;
+/// the other certificate is forgotten, and has never left this process. So is one for a key that an
+/// earlier owner of the device had certified, and one for a device that has been released to another
+/// owner since: its row has gone.
 final class IssuanceJournal {
     private final Database database;
     private final AuditLog auditLog;
@@ -45,10 +48,11 @@ final class IssuanceJournal {
 
     /// Stores an issuance and returns when it is durable.
     ///
-    /// @return false where the device changed since `entry` was decided; nothing is stored then
-    /// @throws dev.tegata.platform.UnavailableException where the database cannot be reached or too many wait.
-    ///     Nothing is stored, or the connection broke during the commit and the same request, asked again, finds
-    ///     it stored
+    /// @return false where the device changed since `entry` was decided, or its key was an earlier
+    ///     owner's; nothing is stored then
+    /// @throws dev.tegata.platform.UnavailableException where the database cannot be reached or too
+    ///     many wait. Nothing is stored, or the connection broke during the commit and the same
+    ///     request, asked again, finds it stored
     boolean store(TenantId tenant, Entry entry) {
         return batches.ask(tenant, entry);
     }
@@ -119,6 +123,9 @@ final class IssuanceJournal {
                         activated_at = coalesce(d.activated_at, i.issued_at), last_seen_at = i.issued_at
                     FROM input i
                     WHERE d.tenant_id = ? AND d.device_id = i.device_id AND d.version = i.version
+                        AND NOT EXISTS (SELECT FROM spent_key s
+                            WHERE s.tenant_id = d.tenant_id AND s.device_id = d.device_id
+                                AND s.fingerprint = i.fingerprint)
                     RETURNING d.device_id)
                 INSERT INTO certificate (tenant_id, serial_number, authority_id, device_id, public_key_fingerprint,
                     not_before, not_after, issued_at, encoded)
@@ -177,8 +184,8 @@ final class IssuanceJournal {
     ///
     /// @param deviceVersion the version of the device on which the decision to issue rests
     /// @param claimToken the hash of the token that is used up by it, where one was shown
-    /// @param newBirthKey the SubjectPublicKeyInfo that becomes a birth key of the device by it, where there
-    /// is one
+    /// @param newBirthKey the SubjectPublicKeyInfo that becomes a birth key of the device by it, where
+    ///     there is one
     record Entry(
             DeviceId device,
             int deviceVersion,

@@ -15,18 +15,24 @@ import java.time.Duration;
 ///     back with its birth key, up to ten years
 /// @param retryAfter when a device that waits for approval asks again: 10 seconds to a week
 /// @param checkIn how often devices check in
+/// @param transfer what it takes for a device to change owners
 public record FleetPolicy(
         boolean approvalRequired,
         boolean serverKeyGeneration,
         boolean acceptAnyOfBirthCa,
         Duration graceAfterExpiry,
         Duration retryAfter,
-        CheckInPolicy checkIn) {
+        CheckInPolicy checkIn,
+        TransferPolicy transfer) {
     private static final Duration MAX_GRACE = Duration.ofDays(3653);
     private static final Duration MIN_RETRY = Duration.ofSeconds(10);
     private static final Duration MAX_RETRY = Duration.ofDays(7);
 
+    @SuppressWarnings("RedundantNullCheck") // A policy that was stored before there were transfers has none.
     public FleetPolicy {
+        if (transfer == null) {
+            transfer = TransferPolicy.standard();
+        }
         if (graceAfterExpiry.isNegative() || graceAfterExpiry.compareTo(MAX_GRACE) > 0) {
             throw Fields.invalid("policy.graceAfterExpiry", "must be from PT0S to " + MAX_GRACE);
         }
@@ -43,6 +49,24 @@ public record FleetPolicy(
     /// is soon for a person and three requests per second for a thousand devices.
     public static FleetPolicy standard() {
         return new FleetPolicy(
-                false, false, false, Duration.ofDays(90), Duration.ofMinutes(5), CheckInPolicy.standard());
+                false,
+                false,
+                false,
+                Duration.ofDays(90),
+                Duration.ofMinutes(5),
+                CheckInPolicy.standard(),
+                TransferPolicy.standard());
+    }
+
+    /// The same with another rule for transfers.
+    public FleetPolicy with(TransferPolicy other) {
+        return new FleetPolicy(
+                approvalRequired,
+                serverKeyGeneration,
+                acceptAnyOfBirthCa,
+                graceAfterExpiry,
+                retryAfter,
+                checkIn,
+                other);
     }
 }

@@ -28,7 +28,7 @@ import org.bouncycastle.asn1.x509.Time;
 import org.bouncycastle.asn1.x509.V3TBSCertificateGenerator;
 
 /// A chip vendor's CA, made with other code than ours.
-final class BirthCa {
+public final class BirthCa {
     private static final X500Name NAME = new X500Name("O=Vendor,CN=Birth CA");
     private static final AlgorithmIdentifier ECDSA = AlgorithmIdentifier.getInstance(
             SignatureAlgorithm.ECDSA_SHA256.identifier().toArray());
@@ -56,7 +56,7 @@ final class BirthCa {
                 List.of(issue(NAME, new X500Name("CN=" + commonName), key, device, from, false)));
     }
 
-    static Bytes selfSigned(SoftwareKey key) {
+    public static Bytes selfSigned(SoftwareKey key) {
         X500Name name = new X500Name("CN=self");
         return issue(name, name, key, key, Instant.EPOCH, false);
     }

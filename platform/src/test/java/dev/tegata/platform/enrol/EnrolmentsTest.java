@@ -20,6 +20,7 @@ import dev.tegata.platform.Page;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.fleet.CheckInPolicy;
 import dev.tegata.platform.fleet.FleetPolicy;
+import dev.tegata.platform.fleet.TransferPolicy;
 import dev.tegata.platform.testing.TestDatabase;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -305,7 +306,13 @@ class EnrolmentsTest {
         @BeforeEach
         void makeFleet() {
             careful = world.fleet(new FleetPolicy(
-                    true, false, false, Duration.ofDays(90), Duration.ofMinutes(1), CheckInPolicy.standard()));
+                    true,
+                    false,
+                    false,
+                    Duration.ofDays(90),
+                    Duration.ofMinutes(1),
+                    CheckInPolicy.standard(),
+                    TransferPolicy.standard()));
         }
 
         @Test
@@ -373,7 +380,13 @@ class EnrolmentsTest {
             world.birthCas.add(vendor.certificate());
             SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
             FleetId open = world.fleet(new FleetPolicy(
-                    false, false, true, Duration.ofDays(90), Duration.ofMinutes(1), CheckInPolicy.standard()));
+                    false,
+                    false,
+                    true,
+                    Duration.ofDays(90),
+                    Duration.ofMinutes(1),
+                    CheckInPolicy.standard(),
+                    TransferPolicy.standard()));
 
             assertRefused(
                     world.enrol(fleet, vendor.birth("0123e3", key), world.request(key)), ErrorCode.DEVICE_UNKNOWN);

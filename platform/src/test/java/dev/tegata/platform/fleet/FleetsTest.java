@@ -145,12 +145,24 @@ final class FleetsTest {
                 ErrorCode.INVALID_FIELD,
                 "policy.graceAfterExpiry",
                 () -> new FleetPolicy(
-                        false, false, false, Duration.ofDays(-1), Duration.ofMinutes(5), CheckInPolicy.standard()));
+                        false,
+                        false,
+                        false,
+                        Duration.ofDays(-1),
+                        Duration.ofMinutes(5),
+                        CheckInPolicy.standard(),
+                        TransferPolicy.standard()));
         assertRefused(
                 ErrorCode.INVALID_FIELD,
                 "policy.retryAfter",
                 () -> new FleetPolicy(
-                        false, false, false, Duration.ZERO, Duration.ofSeconds(9), CheckInPolicy.standard()));
+                        false,
+                        false,
+                        false,
+                        Duration.ZERO,
+                        Duration.ofSeconds(9),
+                        CheckInPolicy.standard(),
+                        TransferPolicy.standard()));
     }
 
     @Test
@@ -194,8 +206,14 @@ final class FleetsTest {
             IssuingFleet before = elsewhere.issuingFleets.get(fleet.id());
             assertThat(before.authority().chain()).hasSize(2);
             assertThat(platform.issuingFleets.get(fleet.id()).fleet()).isEqualTo(fleet);
-            FleetPolicy strict =
-                    new FleetPolicy(true, false, false, Duration.ZERO, Duration.ofMinutes(1), CheckInPolicy.standard());
+            FleetPolicy strict = new FleetPolicy(
+                    true,
+                    false,
+                    false,
+                    Duration.ZERO,
+                    Duration.ofMinutes(1),
+                    CheckInPolicy.standard(),
+                    TransferPolicy.standard());
             platform.fleets.update(
                     tenant,
                     ACTOR,

@@ -9,7 +9,8 @@ import java.util.List;
 /// @param sentence what is wrong where it does not hold
 /// @param query    returns one column of text: what violates it, among the rows of the tenant in view
 public record Invariant(String sentence, String query) {
-    /// The invariants of the whole schema. The audit chain is recomputed by the database, as a second opinion.
+    /// The invariants of the whole schema. The audit chain is recomputed by the database, as a second
+    /// opinion.
     public static final List<Invariant> ALL = List.of(
             new Invariant("audit record does not follow from the one before it", """
                     SELECT sequence::text FROM (
@@ -29,7 +30,8 @@ public record Invariant(String sentence, String query) {
                         OR EXISTS (SELECT FROM audit_record AS later WHERE later.sequence > head.sequence)"""),
             new Invariant("certificate belongs to no device", """
                     SELECT encode(serial_number, 'hex') FROM certificate
-                     WHERE device_id IS NOT NULL AND device_id NOT IN (SELECT device_id FROM device)"""),
+                     WHERE device_id IS NOT NULL AND device_id NOT IN (SELECT device_id FROM device)
+                       AND device_id NOT IN (SELECT device_id FROM handed_over)"""),
             new Invariant("certificate has no issuer", """
                     SELECT encode(serial_number, 'hex') FROM certificate
                      WHERE authority_id NOT IN (SELECT authority_id FROM authority)"""),

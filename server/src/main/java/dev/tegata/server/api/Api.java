@@ -15,6 +15,9 @@ import dev.tegata.platform.claim.ClaimTokens;
 import dev.tegata.platform.claim.Manifests;
 import dev.tegata.platform.claim.SharedSecrets;
 import dev.tegata.platform.claim.TrustedCertificates;
+import dev.tegata.platform.custody.CustodyLog;
+import dev.tegata.platform.custody.Grants;
+import dev.tegata.platform.custody.Transfers;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.platform.order.Orders;
@@ -51,6 +54,9 @@ public final class Api {
             SharedSecrets sharedSecrets,
             Devices devices,
             Orders orders,
+            CustodyLog custody,
+            Transfers transfers,
+            Grants grants,
             ApiKeys apiKeys,
             OperatorKey operatorKey,
             AuditLog auditLog,
@@ -86,6 +92,8 @@ public final class Api {
         routes.addAll(new EndorsementResource(services.verification()).routes(gate));
         routes.addAll(new AppraisalPolicyResource(services.verification().policies()).routes(gate));
         routes.addAll(new AttestationKeyResource(services.verification().attestationKeys()).routes(gate));
+        routes.addAll(new TransferResource(services.transfers()).routes(gate));
+        routes.addAll(new CustodyResource(services.custody(), services.transfers(), services.grants()).routes(gate));
         routes.addAll(new ApiKeyResource(services.apiKeys()).routes(gate));
         routes.addAll(new ApprovalResource(services.approvals()).routes(gate));
         routes.addAll(new VaultResource(services.vault(), services.keyRotation()).routes(gate));

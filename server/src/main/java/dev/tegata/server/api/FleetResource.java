@@ -16,6 +16,7 @@ import dev.tegata.platform.fleet.Fleet;
 import dev.tegata.platform.fleet.FleetPolicy;
 import dev.tegata.platform.fleet.FleetSettings;
 import dev.tegata.platform.fleet.Fleets;
+import dev.tegata.platform.fleet.TransferPolicy;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
 import java.time.Duration;
@@ -42,7 +43,8 @@ final class FleetResource {
             @Nullable Boolean acceptAnyOfBirthCa,
             @Nullable Duration graceAfterExpiry,
             @Nullable Duration retryAfter,
-            @Nullable CheckInBody checkIn) {
+            @Nullable CheckInBody checkIn,
+            @Nullable TransferBody transfer) {
         static PolicyBody of(FleetPolicy policy) {
             return new PolicyBody(
                     policy.approvalRequired(),
@@ -50,7 +52,10 @@ final class FleetResource {
                     policy.acceptAnyOfBirthCa(),
                     policy.graceAfterExpiry(),
                     policy.retryAfter(),
-                    CheckInBody.of(policy.checkIn()));
+                    CheckInBody.of(policy.checkIn()),
+                    new TransferBody(
+                            Names.of(policy.transfer().consent()),
+                            policy.transfer().coolDown()));
         }
 
         FleetPolicy over(FleetPolicy base) {
@@ -60,7 +65,8 @@ final class FleetResource {
                     acceptAnyOfBirthCa == null ? base.acceptAnyOfBirthCa() : acceptAnyOfBirthCa,
                     graceAfterExpiry == null ? base.graceAfterExpiry() : graceAfterExpiry,
                     retryAfter == null ? base.retryAfter() : retryAfter,
-                    checkIn == null ? base.checkIn() : checkIn.over(base.checkIn()));
+                    checkIn == null ? base.checkIn() : checkIn.over(base.checkIn()),
+                    transfer == null ? base.transfer() : transfer.over(base.transfer()));
         }
     }
 
@@ -79,6 +85,16 @@ final class FleetResource {
                     settling == null ? base.settling() : settling,
                     slow == null ? base.slow() : slow,
                     suspendClones == null ? base.suspendClones() : suspendClones);
+        }
+    }
+
+    record TransferBody(@Nullable String consent, @Nullable Duration coolDown) {
+        TransferPolicy over(TransferPolicy base) {
+            return new TransferPolicy(
+                    consent == null
+                            ? base.consent()
+                            : Names.constant(TransferPolicy.Consent.class, "policy.transfer.consent", consent),
+                    coolDown == null ? base.coolDown() : coolDown);
         }
     }
 

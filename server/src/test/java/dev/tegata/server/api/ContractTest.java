@@ -13,6 +13,7 @@ import dev.tegata.server.RunningServer.TestTenant;
 import dev.tegata.server.http.Route;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -45,25 +46,38 @@ class ContractTest {
         String device = id(SERVER.get(a.ownerKey(), "/api/v1/devices"), "/items/0/id");
         String order = id(
                 SERVER.post(a.ownerKey(), "/api/v1/devices/" + device + "/orders", "{\"kind\":\"renew-key\"}"), "/id");
-        idsOfA = Map.of(
-                "order",
-                order,
-                "tenant",
-                a.id(),
-                "authority",
-                a.created().at("/authorities/1/id").asString(),
-                "fleet",
-                fleet,
-                "manifest",
-                manifest,
-                "device",
-                device,
-                "apiKey",
-                a.created().at("/apiKey/apiKey/id").asString(),
-                "purpose",
-                "birth-ca",
-                "fingerprint",
-                "00".repeat(32));
+        String transfer =
+                id(SERVER.post(a.ownerKey(), "/api/v1/transfers", "{\"devices\":[\"" + device + "\"]}"), "/id");
+        idsOfA = and(
+                transfer,
+                NO_ID,
+                Map.of(
+                        "order",
+                        order,
+                        "tenant",
+                        a.id(),
+                        "authority",
+                        a.created().at("/authorities/1/id").asString(),
+                        "fleet",
+                        fleet,
+                        "manifest",
+                        manifest,
+                        "device",
+                        device,
+                        "apiKey",
+                        a.created().at("/apiKey/apiKey/id").asString(),
+                        "purpose",
+                        "birth-ca",
+                        "fingerprint",
+                        "00".repeat(32)));
+    }
+
+    /// `ids` and two more.
+    private static Map<String, String> and(String transfer, String grant, Map<String, String> ids) {
+        Map<String, String> more = new HashMap<>(ids);
+        more.put("transfer", transfer);
+        more.put("grant", grant);
+        return more;
     }
 
     private static String id(HttpResponse<String> response, String pointer) {
@@ -167,23 +181,26 @@ class ContractTest {
     @Test
     void everyRoleMayDoWhatItsPermissionsSayAndNothingElse() {
         TestTenant tenant = SERVER.createTenant("Roles");
-        Map<String, String> nothing = Map.of(
-                "order",
+        Map<String, String> nothing = and(
                 NO_ID,
-                "authority",
                 NO_ID,
-                "fleet",
-                tenant.id() + "-zzzzzz",
-                "manifest",
-                NO_ID,
-                "device",
-                NO_ID,
-                "apiKey",
-                "zzzzzzzz",
-                "purpose",
-                "birth-ca",
-                "fingerprint",
-                "00".repeat(32));
+                Map.of(
+                        "order",
+                        NO_ID,
+                        "authority",
+                        NO_ID,
+                        "fleet",
+                        tenant.id() + "-zzzzzz",
+                        "manifest",
+                        NO_ID,
+                        "device",
+                        NO_ID,
+                        "apiKey",
+                        "zzzzzzzz",
+                        "purpose",
+                        "birth-ca",
+                        "fingerprint",
+                        "00".repeat(32)));
         for (Role role : Role.values()) {
             JsonNode made = RunningServer.body(SERVER.post(
                     tenant.ownerKey(), "/api/v1/api-keys", "{\"name\":\"r\",\"role\":\"" + role.id() + "\"}"));
@@ -284,7 +301,7 @@ class ContractTest {
     void idsOfTheWrongFormAreRefused() {
         for (Operation operation : tenantOperations()) {
             for (String wrong : List.of("x", "%00", "%2e%2e", "'%20or%201=1", "x".repeat(300), "%F0%9F%92%A9")) {
-                Map<String, String> ids = Map.of(
+                Map<String, String> ids = and(wrong, wrong, Map.of(
                         "order",
                         wrong,
                         "authority",
@@ -302,7 +319,7 @@ class ContractTest {
                         "fingerprint",
                         wrong,
                         "*",
-                        wrong);
+                        wrong));
                 if (operation.template().contains("{")) {
                     assertThat(send(operation, a.ownerKey(), ids).statusCode())
                             .as("%s with %s", operation, wrong)
