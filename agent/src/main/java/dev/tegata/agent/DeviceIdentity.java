@@ -25,17 +25,19 @@ import javax.net.ssl.X509ExtendedKeyManager;
 /// What a device shows in TLS: a key that stays in its chip, and a certificate chain around it.
 public final class DeviceIdentity {
     private final DeviceKey key;
+    private final List<Bytes> encodedChain;
     private final X509Certificate[] chain;
 
-    private DeviceIdentity(DeviceKey key, X509Certificate[] chain) {
+    private DeviceIdentity(DeviceKey key, List<Bytes> encodedChain, X509Certificate[] chain) {
         this.key = key;
+        this.encodedChain = encodedChain;
         this.chain = chain;
     }
 
     /// @param chain DER certificates, the key's own first
     /// @throws IllegalArgumentException where a certificate cannot be read
     public static DeviceIdentity of(DeviceKey key, List<Bytes> chain) {
-        return new DeviceIdentity(key, certificates(chain).toArray(new X509Certificate[0]));
+        return new DeviceIdentity(key, List.copyOf(chain), certificates(chain).toArray(new X509Certificate[0]));
     }
 
     static List<X509Certificate> certificates(List<Bytes> encoded) {
@@ -54,6 +56,11 @@ public final class DeviceIdentity {
 
     public DeviceKey key() {
         return key;
+    }
+
+    /// The DER certificates, the key's own first.
+    public List<Bytes> chain() {
+        return encodedChain;
     }
 
     /// A TLS context that shows this identity and trusts what `trust` trusts.

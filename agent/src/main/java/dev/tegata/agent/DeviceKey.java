@@ -4,8 +4,11 @@ package dev.tegata.agent;
 
 import dev.tegata.chip.VirtualChip;
 import dev.tegata.pki.Bytes;
+import dev.tegata.pki.key.EcdsaSignature;
 import dev.tegata.pki.key.InvalidKeyInfoException;
+import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.PublicKeyInfo;
+import java.io.IOException;
 import java.security.PrivateKey;
 
 /// A P-256 key that stays where it is: it signs digests and has no encoding.
@@ -17,21 +20,20 @@ public abstract class DeviceKey implements PrivateKey {
     private final transient PublicKeyInfo publicKey;
 
     protected DeviceKey(PublicKeyInfo publicKey) {
-        this.publicKey = publicKey;
+        this.publicKey = requireP256(publicKey);
     }
 
     /// The key in a slot of a virtual chip.
     ///
     /// @throws IllegalArgumentException where the slot holds no key that signs external data
     public static DeviceKey inChip(VirtualChip chip, int slot) {
-        byte[] point = chip.publicKey(slot);
         try {
-            PublicKeyInfo publicKey = PublicKeyInfo.ofP256Point(Bytes.of(point, 0, 32), Bytes.of(point, 32, 32));
+            PublicKeyInfo publicKey = ofPoint(chip.publicKey(slot));
             return new DeviceKey(publicKey) {
                 private static final long serialVersionUID = 1L;
 
                 @Override
-                byte[] signDigest(byte[] digest) {
+                protected byte[] signDigest(byte[] digest) {
                     return chip.sign(slot, digest);
                 }
             };
@@ -45,7 +47,42 @@ public abstract class DeviceKey implements PrivateKey {
     }
 
     /// Signs a SHA-256 digest; r ‖ s, 64 bytes.
-    abstract byte[] signDigest(byte[] digest);
+    ///
+    /// @throws IOException where what holds the key was not reached, or refused
+    protected abstract byte[] signDigest(byte[] digest) throws IOException;
+
+    /// Signs a message; the signature is DER, as certificates carry it.
+    ///
+    /// @throws KeyUnavailableException where what holds the key was not reached, or refused
+    public final byte[] sign(byte[] message) {
+        try {
+            return EcdsaSignature.derOf(signDigest(Bytes.sha256(message).toArray()));
+        } catch (IOException e) {
+            throw new KeyUnavailableException(e);
+        }
+    }
+
+    /// The key is where it was, and cannot be used just now.
+    public static final class KeyUnavailableException extends RuntimeException {
+        private static final long serialVersionUID = 1L;
+
+        KeyUnavailableException(IOException cause) {
+            super("the device's key cannot be used: " + cause.getMessage(), cause);
+        }
+    }
+
+    /// The public key of a chip's X ‖ Y.
+    static PublicKeyInfo ofPoint(byte[] point) throws InvalidKeyInfoException {
+        return PublicKeyInfo.ofP256Point(Bytes.of(point, 0, 32), Bytes.of(point, 32, 32));
+    }
+
+    static PublicKeyInfo requireP256(PublicKeyInfo key) {
+        if (key.algorithm() != KeyAlgorithm.EC_P256) {
+            throw new IllegalArgumentException(
+                    "a device's key is of P-256, not " + key.algorithm().id());
+        }
+        return key;
+    }
 
     @Override
     public final String getAlgorithm() {

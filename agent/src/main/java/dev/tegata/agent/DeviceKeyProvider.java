@@ -4,6 +4,7 @@ package dev.tegata.agent;
 
 import dev.tegata.pki.key.EcdsaSignature;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
 import java.security.InvalidKeyException;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -59,7 +60,11 @@ final class DeviceKeyProvider extends Provider {
             if (digest.length != 32) {
                 throw new SignatureException("a chip signs SHA-256 digests only");
             }
-            return EcdsaSignature.derOf(signer.signDigest(digest));
+            try {
+                return EcdsaSignature.derOf(signer.signDigest(digest));
+            } catch (IOException e) {
+                throw new SignatureException("the device's key cannot be used: " + e.getMessage(), e);
+            }
         }
 
         @Override

@@ -8,31 +8,44 @@ import dev.tegata.pki.certificate.CertificateRequest;
 import dev.tegata.pki.certificate.CertsOnlyCms;
 import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.pki.certificate.Name;
-import dev.tegata.pki.key.EcdsaSignature;
 import java.io.IOException;
-import java.io.InputStream;
-import java.io.OutputStream;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
 import java.util.Base64;
 import java.util.List;
-import javax.net.ssl.HttpsURLConnection;
-import javax.net.ssl.SSLSocketFactory;
+import java.util.Map;
 
-/// The device's side of EST (RFC 7030, RFC 8951). Blocking; one connection per request.
+/// The device's side of EST (RFC 7030, RFC 8951). Blocking.
 public final class EstClient {
-    private static final int MAX_ANSWER = 256 * 1024;
-    private static final Duration TIMEOUT = Duration.ofSeconds(30);
+    private static final int PATIENCE_SECONDS = 60;
 
     private final URI fleet;
-    private final AnchoredTrust trust;
+    private final List<Certificate> anchors;
+    private final Network network;
+    private final DeviceClock clock;
 
+    /// A client of a machine whose clock is right.
+    ///
     /// @param fleet `https://host:port/.well-known/est/{fleet}`
     /// @param anchors DER certificates of the CAs that the server's TLS certificate may chain to
     public EstClient(URI fleet, List<Bytes> anchors) {
+        this(fleet, AnchoredTrust.certificates(anchors), Network.ofThisMachine(), rightClock());
+    }
+
+    EstClient(URI fleet, List<Certificate> anchors, Network network, DeviceClock clock) {
         this.fleet = fleet;
-        this.trust = AnchoredTrust.of(anchors);
+        this.anchors = anchors;
+        this.network = network;
+        this.clock = clock;
+    }
+
+    private static DeviceClock rightClock() {
+        DeviceClock clock = new DeviceClock(InstantSource.system(), Instant.EPOCH);
+        clock.hear(InstantSource.system().instant());
+        return clock;
     }
 
     /// What the server said to an enrolment.
@@ -48,15 +61,17 @@ public final class EstClient {
 
     /// The fleet's CA certificates.
     public List<Certificate> caCertificates(DeviceIdentity identity) throws IOException {
-        HttpsURLConnection connection = open(identity.tls(trust).getSocketFactory(), "/cacerts");
-        try {
-            if (connection.getResponseCode() != 200) {
-                throw new IOException("the server refused cacerts with status " + connection.getResponseCode());
-            }
-            return certificates(connection);
-        } finally {
-            connection.disconnect();
+        try (Network.Connection connection = network.connect(fleet, identity, anchors, clock)) {
+            return caCertificates(connection);
         }
+    }
+
+    List<Certificate> caCertificates(Network.Connection connection) throws IOException {
+        Network.HttpAnswer answer = connection.ask(Network.Question.get(fleet.getRawPath() + "/cacerts"));
+        if (answer.status() != 200) {
+            throw new IOException("the server refused cacerts with status " + answer.status());
+        }
+        return certificates(answer);
     }
 
     /// Asks for the first certificate of `key`.
@@ -76,34 +91,32 @@ public final class EstClient {
     }
 
     private Answer request(String operation, DeviceIdentity identity, DeviceKey key, Name subject) throws IOException {
-        CertificateRequest request = CertificateRequest.create(
-                subject,
-                key.publicKey(),
-                List.of(),
-                data -> EcdsaSignature.derOf(key.signDigest(Bytes.sha256(data).toArray())));
-        HttpsURLConnection connection = open(identity.tls(trust).getSocketFactory(), operation);
-        try {
-            connection.setRequestMethod("POST");
-            connection.setDoOutput(true);
-            connection.setRequestProperty("Content-Type", "application/pkcs10");
-            connection.setRequestProperty("Content-Transfer-Encoding", "base64");
-            byte[] body = request.encoded().base64().getBytes(StandardCharsets.US_ASCII);
-            try (OutputStream out = connection.getOutputStream()) {
-                out.write(body);
-            }
-            return answer(connection, key);
-        } finally {
-            connection.disconnect();
+        try (Network.Connection connection = network.connect(fleet, identity, anchors, clock)) {
+            return request(connection, operation, key, subject);
         }
     }
 
-    private static Answer answer(HttpsURLConnection connection, DeviceKey key) throws IOException {
-        int status = connection.getResponseCode();
-        return switch (status) {
-            case 200 -> new Answer.Enrolled(certificateOf(key, certificates(connection)));
-            case 202, 503 ->
-                new Answer.Later(Duration.ofSeconds(Math.max(1, connection.getHeaderFieldInt("Retry-After", 60))));
-            default -> new Answer.Refused(status, text(connection.getErrorStream()));
+    /// Asks over a connection that is open already.
+    Answer enrol(Network.Connection connection, DeviceKey key) throws IOException {
+        return request(connection, "/simpleenroll", key, Name.EMPTY);
+    }
+
+    Answer reEnrol(Network.Connection connection, DeviceKey key, Name subject) throws IOException {
+        return request(connection, "/simplereenroll", key, subject);
+    }
+
+    private Answer request(Network.Connection connection, String operation, DeviceKey key, Name subject)
+            throws IOException {
+        CertificateRequest request =
+                CertificateRequest.create(subject, key.publicKey(), List.of(), data -> key.sign(data));
+        Network.HttpAnswer answer = connection.ask(Network.Question.post(
+                fleet.getRawPath() + operation,
+                Map.of("Content-Type", "application/pkcs10", "Content-Transfer-Encoding", "base64"),
+                request.encoded().base64().getBytes(StandardCharsets.US_ASCII)));
+        return switch (answer.status()) {
+            case 200 -> new Answer.Enrolled(certificateOf(key, certificates(answer)));
+            case 202, 429, 503 -> new Answer.Later(Duration.ofSeconds(answer.retryAfter(PATIENCE_SECONDS)));
+            default -> new Answer.Refused(answer.status(), new String(answer.body(), StandardCharsets.UTF_8));
         };
     }
 
@@ -117,35 +130,12 @@ public final class EstClient {
         throw new IOException("the server's answer holds no certificate for the key that was sent");
     }
 
-    private HttpsURLConnection open(SSLSocketFactory sockets, String operation) throws IOException {
-        HttpsURLConnection connection =
-                (HttpsURLConnection) URI.create(fleet + operation).toURL().openConnection();
-        connection.setSSLSocketFactory(sockets);
-        connection.setConnectTimeout((int) TIMEOUT.toMillis());
-        connection.setReadTimeout((int) TIMEOUT.toMillis());
-        connection.setInstanceFollowRedirects(false);
-        connection.setUseCaches(false);
-        connection.setRequestProperty("Connection", "close");
-        return connection;
-    }
-
-    private static List<Certificate> certificates(HttpsURLConnection connection) throws IOException {
-        String text = text(connection.getInputStream());
+    private static List<Certificate> certificates(Network.HttpAnswer answer) throws IOException {
+        String text = new String(answer.body(), StandardCharsets.US_ASCII);
         try {
             return CertsOnlyCms.decode(Bytes.of(Base64.getMimeDecoder().decode(text)));
         } catch (InvalidCertificateException | IllegalArgumentException e) {
             throw new IOException("the server's answer is no certificate message: " + e.getMessage(), e);
         }
-    }
-
-    private static String text(InputStream in) throws IOException {
-        if (in == null) {
-            return "";
-        }
-        byte[] body = in.readNBytes(MAX_ANSWER + 1);
-        if (body.length > MAX_ANSWER) {
-            throw new IOException("the server's answer is too long");
-        }
-        return new String(body, StandardCharsets.UTF_8);
     }
 }

@@ -32,7 +32,7 @@ public record CheckIn(
     /// The largest body of a check-in.
     public static final int MAX_SIZE = 128 * 1024;
 
-    static final int MAX_LIST = 16;
+    public static final int MAX_LIST = 16;
 
     public CheckIn {
         firmware = List.copyOf(firmware);

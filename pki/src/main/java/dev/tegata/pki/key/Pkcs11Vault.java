@@ -455,6 +455,15 @@ public final class Pkcs11Vault implements Vault {
         return use(space, "signing", session -> sign(session, find(session, address), algorithm, digest));
     }
 
+    /// Signs a SHA-256 digest with an EC key, for TLS, which hashes by itself. The signature is DER.
+    public byte[] signDigest(KeySpace space, KeyHandle key, byte[] sha256) {
+        Address address = new Address(space, key);
+        return use(
+                space,
+                "signing",
+                session -> sign(session, find(session, address), SignatureAlgorithm.ECDSA_SHA256, sha256));
+    }
+
     private byte[] sign(long session, Pkcs11Key key, SignatureAlgorithm algorithm, byte[] digest)
             throws CryptokiException {
         KeyAlgorithm kind = key.publicKey().algorithm();

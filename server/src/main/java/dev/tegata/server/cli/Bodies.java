@@ -32,7 +32,7 @@ final class Bodies {
             if (text.matches("[0-9]{1,6}[yd]")) {
                 return "P" + text.toUpperCase(Locale.ROOT);
             }
-            if (text.matches("[0-9]{1,6}[hm]")) {
+            if (text.matches("[0-9]{1,6}[hms]")) {
                 return "PT" + text.toUpperCase(Locale.ROOT);
             }
             if (text.startsWith("P") || text.equals("unlimited")) {

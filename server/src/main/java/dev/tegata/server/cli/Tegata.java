@@ -68,6 +68,8 @@ public final class Tegata {
             new Entry("transfer", "Transfers: devices change owners.", TransferCommands::new),
             new Entry("grant", "Grants: others use a device until a date.", GrantCommands::new),
             new Entry("custody", "Custody: who owned a device, as a signed chain.", CustodyCommands::new),
+            new Entry("chip", "Virtual chips: make them, and serve one on a TCP port.", ChipCommands::new),
+            new Entry("simulate", "Simulate a fleet that lives its life in haste.", SimulateCommand::new),
             new Entry("apikey", "API keys: who may do what.", ApiKeyCommands::new),
             new Entry("approval", "Approvals: what needs a second person.", ApprovalCommands::new),
             new Entry("vault", "The vault: where private keys live.", VaultCommands::spec),

@@ -15,12 +15,13 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /// The REST API as a maker's own script would use it.
-final class DemoApi implements AutoCloseable {
+public final class DemoApi implements AutoCloseable {
     private final String base;
     private final String key;
     private final HttpClient http;
 
-    DemoApi(String url, String key, Path authority) throws IOException {
+    /// @param authority PEM file with the CA of the server's TLS certificate
+    public DemoApi(String url, String key, Path authority) throws IOException {
         this.base = url + "/api/v1";
         this.key = key;
         this.http = HttpClient.newBuilder()
@@ -37,17 +38,17 @@ final class DemoApi implements AutoCloseable {
         }
     }
 
-    JsonNode get(String path) {
+    public JsonNode get(String path) {
         return send(request(path).GET());
     }
 
-    JsonNode post(String path, String json) {
+    public JsonNode post(String path, String json) {
         return send(request(path)
                 .header("Content-Type", "application/json")
                 .POST(HttpRequest.BodyPublishers.ofString(json)));
     }
 
-    JsonNode upload(String path, Path file) throws IOException {
+    public JsonNode upload(String path, Path file) throws IOException {
         return send(request(path)
                 .header("Content-Type", "application/octet-stream")
                 .POST(HttpRequest.BodyPublishers.ofFile(file)));

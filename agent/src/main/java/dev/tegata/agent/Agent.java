@@ -1,0 +1,663 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.agent;
+
+import dev.tegata.agent.store.AgentState;
+import dev.tegata.agent.store.AgentState.Change;
+import dev.tegata.agent.store.AgentState.Home;
+import dev.tegata.agent.store.AgentState.Identity;
+import dev.tegata.agent.store.AgentState.Task;
+import dev.tegata.agent.store.StateStore;
+import dev.tegata.attestation.MalformedException;
+import dev.tegata.attestation.cose.Signer;
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.Validity;
+import dev.tegata.pki.path.PathCheck;
+import dev.tegata.pki.path.PathResult;
+import dev.tegata.pki.path.Presented;
+import dev.tegata.pki.path.Purpose;
+import dev.tegata.pki.path.TrustAnchors;
+import dev.tegata.protocol.CheckIn;
+import dev.tegata.protocol.CheckIn.Status;
+import dev.tegata.protocol.CheckInAnswer;
+import dev.tegata.protocol.CheckInCodec;
+import dev.tegata.protocol.CheckInForm;
+import dev.tegata.protocol.Order;
+import dev.tegata.protocol.OrderContent;
+import dev.tegata.protocol.OrderKind;
+import dev.tegata.protocol.OrderVerdict;
+import dev.tegata.protocol.OrderVerifier;
+import dev.tegata.protocol.Receipt;
+import java.io.IOException;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import java.util.function.Consumer;
+import java.util.random.RandomGenerator;
+
+/// The device's side of the device protocol: enrols, checks in, renews, obeys signed orders.
+///
+/// It has no thread of its own: [#step()] does what is due and says when to come back. What it remembers is in its
+/// state, which changes as a whole, so that the power may fail at any moment: the next start goes on from the last
+/// change. Used by one thread at a time.
+public final class Agent {
+    private static final String CHECK_IN = "/device/v1/check-in";
+    private static final Duration FIRST_PAUSE = Duration.ofSeconds(5);
+    private static final Duration LONGEST_PAUSE = Duration.ofHours(1);
+    private static final double SPREAD = 0.05;
+
+    /// More than any chain of events that needs no waiting.
+    private static final int MAX_TURNS = 12;
+
+    private static final int MAX_OBJECTS = 64;
+    private static final PathCheck PATHS = new PathCheck(256);
+
+    private final Setup setup;
+    private final DeviceClock clock;
+
+    private AgentState state;
+
+    /// The server does not take the operational identity just now.
+    private boolean identityRefused;
+
+    /// The operational identity was tried once more after the server said that the device is active.
+    private boolean triedAgain;
+
+    /// A renewal that was refused is not tried before this.
+    private Instant noRenewalBefore = Instant.MIN;
+
+    private int failures;
+
+    private Agent(Setup setup, AgentState state) {
+        this.setup = setup;
+        this.state = state;
+        this.clock = new DeviceClock(setup.machineClock(), state.latestTime());
+    }
+
+    /// What an agent is made of.
+    ///
+    /// @param chipSerial the serial number under which the device was claimed
+    /// @param home where the device belongs as long as no order says otherwise
+    /// @param attester for evidence, where the device can give any
+    public record Setup(
+            DeviceKeys keys,
+            String chipSerial,
+            Home home,
+            List<CheckIn.Component> firmware,
+            Optional<Attester> attester,
+            Habits habits,
+            StateStore store,
+            Network network,
+            InstantSource machineClock,
+            RandomGenerator random,
+            Pace pace,
+            Consumer<AgentEvent> events) {
+        public Setup {
+            firmware = List.copyOf(firmware);
+        }
+    }
+
+    /// How fast a life is lived.
+    public interface Pace {
+        /// As the server and the certificates say.
+        Pace USUAL = new Pace() {
+            @Override
+            public Duration pause(Duration told) {
+                return told;
+            }
+
+            @Override
+            public Duration untilRenewal(Duration due) {
+                return due;
+            }
+        };
+
+        Duration pause(Duration told);
+
+        Duration untilRenewal(Duration due);
+    }
+
+    /// What an operator may want otherwise.
+    ///
+    /// @param renewAt the point of a certificate's life at which it is renewed, from 0.1 to 0.95
+    /// @param newKeyAtRenewal whether the device makes a new key each time
+    /// @param form of check-ins
+    public record Habits(double renewAt, boolean newKeyAtRenewal, CheckInForm form) {
+        public static final Habits USUAL = new Habits(2.0 / 3, false, CheckInForm.CBOR);
+
+        public Habits {
+            if (!(renewAt >= 0.1 && renewAt <= 0.95)) {
+                throw new IllegalArgumentException("a certificate is renewed between 0.1 and 0.95 of its life");
+            }
+        }
+    }
+
+    /// Starts where the last start ended.
+    public static Agent start(Setup setup) throws IOException {
+        AgentState last = setup.store().load().orElseGet(() -> AgentState.first(setup.home()));
+        Agent agent = new Agent(setup, last);
+        agent.save(change -> change.bootCount++);
+        return agent;
+    }
+
+    public AgentState state() {
+        return state;
+    }
+
+    /// Does what is due.
+    ///
+    /// @return how long there is nothing to do then
+    public Duration step() {
+        try {
+            forgetRetiredKeys();
+            for (int turn = 0; turn < MAX_TURNS; turn++) {
+                Optional<Duration> wait = turn();
+                if (wait.isPresent()) {
+                    failures = 0;
+                    return wait.get();
+                }
+            }
+            return pause("the server keeps it busy");
+        } catch (IOException | DeviceKey.KeyUnavailableException e) {
+            return pause(String.valueOf(e.getMessage()));
+        }
+    }
+
+    private Duration pause(String why) {
+        failures++;
+        long doubled = FIRST_PAUSE.toMillis() << Math.min(failures - 1, 20);
+        double most = Math.min(doubled, LONGEST_PAUSE.toMillis());
+        Duration wait = paced(Duration.ofMillis((long) (most * setup.random().nextDouble(0.5, 1))));
+        setup.events().accept(new AgentEvent.Failed(why, wait));
+        return wait;
+    }
+
+    private Duration paced(Duration wait) {
+        return setup.pace().pause(wait);
+    }
+
+    private void save(Consumer<Change> changes) throws IOException {
+        AgentState changed = state.with(changes);
+        setup.store().save(changed);
+        state = changed;
+    }
+
+    private void forgetRetiredKeys() throws IOException {
+        for (String name : state.retired()) {
+            setup.keys().forget(name);
+        }
+        if (!state.retired().isEmpty()) {
+            save(change -> change.retired = new ArrayList<>());
+        }
+    }
+
+    /// Does one thing; empty where there is more to do at once.
+    private Optional<Duration> turn() throws IOException {
+        if (isLeaving() && state.results().isEmpty()) {
+            leave();
+            return Optional.empty();
+        }
+        if (state.task().isPresent() && state.task().get().kind() == Task.Kind.RENEW && hasGoodIdentity()) {
+            return renew();
+        }
+        if (state.identity().isEmpty()
+                && state.device().isEmpty()
+                && state.results().isEmpty()) {
+            return enrol();
+        }
+        if (isRenewalDue()) {
+            return renew();
+        }
+        return checkIn();
+    }
+
+    private boolean isLeaving() {
+        return state.task().isPresent() && state.task().get().kind() == Task.Kind.LEAVE;
+    }
+
+    // ---- identities
+
+    private boolean hasGoodIdentity() throws IOException {
+        return !identityRefused
+                && state.identity().isPresent()
+                && !leaf(state.identity().get()).validity().isOver(clock.now());
+    }
+
+    private boolean isRenewalDue() throws IOException {
+        return clock.isSure()
+                && hasGoodIdentity()
+                && !clock.now().isBefore(state.identity().orElseThrow().renewAt())
+                && !clock.now().isBefore(noRenewalBefore);
+    }
+
+    private static Certificate leaf(Identity identity) throws IOException {
+        return certificates(identity.chain()).getFirst();
+    }
+
+    private static List<Certificate> certificates(List<Bytes> encoded) throws IOException {
+        try {
+            return AnchoredTrust.certificates(encoded);
+        } catch (IllegalArgumentException e) {
+            throw new IOException("a certificate in the device's state cannot be read", e);
+        }
+    }
+
+    private DeviceIdentity operational() throws IOException {
+        Identity identity = state.identity().orElseThrow();
+        return DeviceIdentity.of(setup.keys().open(identity.key()), identity.chain());
+    }
+
+    private DeviceIdentity birth() throws IOException {
+        return setup.keys().birth();
+    }
+
+    private Network.Connection connect(DeviceIdentity identity) throws IOException {
+        return setup.network().connect(URI.create(state.home().url()), identity, certificates(state.anchors()), clock);
+    }
+
+    private EstClient est() throws IOException {
+        URI fleet = URI.create(
+                state.home().url() + "/.well-known/est/" + state.home().fleet());
+        return new EstClient(fleet, certificates(state.anchors()), setup.network(), clock);
+    }
+
+    // ---- enrolment and renewal
+
+    /// The key that the next certificate is for. Its name is kept, so that a power cut costs no second one.
+    private DeviceKeys.Made pendingKey() throws IOException {
+        if (state.pendingKey().isPresent()) {
+            String name = state.pendingKey().get();
+            return new DeviceKeys.Made(name, setup.keys().open(name));
+        }
+        DeviceKeys.Made made = setup.keys().make(state.keysInUse());
+        save(change -> change.pendingKey = made.name());
+        return made;
+    }
+
+    private Optional<Duration> enrol() throws IOException {
+        DeviceKeys.Made made = pendingKey();
+        EstClient est = est();
+        try (Network.Connection connection = connect(birth())) {
+            List<Certificate> authorities = est.caCertificates(connection);
+            return switch (est.enrol(connection, made.key())) {
+                case EstClient.Answer.Enrolled(Certificate certificate) -> {
+                    become(made.name(), certificate, authorities);
+                    setup.events().accept(new AgentEvent.Enrolled(certificate));
+                    yield Optional.empty();
+                }
+                case EstClient.Answer.Later(Duration wait) -> later(wait);
+                case EstClient.Answer.Refused(int status, String reason) -> {
+                    setup.events().accept(new AgentEvent.Refused(status, reason.strip()));
+                    yield Optional.of(pause("the server does not enrol this device"));
+                }
+            };
+        }
+    }
+
+    private Optional<Duration> later(Duration wait) {
+        Duration paced = paced(wait);
+        setup.events().accept(new AgentEvent.ToldToWait(paced));
+        return Optional.of(paced);
+    }
+
+    private Optional<Duration> renew() throws IOException {
+        Optional<Task> task = state.task();
+        boolean newKey = task.isPresent() ? task.get().newKey() : setup.habits().newKeyAtRenewal();
+        DeviceIdentity identity = operational();
+        Identity current = state.identity().orElseThrow();
+        DeviceKeys.Made made = newKey ? pendingKey() : new DeviceKeys.Made(current.key(), identity.key());
+        EstClient est = est();
+        try (Network.Connection connection = connect(identity)) {
+            List<Certificate> authorities = est.caCertificates(connection);
+            switch (est.reEnrol(connection, made.key(), leaf(current).subject())) {
+                case EstClient.Answer.Enrolled(Certificate certificate) -> {
+                    become(made.name(), certificate, authorities);
+                    setup.events().accept(new AgentEvent.Renewed(certificate, newKey));
+                }
+                case EstClient.Answer.Later(Duration wait) -> {
+                    return later(wait);
+                }
+                case EstClient.Answer.Refused(int status, String reason) -> renewalRefused(status, reason.strip());
+            }
+        }
+        return Optional.empty();
+    }
+
+    private void renewalRefused(int status, String reason) throws IOException {
+        setup.events().accept(new AgentEvent.Refused(status, reason));
+        noRenewalBefore = clock.now().plus(paced(LONGEST_PAUSE));
+        save(change -> {
+            Task task = change.task;
+            if (task != null) {
+                change.results.add(result(task.order(), Status.FAILED, reason));
+                change.task = null;
+            }
+            if (change.pendingKey != null) {
+                change.retired.add(change.pendingKey);
+                change.pendingKey = null;
+            }
+        });
+    }
+
+    /// Takes a new identity in one change: before it the old one holds, after it the new one.
+    private void become(String key, Certificate certificate, List<Certificate> authorities) throws IOException {
+        List<Certificate> roots = new ArrayList<>();
+        List<Certificate> between = new ArrayList<>();
+        for (Certificate authority : authorities) {
+            (authority.isSelfIssued() ? roots : between).add(authority);
+        }
+        requirePath(certificate, between, roots);
+        Set<Bytes> anchors = new LinkedHashSet<>(state.anchors());
+        roots.forEach(root -> anchors.add(root.encoded()));
+        List<Bytes> chain = new ArrayList<>(List.of(certificate.encoded()));
+        between.forEach(authority -> chain.add(authority.encoded()));
+        Instant renewAt = renewAt(certificate.validity());
+        save(change -> {
+            Identity old = change.identity;
+            if (old != null && !old.key().equals(key)) {
+                change.retired.add(old.key());
+            }
+            change.identity = new Identity(key, chain, renewAt);
+            change.pendingKey = null;
+            change.anchors = new ArrayList<>(anchors);
+            Task task = change.task;
+            if (task != null && task.kind() == Task.Kind.RENEW) {
+                change.results.add(result(task.order(), Status.DONE, ""));
+                change.task = null;
+            }
+        });
+        identityRefused = false;
+        triedAgain = false;
+    }
+
+    private void requirePath(Certificate certificate, List<Certificate> between, List<Certificate> roots)
+            throws IOException {
+        List<Certificate> anchors = new ArrayList<>(certificates(state.anchors()));
+        anchors.addAll(roots);
+        // The certificate is as new as a thing can be: its own begin is a good time to look at its chain.
+        Instant at = clock.isSure() ? clock.now() : certificate.validity().notBefore();
+        if (PATHS.check(new Presented(certificate, between), TrustAnchors.of(anchors), at, Purpose.CLIENT)
+                instanceof PathResult.Invalid(PathResult.Reason _, String sentence)) {
+            throw new IOException("the certificate that was issued leads nowhere: " + sentence);
+        }
+    }
+
+    private Instant renewAt(Validity validity) {
+        if (validity.isUnlimited()) {
+            return validity.notAfter();
+        }
+        double point = setup.habits().renewAt() + setup.random().nextDouble(-SPREAD, SPREAD);
+        Duration life = Duration.between(validity.notBefore(), validity.notAfter());
+        Instant due = validity.notBefore().plusSeconds((long) (life.toSeconds() * point));
+        Instant now = clock.isSure() ? clock.now() : validity.notBefore();
+        return now.plus(setup.pace().untilRenewal(Duration.between(now, due)));
+    }
+
+    // ---- check-in
+
+    private Optional<Duration> checkIn() throws IOException {
+        boolean asBorn = !hasGoodIdentity();
+        AgentState told = state;
+        Network.HttpAnswer answer;
+        try (Network.Connection connection = connect(asBorn ? birth() : operational())) {
+            answer = connection.ask(Network.Question.post(
+                    CHECK_IN,
+                    Map.of("Content-Type", form().mediaType(), "Accept", form().mediaType()),
+                    CheckInCodec.encode(whatToSay(), form()).toArray()));
+        }
+        return switch (answer.status()) {
+            case 200 -> heard(parse(answer.body()), told, asBorn);
+            case 429, 503 -> later(Duration.ofSeconds(answer.retryAfter(60)));
+            case 401, 403, 404 -> refused(answer, asBorn);
+            default -> throw new IOException("the server answers a check-in with status " + answer.status());
+        };
+    }
+
+    private CheckInForm form() {
+        return setup.habits().form();
+    }
+
+    private CheckIn whatToSay() throws IOException {
+        return new CheckIn(
+                state.home().fleet(),
+                setup.firmware(),
+                state.bootCount(),
+                state.identity().isPresent()
+                        ? List.of(leaf(state.identity().get()).serial())
+                        : List.of(),
+                state.anchors().stream()
+                        .map(Bytes::sha256)
+                        .limit(CheckIn.MAX_LIST)
+                        .toList(),
+                state.lastSequence(),
+                state.mark(),
+                state.results().stream().limit(CheckIn.MAX_LIST).toList(),
+                state.evidence());
+    }
+
+    private CheckInAnswer parse(byte[] body) throws IOException {
+        try {
+            return CheckInCodec.parseAnswer(Bytes.of(body), form());
+        } catch (MalformedException e) {
+            throw new IOException("the server's answer cannot be read: " + e.getMessage(), e);
+        }
+    }
+
+    private Optional<Duration> refused(Network.HttpAnswer answer, boolean asBorn) throws IOException {
+        String reason = new String(answer.body(), StandardCharsets.UTF_8);
+        if (!asBorn) {
+            identityRefused = true;
+            setup.events().accept(new AgentEvent.FellBack("the server answers with status " + answer.status()));
+            return Optional.empty();
+        }
+        setup.events().accept(new AgentEvent.Refused(answer.status(), reason.strip()));
+        if (isLeaving()) {
+            // The old owner's server knows the device no more, and needs no result.
+            leave();
+            return Optional.empty();
+        }
+        return Optional.of(pause("the server does not take this device's check-in"));
+    }
+
+    private Optional<Duration> heard(CheckInAnswer answer, AgentState told, boolean asBorn) throws IOException {
+        clock.hear(answer.time());
+        save(change -> {
+            change.device = answer.device();
+            change.mark = answer.mark().orElse(null);
+            change.latestTime = answer.time();
+            change.results.removeAll(
+                    told.results().stream().limit(CheckIn.MAX_LIST).toList());
+            if (told.evidence().equals(Optional.ofNullable(change.evidence))) {
+                change.evidence = null;
+            }
+        });
+        Duration next = paced(Duration.ofSeconds(answer.next()));
+        setup.events().accept(new AgentEvent.CheckedIn(answer.state(), next));
+        if (obey(answer.orders()) || isLeaving()) {
+            return Optional.empty();
+        }
+        return switch (answer.state()) {
+            case CLAIMED -> enrol();
+            case ACTIVE -> asBorn ? recover() : Optional.of(next);
+            case SUSPENDED, REVOKED, REFURBISHING, RETIRED -> Optional.of(next);
+        };
+    }
+
+    /// The device is active, and has no identity that the server takes. One that was only suspended may be good again.
+    private Optional<Duration> recover() throws IOException {
+        if (identityRefused && !triedAgain) {
+            triedAgain = true;
+            identityRefused = false;
+            return Optional.empty();
+        }
+        return enrol();
+    }
+
+    // ---- orders
+
+    /// Obeys those orders that are to be obeyed.
+    ///
+    /// @return whether there was any
+    private boolean obey(List<Bytes> orders) throws IOException {
+        boolean obeyed = false;
+        for (Bytes signed : orders) {
+            if (state.task().isPresent()) {
+                break; // it takes more steps; the server sends the others again
+            }
+            OrderVerifier verifier = new OrderVerifier(
+                    TrustAnchors.of(certificates(state.anchors())), setup.chipSerial(), state.device());
+            switch (verifier.verify(signed, state.lastSequence(), clock.now())) {
+                case OrderVerdict.Accepted(Order order) -> {
+                    obey(order);
+                    obeyed = true;
+                }
+                case OrderVerdict.Refused(OrderVerdict.Reason reason, String sentence) ->
+                    setup.events().accept(new AgentEvent.OrderRefused(reason, sentence));
+            }
+        }
+        return obeyed;
+    }
+
+    /// Each order is one change of the state, in which its sequence number and its result or its task are kept too.
+    private void obey(Order order) throws IOException {
+        switch (order.content()) {
+            case OrderContent.RenewCertificate _ ->
+                begin(order, new Task(order.id(), Task.Kind.RENEW, false, Optional.empty()));
+            case OrderContent.RenewKey _ -> begin(order, new Task(order.id(), Task.Kind.RENEW, true, Optional.empty()));
+            case OrderContent.UpdateTrustAnchors(List<Bytes> anchors) -> updateAnchors(order, anchors);
+            case OrderContent.Refurbish _ -> refurbish(order);
+            case OrderContent.Attest(Bytes nonce) -> attest(order, nonce);
+            case OrderContent.Release(Optional<OrderContent.NewHome> to) -> release(order, to);
+            case OrderContent.Store(String name, Bytes value) -> store(order, name, value);
+        }
+    }
+
+    private static CheckIn.Result result(UUID order, Status status, String detail) {
+        return new CheckIn.Result(order, status, detail.substring(0, Math.min(detail.length(), 500)), Optional.empty());
+    }
+
+    private void begin(Order order, Task task) throws IOException {
+        save(change -> {
+            change.lastSequence = order.sequence();
+            change.task = task;
+        });
+    }
+
+    private void done(Order order, Consumer<Change> effect) throws IOException {
+        save(change -> {
+            effect.accept(change);
+            change.lastSequence = order.sequence();
+            change.results.add(result(order.id(), Status.DONE, ""));
+        });
+        tell(order.kind(), Status.DONE, "");
+    }
+
+    private void failed(Order order, Status status, String why) throws IOException {
+        save(change -> {
+            change.lastSequence = order.sequence();
+            change.results.add(result(order.id(), status, why));
+        });
+        tell(order.kind(), status, why);
+    }
+
+    private void tell(OrderKind kind, Status status, String detail) {
+        setup.events().accept(new AgentEvent.OrderDone(kind, status, detail));
+    }
+
+    /// Takes anchors only if the server that gave them is still trusted by them: no order locks the device out.
+    private void updateAnchors(Order order, List<Bytes> anchors) throws IOException {
+        List<Certificate> parsed;
+        try {
+            parsed = AnchoredTrust.certificates(anchors);
+        } catch (IllegalArgumentException e) {
+            failed(order, Status.REFUSED, String.valueOf(e.getMessage()));
+            return;
+        }
+        DeviceIdentity identity = hasGoodIdentity() ? operational() : birth();
+        try (Network.Connection _ =
+                setup.network().connect(URI.create(state.home().url()), identity, parsed, clock)) {
+            done(order, change -> change.anchors = anchors);
+        } catch (javax.net.ssl.SSLException e) {
+            failed(order, Status.FAILED, "this server would not be trusted any more: " + e.getMessage());
+        }
+    }
+
+    private void store(Order order, String name, Bytes value) throws IOException {
+        if (state.objects().size() >= MAX_OBJECTS && !state.objects().containsKey(name)) {
+            failed(order, Status.FAILED, "there are " + MAX_OBJECTS + " objects already");
+        } else {
+            done(order, change -> change.objects.put(name, value));
+        }
+    }
+
+    private void attest(Order order, Bytes nonce) throws IOException {
+        if (setup.attester().isEmpty()) {
+            failed(order, Status.REFUSED, "this device gives no evidence");
+            return;
+        }
+        CheckIn.Evidence evidence;
+        try {
+            evidence = setup.attester().get().attest(nonce, state.identity().map(Identity::key));
+        } catch (IOException e) {
+            failed(order, Status.FAILED, String.valueOf(e.getMessage()));
+            return;
+        }
+        done(order, change -> change.evidence = evidence);
+    }
+
+    /// Wipes in one change, of which the receipt is a part. The birth key signs it: it is what remains.
+    private void refurbish(Order order) throws IOException {
+        List<String> wiped = new ArrayList<>();
+        state.identity().ifPresent(identity -> wiped.add("operational-key"));
+        state.identity().ifPresent(identity -> wiped.add("operational-certificate"));
+        state.objects().keySet().stream().limit(16).forEach(name -> wiped.add("object:" + name));
+        DeviceIdentity birth = birth();
+        Bytes receipt = new Receipt(order.device(), order.chipSerial(), order.id(), wiped)
+                .sign(new Signer(birth.key().publicKey(), birth.key()::sign), birth.chain());
+        save(change -> {
+            change.wipe();
+            change.lastSequence = order.sequence();
+            change.results.add(new CheckIn.Result(order.id(), Status.DONE, "", Optional.of(receipt)));
+        });
+        identityRefused = false;
+        forgetRetiredKeys();
+        tell(order.kind(), Status.DONE, "");
+    }
+
+    /// The old owner's server hears the result first; then the device leaves.
+    private void release(Order order, Optional<OrderContent.NewHome> to) throws IOException {
+        Home home = to.map(next -> new Home(next.url(), next.fleet(), next.anchors()))
+                .orElse(setup.home());
+        save(change -> {
+            change.lastSequence = order.sequence();
+            change.results.add(result(order.id(), Status.DONE, ""));
+            change.task = new Task(order.id(), Task.Kind.LEAVE, true, Optional.of(home));
+        });
+        tell(order.kind(), Status.DONE, "");
+    }
+
+    private void leave() throws IOException {
+        Home to = state.task().orElseThrow().to().orElse(setup.home());
+        save(change -> {
+            change.wipe();
+            change.home = to;
+            change.anchors = to.anchors();
+            change.device = null;
+            change.mark = null;
+            change.results.clear();
+        });
+        identityRefused = false;
+        forgetRetiredKeys();
+        setup.events().accept(new AgentEvent.Moved(to.url(), to.fleet()));
+    }
+}

@@ -1,0 +1,34 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.agent;
+
+import java.io.IOException;
+import java.util.Set;
+
+/// Where a device's keys live: the one that it was born with, and those that it makes in the field.
+///
+/// A key has a name, which outlives a loss of power; what the name tells is the holder's business. A new key is durable
+/// before its name is known, and nothing destroys a key but [#forget]: whoever remembers a name finds its key.
+public interface DeviceKeys extends AutoCloseable {
+    /// The birth key, and the vendor's certificates around it.
+    DeviceIdentity birth() throws IOException;
+
+    /// Makes a new key.
+    ///
+    /// @param inUse names of the keys that must stay as they are
+    Made make(Set<String> inUse) throws IOException;
+
+    /// A key that was made earlier.
+    ///
+    /// @throws IOException also where there is no such key
+    DeviceKey open(String name) throws IOException;
+
+    /// Destroys a key that was made. Does nothing where it is gone already.
+    void forget(String name) throws IOException;
+
+    @Override
+    void close() throws IOException;
+
+    /// A new key and its name.
+    record Made(String name, DeviceKey key) {}
+}

@@ -1,0 +1,17 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.agent.simulator;
+
+import java.io.IOException;
+
+/// What the devices' owner does about them, through the server's API.
+public interface Operator {
+    /// Revokes a stolen device.
+    void revoke(String serial) throws IOException;
+
+    /// Orders a device to be refurbished.
+    void refurbish(String serial) throws IOException;
+
+    /// Transfers a device to the buyer.
+    void sell(String serial) throws IOException;
+}

@@ -1,0 +1,39 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.agent.simulator;
+
+import java.time.Duration;
+import java.util.SortedMap;
+
+/// What happened to a fleet, as the devices saw it.
+///
+/// @param withIdentity devices that have an operational identity
+/// @param wrongClocks devices whose clock is years off
+/// @param wrongClocksWithIdentity those of them that have an identity all the same
+/// @param counts how often what happened
+/// @param fates how many devices were stolen, refurbished, sold
+/// @param firmware how many devices run what
+/// @param reasons why something was refused or failed, and how often
+/// @param medianStep how long half of the steps took at most: connecting, asking, storing
+public record Report(
+        Duration elapsed,
+        int devices,
+        long withIdentity,
+        long wrongClocks,
+        long wrongClocksWithIdentity,
+        SortedMap<String, Long> counts,
+        SortedMap<String, Long> fates,
+        SortedMap<String, Long> firmware,
+        SortedMap<String, Long> reasons,
+        Duration medianStep,
+        Duration slowestOfHundred) {
+    public long count(String what) {
+        return counts.getOrDefault(what, 0L);
+    }
+
+    /// How often it happened in a second.
+    public double rate(String what) {
+        double seconds = elapsed.toNanos() / 1e9;
+        return seconds > 0 ? count(what) / seconds : 0;
+    }
+}
