@@ -64,7 +64,7 @@ import org.bouncycastle.operator.jcajce.JcaContentSignerBuilder;
 import org.jspecify.annotations.Nullable;
 
 /// A small server of the device protocol with one device: real TLS, real certificates, orders that a test places.
-final class DeviceServer implements AutoCloseable {
+public final class DeviceServer implements AutoCloseable {
     static final UUID DEVICE = UUID.fromString("6c3f0b43-5d0e-4a70-9c39-0d1f1d1f9a01");
     static final String FLEET = "fleet-1";
 
@@ -96,7 +96,7 @@ final class DeviceServer implements AutoCloseable {
     final List<Bytes> shown = new CopyOnWriteArrayList<>();
     final List<String> paths = new CopyOnWriteArrayList<>();
 
-    DeviceServer(String chipSerial) throws Exception {
+    public DeviceServer(String chipSerial) throws Exception {
         this.chipSerial = chipSerial;
         Instant now = Instant.now();
         root = make("CN=root", null, rootKey, rootKey, now.minus(Duration.ofDays(1)), now.plus(Duration.ofDays(3650)));
@@ -122,7 +122,7 @@ final class DeviceServer implements AutoCloseable {
         server.start();
     }
 
-    Home home() throws Exception {
+    public Home home() throws Exception {
         return new Home(
                 "https://localhost:" + server.getAddress().getPort(), FLEET, List.of(Bytes.of(tls.getEncoded())));
     }
@@ -131,7 +131,7 @@ final class DeviceServer implements AutoCloseable {
         return Bytes.of(root.getEncoded());
     }
 
-    Bytes tlsAnchor() throws Exception {
+    public Bytes tlsAnchor() throws Exception {
         return Bytes.of(tls.getEncoded());
     }
 
@@ -198,7 +198,7 @@ final class DeviceServer implements AutoCloseable {
     }
 
     /// Signs an order for the device, and gives it out from now on.
-    UUID place(OrderContent content) throws Exception {
+    public UUID place(OrderContent content) throws Exception {
         UUID id = UUID.randomUUID();
         open.put(id, sign(order(id, content)));
         return id;
@@ -310,7 +310,7 @@ final class DeviceServer implements AutoCloseable {
     }
 
     /// The last certificate that was issued.
-    Certificate newest() {
+    public Certificate newest() {
         return issued.getLast();
     }
 

@@ -11,7 +11,8 @@ import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
 
-/// A TPM 2.0 by its commands. Hierarchies and keys have empty authorizations, as on machines whose owner is the operating
+/// A TPM 2.0 by its commands. Hierarchies and keys have empty authorizations, as on machines whose owner is the
+/// operating
 /// system; all keys are on P-256, all digests SHA-256.
 ///
 /// Safe for use by many threads, which then take turns.
@@ -110,9 +111,11 @@ public final class Tpm implements AutoCloseable {
             case STORAGE ->
                 area.u32(FIXED | USER_WITH_AUTH | NO_DICTIONARY | RESTRICTED | DECRYPT)
                         .sized();
-            case SIGNING -> area.u32(FIXED | USER_WITH_AUTH | NO_DICTIONARY | SIGN).sized();
+            case SIGNING ->
+                area.u32(FIXED | USER_WITH_AUTH | NO_DICTIONARY | SIGN).sized();
             case ATTESTATION ->
-                area.u32(FIXED | USER_WITH_AUTH | NO_DICTIONARY | RESTRICTED | SIGN).sized();
+                area.u32(FIXED | USER_WITH_AUTH | NO_DICTIONARY | RESTRICTED | SIGN)
+                        .sized();
             case ENDORSEMENT ->
                 area.u32(FIXED | ADMIN_WITH_POLICY | RESTRICTED | DECRYPT).sized(ENDORSEMENT_POLICY);
         }
@@ -127,12 +130,7 @@ public final class Tpm implements AutoCloseable {
 
     private static byte[] creation(Kind kind) {
         byte[] noSecret = new Writer().sized().sized().bytes();
-        return new Writer()
-                .sized(noSecret)
-                .sized(template(kind))
-                .sized()
-                .u32(0)
-                .bytes();
+        return new Writer().sized(noSecret).sized(template(kind)).sized().u32(0).bytes();
     }
 
     /// Makes the one key of this kind that a hierarchy's seed leads to: each time the same.
@@ -194,7 +192,12 @@ public final class Tpm implements AutoCloseable {
 
     /// Takes a key or a session out of the TPM's memory.
     public void flush(long handle) throws IOException {
-        execute(CC_FLUSH_CONTEXT, 0, List.of(), List.of(), new Writer().u32(handle).bytes());
+        execute(
+                CC_FLUSH_CONTEXT,
+                0,
+                List.of(),
+                List.of(),
+                new Writer().u32(handle).bytes());
     }
 
     /// Signs a SHA-256 digest; r ‖ s, 64 bytes.
@@ -234,11 +237,8 @@ public final class Tpm implements AutoCloseable {
 
     /// States what some PCRs of the SHA-256 bank hold.
     public Signed quote(long key, Bytes nonce, List<Integer> pcrs) throws IOException {
-        byte[] parameters = new Writer()
-                .sized(nonce)
-                .u16(ALG_NULL)
-                .raw(selection(pcrs))
-                .bytes();
+        byte[] parameters =
+                new Writer().sized(nonce).u16(ALG_NULL).raw(selection(pcrs)).bytes();
         return signed(execute(CC_QUOTE, 0, List.of(key), PASSWORD_ONLY, parameters));
     }
 

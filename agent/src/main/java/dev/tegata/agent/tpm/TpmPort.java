@@ -74,7 +74,8 @@ public interface TpmPort extends AutoCloseable {
             if (header.length < HEADER) {
                 throw new IOException("the TPM closed the connection");
             }
-            int length = (header[2] & 0xFF) << 24 | (header[3] & 0xFF) << 16 | (header[4] & 0xFF) << 8 | header[5] & 0xFF;
+            int length =
+                    (header[2] & 0xFF) << 24 | (header[3] & 0xFF) << 16 | (header[4] & 0xFF) << 8 | header[5] & 0xFF;
             if (length < HEADER || length > MAX_ANSWER) {
                 throw new IOException("what answers is no TPM");
             }

@@ -18,7 +18,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.concurrent.Callable;
@@ -146,7 +145,9 @@ final class SimulateCommand implements Callable<Integer> {
     private int run(SimulatedFleet simulated, Scenario played, Home home) throws IOException, InterruptedException {
         say("Making %,d virtual chips and claiming them by their manifest…", devices);
         List<VirtualChip> chips = simulated.claim(fleet, devices);
-        say("They live for %d s, %d of them connected at a time.", played.duration().toSeconds(), threads);
+        say(
+                "They live for %d s, %d of them connected at a time.",
+                played.duration().toSeconds(), threads);
         Report report = simulated.live(chips, played, home, threads, seed, this::show);
         clear();
         ObjectNode whole = json(report, simulated.outcomes());

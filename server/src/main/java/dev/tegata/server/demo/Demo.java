@@ -5,6 +5,7 @@ package dev.tegata.server.demo;
 import dev.tegata.agent.DeviceIdentity;
 import dev.tegata.agent.DeviceKey;
 import dev.tegata.agent.EstClient;
+import dev.tegata.agent.store.AgentState.Home;
 import dev.tegata.chip.ChipFactory;
 import dev.tegata.chip.ManifestVersion;
 import dev.tegata.chip.Preset;
@@ -41,6 +42,9 @@ import tools.jackson.databind.JsonNode;
 final class Demo {
     /// Devices that connect at the same moment.
     private static final int CONCURRENCY = 16;
+
+    /// Devices whose further lives are shown.
+    private static final int LIVES = 20;
 
     private static final Duration PROGRESS = Duration.ofMillis(200);
 
@@ -97,11 +101,26 @@ final class Demo {
                 report.path("claimed").asLong(),
                 report.path("rejected").asLong(),
                 report.path("conflicts").asLong());
-        Optional<Certificate> sample = enrolAll(fleet, chips, authority);
+        int lives = Math.min(LIVES, devices / 2);
+        Optional<Certificate> sample = enrolAll(fleet, chips.subList(lives, devices), authority);
+        if (lives > 0) {
+            live(api, fleet, chips.subList(0, lives), authority);
+        }
         JsonNode status = api.get("/status");
         sample.ifPresent(certificate -> showChain(api, certificate));
         showHowToGoOn(keyFile, authority, fleet, status);
-        return status.at("/devices/active").asLong() == devices;
+        // One is stolen, where there are enough to tell the whole story.
+        return status.at("/devices/active").asLong() == devices - (lives > 0 ? 1 : 0);
+    }
+
+    private void live(DemoApi api, String fleet, List<VirtualChip> chips, Path authority)
+            throws IOException, InterruptedException {
+        out.println();
+        DemoLives lives =
+                new DemoLives(api, new Home(server.devicesUrl(), fleet, List.of(certificate(authority))), out);
+        lives.begin(chips);
+        lives.renewalWave();
+        lives.theft();
     }
 
     private Instant now() {

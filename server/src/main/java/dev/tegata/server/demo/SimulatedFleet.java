@@ -97,8 +97,8 @@ public final class SimulatedFleet implements Operator {
     public Report live(
             List<VirtualChip> chips, Scenario scenario, Home home, int threads, long seed, Consumer<Report> progress)
             throws IOException, InterruptedException {
-        Simulation.Settings settings = new Simulation.Settings(
-                home, Network.ofThisMachine(), this, InstantSource.system(), threads, seed);
+        Simulation.Settings settings =
+                new Simulation.Settings(home, Network.ofThisMachine(), this, InstantSource.system(), threads, seed);
         return new Simulation(scenario, settings).run(chips, progress);
     }
 
@@ -107,9 +107,8 @@ public final class SimulatedFleet implements Operator {
         SortedMap<String, SortedMap<String, Long>> outcomes = new TreeMap<>();
         fates.forEach((serial, fate) -> {
             DemoApi owner = fate.equals("sold") ? buyer.api().orElse(api) : api;
-            String state = owner.get("/devices?serial=" + serial)
-                    .at("/items/0/state")
-                    .asString("not there");
+            String state =
+                    owner.get("/devices?serial=" + serial).at("/items/0/state").asString("not there");
             outcomes.computeIfAbsent(fate, _ -> new TreeMap<>()).merge(state, 1L, Long::sum);
         });
         return outcomes;
@@ -137,8 +136,7 @@ public final class SimulatedFleet implements Operator {
             String offer = """
                     {"to":"%s","devices":["%s"]}""".formatted(buyer.tenant(), device(serial));
             String transfer = api.post("/transfers", offer).path("id").asString();
-            return other.post(
-                    "/incoming-transfers/" + transfer + "/accept", "{\"fleet\":\"" + buyer.fleet() + "\"}");
+            return other.post("/incoming-transfers/" + transfer + "/accept", "{\"fleet\":\"" + buyer.fleet() + "\"}");
         });
         fates.put(serial, "sold");
     }

@@ -115,7 +115,8 @@ class CommandsTest {
                 .path("id")
                 .asString();
         Path list = Files.writeString(home.resolve("orders.csv"), "serial\n7ace0102030405060708\n");
-        shell.run("manifest", "import", list.toString(), "--fleet", fleet, "--statement").text();
+        shell.run("manifest", "import", list.toString(), "--fleet", fleet, "--statement")
+                .text();
         String device = shell.run("device", "list", "--serial", "7ace0102030405060708", "--json")
                 .json()
                 .at("/items/0/id")
@@ -130,7 +131,8 @@ class CommandsTest {
         assertThat(shell.run("device", "orders", device).text()).contains("store", "placed");
         assertThat(shell.run("order", "list", "--state", "placed").text()).contains(device);
         shell.run("order", "withdraw", placed.path("id").asString()).text();
-        assertThat(shell.run("order", "show", placed.path("id").asString()).text()).contains("withdrawn");
+        assertThat(shell.run("order", "show", placed.path("id").asString()).text())
+                .contains("withdrawn");
         assertThat(shell.run("device", "order", device, "refurbish").exitCode()).isEqualTo(1);
         assertThat(shell.run("gateway", "--server", "http://plain").exitCode()).isEqualTo(2);
     }

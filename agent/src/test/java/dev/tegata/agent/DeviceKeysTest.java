@@ -1,0 +1,243 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.agent;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.tegata.agent.store.Disk;
+import dev.tegata.agent.store.StateStore;
+import dev.tegata.agent.tpm.Swtpm;
+import dev.tegata.agent.tpm.Tpm;
+import dev.tegata.attestation.tpm.TpmEvidence;
+import dev.tegata.chip.ChipFactory;
+import dev.tegata.chip.Preset;
+import dev.tegata.chip.VirtualChip;
+import dev.tegata.chip.driver.Ecc608;
+import dev.tegata.chip.driver.Transport;
+import dev.tegata.chip.port.ChipServer;
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.key.KeyAlgorithm;
+import dev.tegata.pki.key.KeyHandle;
+import dev.tegata.pki.key.KeySpace;
+import dev.tegata.pki.key.Pkcs11Config;
+import dev.tegata.pki.key.Pkcs11Vault;
+import dev.tegata.pki.key.Secret;
+import dev.tegata.pki.key.SignatureAlgorithm;
+import dev.tegata.pki.key.SoftwareKey;
+import dev.tegata.protocol.CheckIn;
+import dev.tegata.protocol.OrderContent;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.security.SecureRandom;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import java.util.Set;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+@DisplayName("Keys of a device, wherever they live, carry it through its life")
+final class DeviceKeysTest {
+    private static final SecureRandom RANDOM = new SecureRandom();
+    private static final String SERIAL = "unit-4711";
+
+    @TempDir
+    Path folder;
+
+    /// A birth certificate for a key: who signed it does not matter to the server of these tests.
+    private static List<Bytes> birthChain(DeviceKey key) throws Exception {
+        try (EstDouble maker = new EstDouble("maker")) {
+            return List.of(maker.certify(key.publicKey().encoded()).encoded());
+        }
+    }
+
+    /// Enrols, renews with a new key, refurbishes; the key in use is another each time, and works after a restart.
+    private void live(DeviceKeys keys, String serial, Optional<Attester> attester) throws Exception {
+        List<AgentEvent> events = new ArrayList<>();
+        try (DeviceServer server = new DeviceServer(serial)) {
+            Agent.Setup setup = new Agent.Setup(
+                    keys,
+                    serial,
+                    server.home(),
+                    List.of(),
+                    attester,
+                    Agent.Habits.USUAL,
+                    StateStore.inFile(Disk.local(), folder.resolve("state")),
+                    Network.ofThisMachine(),
+                    InstantSource.system(),
+                    new Random(1),
+                    Agent.Pace.USUAL,
+                    events::add);
+            Agent.start(setup).step();
+            assertThat(server.issued).as(events.toString()).hasSize(1);
+            server.place(new OrderContent.RenewKey());
+            Agent.start(setup).step();
+            server.state = dev.tegata.protocol.CheckInAnswer.State.REFURBISHING;
+            server.place(new OrderContent.Refurbish());
+            Agent.start(setup).step();
+            assertThat(server.issued).as(events.toString()).hasSize(3);
+            assertThat(server.issued.stream()
+                            .map(each -> each.publicKeyEncoded())
+                            .distinct())
+                    .hasSize(3);
+            assertThat(server.results.values()).allMatch(result -> result.status() == CheckIn.Status.DONE);
+            if (attester.isPresent()) {
+                server.place(new OrderContent.Attest(Bytes.sha256(new byte[] {3})));
+                Agent.start(setup).step();
+                assertThat(server.checkIns.stream().flatMap(each -> each.evidence().stream()))
+                        .hasSize(1);
+            }
+            assertThat(server.lastShown()).isEqualTo(server.newest().encoded());
+        }
+    }
+
+    private static void contract(DeviceKeys keys) throws Exception {
+        DeviceKeys.Made made = keys.make(Set.of());
+        byte[] message = {7};
+        DeviceKey again = keys.open(made.name());
+        assertThat(again.publicKey()).isEqualTo(made.key().publicKey());
+        assertThat(again.publicKey().verifies(SignatureAlgorithm.ECDSA_SHA256, message, again.sign(message)))
+                .isTrue();
+        DeviceKeys.Made other = keys.make(Set.of(made.name()));
+        assertThat(other.name()).isNotEqualTo(made.name());
+        assertThat(keys.open(made.name()).publicKey()).isEqualTo(made.key().publicKey());
+        assertThatThrownBy(() -> keys.open("nonsense")).isInstanceOf(java.io.IOException.class);
+        keys.forget(other.name());
+    }
+
+    @Test
+    @DisplayName("a chip behind a TCP port")
+    void chipOverTcp() throws Exception {
+        VirtualChip chip = new ChipFactory(RANDOM).make(Preset.TRUST_GO, Instant.parse("2026-01-01T00:00:00Z"));
+        InetSocketAddress any = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
+        try (ChipServer port = ChipServer.start(any, chip, 60_000);
+                ChipKeys keys = ChipKeys.of(new Ecc608(Transport.tcp(port.address(), 10_000), RANDOM))) {
+            contract(keys);
+            String serial = java.util.HexFormat.of().formatHex(keys.chip().serial());
+            live(keys, serial, Optional.of(new ChipAttester(keys.chip())));
+        }
+    }
+
+    @Test
+    @DisplayName("files that only their owner can read; a forgotten one is gone")
+    void files() throws Exception {
+        SoftwareKey birth = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+        Path keysFolder = folder.resolve("keys");
+        FileKeys unborn = FileKeys.of(Disk.local(), keysFolder, birth.pkcs8(), List.of(), RANDOM);
+        List<Bytes> chain = birthChain(unborn.birth().key());
+        FileKeys keys = FileKeys.of(Disk.local(), keysFolder, birth.pkcs8(), chain, RANDOM);
+        contract(keys);
+        try (var files = Files.list(keysFolder)) {
+            assertThat(files.toList()).hasSize(1).allMatch(file -> {
+                try {
+                    return PosixFilePermissions.toString(Files.getPosixFilePermissions(file))
+                            .equals("rw-------");
+                } catch (java.io.IOException e) {
+                    throw new AssertionError(e);
+                }
+            });
+        }
+        live(keys, SERIAL, Optional.of(psa(keys)));
+    }
+
+    private static PsaAttester psa(FileKeys keys) throws Exception {
+        return new PsaAttester(
+                keys.birth().key(),
+                List.of(),
+                Bytes.sha256(new byte[] {1}),
+                List.of(new dev.tegata.attestation.psa.SoftwareComponent(
+                        "app", Bytes.sha256(new byte[] {2}), "1.0.0", null, null)));
+    }
+
+    @Test
+    @DisplayName("PSA tokens of the software root of trust verify")
+    void psaToken() throws Exception {
+        SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+        PsaAttester attester = psa(FileKeys.of(Disk.local(), folder.resolve("psa"), key.pkcs8(), List.of(), RANDOM));
+        Bytes nonce = Bytes.sha256(new byte[] {5});
+        CheckIn.Evidence evidence = attester.attest(nonce, Optional.empty());
+        var message = dev.tegata.attestation.psa.PsaToken.parseEnvelope(evidence.value());
+        assertThat(message.verifies(new dev.tegata.attestation.cose.CoseKey.Public(key.publicKey())))
+                .isTrue();
+        var token = dev.tegata.attestation.psa.PsaToken.parse(message.content());
+        assertThat(token.nonce()).isEqualTo(nonce);
+        assertThat(token.components()).hasSize(1);
+        assertThatThrownBy(() -> attester.attest(Bytes.of(new byte[20]), Optional.empty()))
+                .isInstanceOf(java.io.IOException.class);
+    }
+
+    @Test
+    @DisplayName("a TPM 2.0, with quotes as evidence")
+    void tpm() throws Exception {
+        long birthHandle = 0x81010001L;
+        long quoteHandle = 0x81010002L;
+        try (Swtpm swtpm = Swtpm.start();
+                Tpm tpm = swtpm.connect()) {
+            for (long handle : new long[] {birthHandle, quoteHandle}) {
+                Tpm.Kind kind = handle == birthHandle ? Tpm.Kind.SIGNING : Tpm.Kind.ATTESTATION;
+                long primary = tpm.createPrimary(Tpm.OWNER, kind).handle();
+                tpm.evict(primary, handle);
+                tpm.flush(primary);
+            }
+            TpmKeys unborn = TpmKeys.of(tpm, birthHandle, List.of());
+            List<Bytes> chain = birthChain(unborn.birth().key());
+            TpmKeys keys = TpmKeys.of(tpm, birthHandle, chain);
+            contract(keys);
+            TpmAttester attester = new TpmAttester(tpm, quoteHandle, List.of(), Optional.empty());
+            Bytes nonce = Bytes.sha256(new byte[] {3});
+            CheckIn.Evidence evidence = attester.attest(nonce, Optional.empty());
+            var verified = TpmEvidence.parse(evidence.value()).verify();
+            assertThat(verified.attest().extraData()).isEqualTo(nonce);
+            live(keys, SERIAL, Optional.of(attester));
+        }
+    }
+
+    @Test
+    @DisplayName("a PKCS#11 token (SoftHSM)")
+    void pkcs11() throws Exception {
+        Path library = Path.of("/usr/lib/softhsm/libsofthsm2.so");
+        if (!Files.exists(library)) {
+            throw new IllegalStateException("SoftHSM is not installed: apt-get install softhsm2");
+        }
+        SoftHsmEnvironment.configure(folder);
+        ProcessBuilder tool = new ProcessBuilder(
+                        "softhsm2-util",
+                        "--init-token",
+                        "--free",
+                        "--label",
+                        "device",
+                        "--so-pin",
+                        "1234",
+                        "--pin",
+                        "4321")
+                .redirectErrorStream(true)
+                .redirectOutput(folder.resolve("log").toFile());
+        tool.environment().put("SOFTHSM2_CONF", folder.resolve("softhsm2.conf").toString());
+        Process made = tool.start();
+        assertThat(made.waitFor()).as(Files.readString(folder.resolve("log"))).isZero();
+        Pkcs11Config token = Pkcs11Config.sharedToken(library, "device", Secret.of("4321"));
+        KeySpace label = new KeySpace("device-keys");
+        KeyHandle birth;
+        Bytes publicKey;
+        try (Pkcs11Vault factory = Pkcs11Vault.open(token, RANDOM)) {
+            birth = factory.generate(label, KeyAlgorithm.EC_P256);
+            publicKey = factory.publicKey(label, birth).encoded();
+        }
+        List<Bytes> chain;
+        try (EstDouble maker = new EstDouble("maker")) {
+            chain = List.of(maker.certify(publicKey).encoded());
+        }
+        try (Pkcs11Keys keys = Pkcs11Keys.open(token, label, birth, chain, RANDOM)) {
+            contract(keys);
+            live(keys, SERIAL, Optional.empty());
+        }
+    }
+}

@@ -1,0 +1,97 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.agent.tpm;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+
+/// A TPM simulator with a fresh TPM, on a port of this machine.
+public final class Swtpm implements AutoCloseable {
+    private static final Path PROGRAM = Path.of("/usr/bin/swtpm");
+
+    private final Path folder;
+    private final Process process;
+    private final InetSocketAddress address;
+
+    private Swtpm(Path folder, Process process, InetSocketAddress address) {
+        this.folder = folder;
+        this.process = process;
+        this.address = address;
+    }
+
+    /// Starts one and waits until it answers.
+    public static Swtpm start() throws IOException, InterruptedException {
+        if (!Files.isExecutable(PROGRAM)) {
+            throw new IllegalStateException("swtpm is not installed: apt-get install swtpm");
+        }
+        Path folder = Files.createTempDirectory("swtpm");
+        int port = freePort();
+        Process process = new ProcessBuilder(
+                        PROGRAM.toString(),
+                        "socket",
+                        "--tpm2",
+                        "--tpmstate",
+                        "dir=" + folder,
+                        "--server",
+                        "type=tcp,port=" + port + ",bindaddr=127.0.0.1",
+                        "--ctrl",
+                        "type=tcp,port=" + freePort() + ",bindaddr=127.0.0.1",
+                        "--flags",
+                        "not-need-init,startup-clear")
+                .redirectErrorStream(true)
+                .redirectOutput(folder.resolve("log").toFile())
+                .start();
+        Swtpm swtpm = new Swtpm(folder, process, new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
+        swtpm.awaitListening();
+        return swtpm;
+    }
+
+    private static int freePort() throws IOException {
+        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            return socket.getLocalPort();
+        }
+    }
+
+    /// The log says nothing of it; and a connection to see would be the only one that swtpm takes.
+    private void awaitListening() throws IOException, InterruptedException {
+        String listening = "0100007F:%04X 00000000:0000 0A".formatted(address.getPort());
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
+        while (!Files.readString(Path.of("/proc/net/tcp")).contains(listening)) {
+            if (!process.isAlive() || System.nanoTime() > deadline) {
+                throw new IllegalStateException("swtpm does not start: " + Files.readString(folder.resolve("log")));
+            }
+            Thread.sleep(20);
+        }
+    }
+
+    public InetSocketAddress address() {
+        return address;
+    }
+
+    /// The one connection that it takes at a time.
+    public Tpm connect() throws IOException {
+        return new Tpm(TpmPort.tcp(address, 30_000));
+    }
+
+    @Override
+    public void close() throws IOException {
+        process.destroy();
+        try {
+            process.waitFor(5, TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+        try (Stream<Path> files = Files.walk(folder)) {
+            for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+                Files.deleteIfExists(file);
+            }
+        }
+    }
+}

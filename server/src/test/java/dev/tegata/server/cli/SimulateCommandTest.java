@@ -1,0 +1,133 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.tegata.server.RunningServer;
+import dev.tegata.server.RunningServer.TestTenant;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.JsonNode;
+
+@DisplayName("tegata simulate and tegata chip")
+final class SimulateCommandTest {
+    private static final RunningServer SERVER = RunningServer.shared();
+    private static final TestTenant TENANT = SERVER.createTenant("Simulated");
+
+    @TempDir
+    Path folder;
+
+    private Shell shell() {
+        return Shell.of(SERVER, folder).with("TEGATA_API_KEY", TENANT.ownerKey());
+    }
+
+    private String fleet() {
+        return shell().run("fleet", "create", "--name", "Simulated", "--json")
+                .json()
+                .path("id")
+                .asString();
+    }
+
+    private Shell.Result simulate(String... more) {
+        String[] arguments = new String[more.length + 3];
+        arguments[0] = "simulate";
+        arguments[1] = "--server";
+        arguments[2] = SERVER.server().devicesUrl();
+        System.arraycopy(more, 0, arguments, 3, more.length);
+        return shell().run(arguments);
+    }
+
+    @Test
+    @DisplayName("lets a fleet live, lose power and be stolen, and no thief is let in")
+    void lives() throws Exception {
+        Path scenario = Files.writeString(folder.resolve("scenario.yaml"), """
+                        duration: 8s
+                        check-in: 1s
+                        certificate-life: 4s
+                        firmware:
+                          - {component: app, version: 2.0.0, share: 1}
+                        failures: 0.02
+                        power-cuts: 0.3
+                        wrong-clocks: 0.3
+                        stolen: 0.3
+                        refurbished: 0
+                        sold: 0
+                        """);
+        String fleet = fleet();
+        JsonNode report = simulate(
+                        "--devices",
+                        "30",
+                        "--fleet",
+                        fleet,
+                        "--scenario",
+                        scenario.toString(),
+                        "--seed",
+                        "5",
+                        "--threads",
+                        "8",
+                        "--json")
+                .json();
+        assertThat(report.path("devices").asInt()).isEqualTo(30);
+        assertThat(report.at("/counts/enrolled").asInt()).as(report.toString()).isGreaterThan(20);
+        assertThat(report.at("/counts/checkIns").asInt()).as(report.toString()).isGreaterThan(40);
+        assertThat(report.at("/counts/letInAfterRevocation").asInt()).isZero();
+        assertThat(report.at("/server/stolen/revoked").asInt()).isPositive();
+        assertThat(report.at("/firmware/app 2.0.0").asInt()).isEqualTo(30);
+        assertThat(report.path("wrongClocks").asInt()).isPositive();
+    }
+
+    @Test
+    @DisplayName("produces load and nothing else")
+    void load() {
+        Shell.Result result = simulate("--devices", "5", "--fleet", fleet(), "--load", "--duration", "4s");
+        assertThat(result.text()).contains("Check-ins", "Let in after revocation   0");
+        assertThat(result.text()).doesNotContain("Stolen");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "stolen: 2",
+                "colour: blue",
+                "duration: long",
+                "firmware: []",
+                "firmware: [1]",
+                "stolen: x",
+                "[1]",
+                "a: &a [*a]",
+                "stolen: 0.5\nstolen: 0.5"
+            })
+    @DisplayName("refuses a scenario that is wrong")
+    void wrongScenario(String content) throws Exception {
+        Path scenario = Files.writeString(folder.resolve("scenario.yaml"), content);
+        Shell.Result result = simulate("--fleet", "f", "--scenario", scenario.toString());
+        assertThat(result.exitCode()).isEqualTo(2);
+        assertThat(result.err()).contains("scenario").doesNotContain("Exception");
+    }
+
+    @Test
+    @DisplayName("makes chips whose manifest can be claimed")
+    void chips() {
+        Path chips = folder.resolve("chips");
+        assertThat(shell().run("chip", "make", "--count", "3", "--out", chips.toString(), "--json")
+                        .json()
+                        .path("serials"))
+                .hasSize(3);
+        shell().run("trust", "add", "--purpose", "manifest-signer", chips.resolve("manifest-signer.pem").toString())
+                .text();
+        assertThat(shell().run("manifest", "import", chips.resolve("manifest.json").toString(), "--fleet", fleet(), "--json")
+                        .json()
+                        .path("claimed")
+                        .asInt())
+                .isEqualTo(3);
+        assertThat(shell().run("chip", "make", "--preset", "gold", "--out", chips.toString()).exitCode())
+                .isEqualTo(2);
+        assertThat(shell().run("chip", "serve", "--port", "70000").exitCode()).isEqualTo(2);
+    }
+}

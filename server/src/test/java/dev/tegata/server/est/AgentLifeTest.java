@@ -1,0 +1,135 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.est;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.tegata.agent.Agent;
+import dev.tegata.agent.AgentEvent;
+import dev.tegata.agent.ChipAttester;
+import dev.tegata.agent.ChipKeys;
+import dev.tegata.agent.Network;
+import dev.tegata.agent.store.AgentState.Home;
+import dev.tegata.agent.store.Disk;
+import dev.tegata.agent.store.StateStore;
+import dev.tegata.chip.ChipFactory;
+import dev.tegata.chip.Preset;
+import dev.tegata.chip.VirtualChip;
+import dev.tegata.chip.driver.Ecc608;
+import dev.tegata.chip.driver.Transport;
+import dev.tegata.chip.port.ChipServer;
+import dev.tegata.pki.Bytes;
+import dev.tegata.protocol.CheckIn;
+import dev.tegata.protocol.CheckInAnswer;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.http.HttpResponse;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+
+@DisplayName("An agent, with its chip behind a TCP port, lives at a real server")
+final class AgentLifeTest {
+    private static final EstTenant TENANT = new EstTenant("Agent's life");
+    private static final ChipFactory FACTORY = new ChipFactory(new SecureRandom());
+
+    @TempDir
+    Path folder;
+
+    private final VirtualChip chip = FACTORY.make(Preset.TRUST_GO, Instant.now());
+    private final String serial = HexFormat.of().formatHex(chip.serial());
+    private final List<AgentEvent> events = new ArrayList<>();
+    private String fleet = "";
+    private String device = "";
+
+    @BeforeEach
+    void claim() {
+        fleet = TENANT.fleet("");
+        TENANT.claim(fleet, FACTORY, List.of(chip));
+        device = TENANT.deviceOf(serial);
+    }
+
+    private Agent start(ChipKeys keys, Duration clockError) throws Exception {
+        Home home = new Home(TENANT.running.server().devicesUrl(), fleet, List.of(TENANT.tlsAuthority()));
+        return Agent.start(new Agent.Setup(
+                keys,
+                serial,
+                home,
+                List.of(new CheckIn.Component("app", "1.0.0", Optional.empty())),
+                Optional.of(new ChipAttester(keys.chip())),
+                Agent.Habits.USUAL,
+                StateStore.inFile(Disk.local(), folder.resolve("state")),
+                Network.ofThisMachine(),
+                InstantSource.offset(InstantSource.system(), clockError),
+                new Random(1),
+                Agent.Pace.USUAL,
+                events::add));
+    }
+
+    private String order(String body) {
+        HttpResponse<String> placed =
+                TENANT.running.post(TENANT.tenant.ownerKey(), "/api/v1/devices/" + device + "/orders", body);
+        assertThat(placed.statusCode()).as(placed.body()).isEqualTo(201);
+        return dev.tegata.server.RunningServer.body(placed).path("id").asString();
+    }
+
+    private String stateOf(String order) {
+        JsonNode found = dev.tegata.server.RunningServer.body(
+                TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/orders/" + order));
+        return found.path("state").asString();
+    }
+
+    @Test
+    @DisplayName("it enrols, obeys, keeps still while suspended, and is shut out for good when revoked")
+    void life() throws Exception {
+        InetSocketAddress any = new InetSocketAddress(InetAddress.getLoopbackAddress(), 0);
+        try (ChipServer port = ChipServer.start(any, chip, 60_000);
+                ChipKeys keys = ChipKeys.of(new Ecc608(Transport.tcp(port.address(), 10_000), new SecureRandom()))) {
+            Agent agent = start(keys, Duration.ofDays(-7000));
+            agent.step();
+            assertThat(agent.state().identity()).as(events.toString()).isPresent();
+            assertThat(TENANT.state(device)).isEqualTo("active");
+            Bytes first = agent.state().identity().orElseThrow().chain().getFirst();
+
+            String renew = order("{\"kind\":\"renew-key\"}");
+            String store = order("{\"kind\":\"store\",\"name\":\"a.txt\",\"value\":\"AQID\"}");
+            String anchors = order("{\"kind\":\"update-trust-anchors\"}");
+            agent.step();
+            agent.step();
+            assertThat(stateOf(renew)).as(events.toString()).isEqualTo("done");
+            assertThat(stateOf(store)).isEqualTo("done");
+            assertThat(stateOf(anchors)).as("it would lock the device out").isEqualTo("failed");
+            assertThat(agent.state().objects()).containsEntry("a.txt", Bytes.of((byte) 1, (byte) 2, (byte) 3));
+            assertThat(agent.state().identity().orElseThrow().chain().getFirst())
+                    .isNotEqualTo(first);
+
+            TENANT.change(device, "suspend");
+            agent.step();
+            assertThat(events.getLast())
+                    .isInstanceOfSatisfying(
+                            AgentEvent.CheckedIn.class,
+                            heard -> assertThat(heard.state()).isEqualTo(CheckInAnswer.State.SUSPENDED));
+            TENANT.change(device, "resume");
+            agent.step();
+            assertThat(TENANT.state(device)).isEqualTo("active");
+
+            TENANT.change(device, "revoke");
+            int before = events.size();
+            agent.step();
+            assertThat(events.subList(before, events.size()))
+                    .noneMatch(event -> event instanceof AgentEvent.Enrolled || event instanceof AgentEvent.Renewed);
+        }
+    }
+}
