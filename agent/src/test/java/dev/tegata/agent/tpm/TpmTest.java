@@ -19,6 +19,7 @@ import dev.tegata.pki.key.SignatureAlgorithm;
 import java.io.IOException;
 import java.security.SecureRandom;
 import java.util.List;
+import java.util.Objects;
 import java.util.Random;
 import java.util.SortedMap;
 import org.junit.jupiter.api.AfterAll;
@@ -94,7 +95,8 @@ final class TpmTest {
         assertThat(before.keySet()).containsExactlyElementsOf(all);
         tpm.extendPcr(16, NONCE);
         assertThat(tpm.readPcrs(List.of(16)))
-                .containsEntry(16, before.get(16).concat(NONCE).sha256());
+                .containsEntry(
+                        16, Objects.requireNonNull(before.get(16)).concat(NONCE).sha256());
     }
 
     @Test

@@ -23,16 +23,15 @@ import picocli.CommandLine.TypeConversionException;
 final class ScenarioFile {
     private static final long LARGEST = 64 * 1024;
 
-    private final Path file;
+    /// What has not been taken yet.
     private final Map<String, Object> values;
 
-    private ScenarioFile(Path file, Map<String, Object> values) {
-        this.file = file;
+    private ScenarioFile(Map<String, Object> values) {
         this.values = values;
     }
 
     static Scenario read(Path file) {
-        ScenarioFile read = new ScenarioFile(file, load(file));
+        ScenarioFile read = new ScenarioFile(load(file));
         Scenario usual = Scenario.USUAL;
         try {
             Scenario scenario = new Scenario(

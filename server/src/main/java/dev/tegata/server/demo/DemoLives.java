@@ -6,6 +6,9 @@ import dev.tegata.agent.Agent;
 import dev.tegata.agent.AgentEvent;
 import dev.tegata.agent.ChipAttester;
 import dev.tegata.agent.ChipKeys;
+import dev.tegata.agent.DeviceIdentity;
+import dev.tegata.agent.DeviceKey;
+import dev.tegata.agent.EstClient;
 import dev.tegata.agent.Network;
 import dev.tegata.agent.store.AgentState;
 import dev.tegata.agent.store.AgentState.Home;
@@ -18,6 +21,7 @@ import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.protocol.CheckIn;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.net.URI;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.InstantSource;
@@ -53,13 +57,14 @@ final class DemoLives {
     /// A device and its agent.
     private final class Life implements StateStore {
         private final String serial;
+        private final ChipKeys keys;
         private final Agent agent;
         private final List<AgentEvent> events = new CopyOnWriteArrayList<>();
         private volatile @Nullable AgentState kept;
 
         Life(VirtualChip chip) throws IOException {
             serial = HexFormat.of().formatHex(chip.serial());
-            ChipKeys keys = ChipKeys.of(new Ecc608(Transport.of(chip), random));
+            keys = ChipKeys.of(new Ecc608(Transport.of(chip), random));
             agent = Agent.start(new Agent.Setup(
                     keys,
                     serial,
@@ -123,7 +128,8 @@ final class DemoLives {
         step(lives);
         told(
                 begun,
-                "%,d enrolled for a new key, and checked in".formatted(count(life -> life.saw(AgentEvent.CheckedIn.class))));
+                "%,d enrolled for a new key, and checked in"
+                        .formatted(count(life -> life.saw(AgentEvent.CheckedIn.class))));
     }
 
     private interface Question {
@@ -136,8 +142,9 @@ final class DemoLives {
 
     private static void step(List<Life> devices) throws InterruptedException {
         try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
-            List<Future<Duration>> steps =
-                    devices.stream().map(life -> threads.submit(life.agent::step)).toList();
+            List<Future<Duration>> steps = devices.stream()
+                    .map(life -> threads.submit(life.agent::step))
+                    .toList();
             for (Future<Duration> step : steps) {
                 step.get();
             }
@@ -159,28 +166,35 @@ final class DemoLives {
                         .formatted(lives.size(), count(life -> life.saw(AgentEvent.Renewed.class))));
     }
 
-    /// Revokes one, which then knocks at the door again.
-    void theft() throws InterruptedException {
+    /// Revokes one, whose thief then tries every door.
+    void theft() throws IOException, InterruptedException {
         Life stolen = lives.removeFirst();
         long begun = System.nanoTime();
         api.post("/devices/" + stolen.device() + "/revoke", "{\"reason\":\"stolen\"}");
-        int before = stolen.events.size();
+        AgentState.Identity identity = stolen.agent.state().identity().orElseThrow();
+        DeviceKey key = stolen.keys.open(identity.key());
+        EstClient est =
+                new EstClient(URI.create(home.url() + "/.well-known/est/" + home.fleet()), home.anchors());
+        EstClient.Answer renewal = est.reEnrol(
+                DeviceIdentity.of(key, identity.chain()),
+                key,
+                stolen.certificate().orElseThrow().subject());
+        EstClient.Answer enrolment = est.enrol(stolen.keys.birth(), key);
+        told(begun, "Lock %s is stolen, and revoked. Its thief tries every door:".formatted(stolen.shortSerial()));
+        out.println("            to renew with its certificate: " + gist(renewal));
+        out.println("            to enrol with its birth key:   " + gist(enrolment));
         step(List.of(stolen));
-        List<AgentEvent> since = stolen.events.subList(before, stolen.events.size());
-        boolean shutOut = since.stream()
-                .noneMatch(event -> event instanceof AgentEvent.Enrolled || event instanceof AgentEvent.Renewed);
-        told(
-                begun,
-                "Lock %s is stolen and revoked. It tries its certificate, then its birth key: %s"
-                        .formatted(stolen.shortSerial(), shutOut ? "refused" : "LET IN"));
-        since.stream()
-                .filter(event -> !(event instanceof AgentEvent.Failed))
-                .forEach(event -> out.println("            " + gist(event)));
+        out.println("            to check in:                   " + stolen.events.getLast().sentence());
         out.flush();
     }
 
-    private static String gist(AgentEvent event) {
-        return event.sentence().lines().findFirst().orElse("");
+    private static String gist(EstClient.Answer answer) {
+        return switch (answer) {
+            case EstClient.Answer.Refused(int status, String reason) ->
+                "refused, " + status + " " + reason.strip().split("\\. ", 2)[0];
+            case EstClient.Answer.Enrolled _ -> "LET IN";
+            case EstClient.Answer.Later _ -> "told to come later";
+        };
     }
 
     /// Has one wipe itself, prove it, and begin anew.
@@ -207,8 +221,7 @@ final class DemoLives {
     void sale(DemoApi buyer, String buyerTenant, String buyersFleet) throws InterruptedException {
         Life sold = lives.removeFirst();
         long begun = System.nanoTime();
-        JsonNode transfer = api.post(
-                "/transfers", """
+        JsonNode transfer = api.post("/transfers", """
                         {"to":"%s","devices":["%s"]}""".formatted(buyerTenant, sold.device()));
         buyer.post(
                 "/incoming-transfers/" + transfer.path("id").asString() + "/accept",

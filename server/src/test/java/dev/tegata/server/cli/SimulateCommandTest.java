@@ -119,14 +119,26 @@ final class SimulateCommandTest {
                         .json()
                         .path("serials"))
                 .hasSize(3);
-        shell().run("trust", "add", "--purpose", "manifest-signer", chips.resolve("manifest-signer.pem").toString())
+        shell().run(
+                        "trust",
+                        "add",
+                        "--purpose",
+                        "manifest-signer",
+                        chips.resolve("manifest-signer.pem").toString())
                 .text();
-        assertThat(shell().run("manifest", "import", chips.resolve("manifest.json").toString(), "--fleet", fleet(), "--json")
+        assertThat(shell().run(
+                                "manifest",
+                                "import",
+                                chips.resolve("manifest.json").toString(),
+                                "--fleet",
+                                fleet(),
+                                "--json")
                         .json()
                         .path("claimed")
                         .asInt())
                 .isEqualTo(3);
-        assertThat(shell().run("chip", "make", "--preset", "gold", "--out", chips.toString()).exitCode())
+        assertThat(shell().run("chip", "make", "--preset", "gold", "--out", chips.toString())
+                        .exitCode())
                 .isEqualTo(2);
         assertThat(shell().run("chip", "serve", "--port", "70000").exitCode()).isEqualTo(2);
     }
