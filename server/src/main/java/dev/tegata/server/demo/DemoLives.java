@@ -173,8 +173,7 @@ final class DemoLives {
         api.post("/devices/" + stolen.device() + "/revoke", "{\"reason\":\"stolen\"}");
         AgentState.Identity identity = stolen.agent.state().identity().orElseThrow();
         DeviceKey key = stolen.keys.open(identity.key());
-        EstClient est =
-                new EstClient(URI.create(home.url() + "/.well-known/est/" + home.fleet()), home.anchors());
+        EstClient est = new EstClient(URI.create(home.url() + "/.well-known/est/" + home.fleet()), home.anchors());
         EstClient.Answer renewal = est.reEnrol(
                 DeviceIdentity.of(key, identity.chain()),
                 key,
@@ -184,7 +183,8 @@ final class DemoLives {
         out.println("            to renew with its certificate: " + gist(renewal));
         out.println("            to enrol with its birth key:   " + gist(enrolment));
         step(List.of(stolen));
-        out.println("            to check in:                   " + stolen.events.getLast().sentence());
+        out.println("            to check in:                   "
+                + stolen.events.getLast().sentence());
         out.flush();
     }
 
