@@ -31,12 +31,16 @@ import dev.tegata.platform.custody.Grants;
 import dev.tegata.platform.custody.HandedOverDevices;
 import dev.tegata.platform.custody.Mover;
 import dev.tegata.platform.custody.Transfers;
+import dev.tegata.platform.device.BulkChanges;
+import dev.tegata.platform.device.DeviceCounts;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.enrol.Enrolments;
 import dev.tegata.platform.enrol.Identification;
+import dev.tegata.platform.enrol.Renewals;
 import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.platform.fleet.IssuingFleets;
+import dev.tegata.platform.job.JobHandler;
 import dev.tegata.platform.job.JobWorkers;
 import dev.tegata.platform.job.Jobs;
 import dev.tegata.platform.order.OrderSigners;
@@ -50,6 +54,8 @@ import dev.tegata.platform.tenant.KeyRotation;
 import dev.tegata.platform.tenant.PostgresSealedKeyStore;
 import dev.tegata.platform.tenant.Tenants;
 import dev.tegata.platform.tenant.VaultKeys;
+import dev.tegata.protocol.CheckIn;
+import dev.tegata.protocol.OrderKind;
 import dev.tegata.server.api.Api;
 import dev.tegata.server.cmp.CmpEndpoint;
 import dev.tegata.server.coap.CoapListener;
@@ -84,6 +90,7 @@ import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -143,10 +150,13 @@ public final class Server implements AutoCloseable {
                     TRUST_REMEMBERED,
                     TENANTS_REMEMBERED,
                     tenant -> TrustAnchors.of(trusted.birthAuthorities(tenant)));
-            Enrolments enrolments =
-                    new Enrolments(database, vault, issuingFleets, birthCas::get, auditLog, refusals, clock, random);
-            Devices devices = new Devices(database, auditLog, clock);
+            Enrolments enrolments = new Enrolments(
+                    database, vault, issuingFleets, birthCas::get, auditLog, outbox, refusals, clock, random);
             Orders orders = new Orders(database, auditLog, outbox, clock, random);
+            Devices devices = new Devices(database, auditLog, outbox, orders::place, List.of(orders::forget), clock);
+            DeviceCounts counts = opened(new DeviceCounts(database, clock));
+            BulkChanges bulk = new BulkChanges(database, jobs, devices);
+            opened(new Renewals(database, auditLog, outbox, clock));
             CheckIns checkIns = new CheckIns(
                     new CheckIns.Services(
                             database,
@@ -158,7 +168,20 @@ public final class Server implements AutoCloseable {
                             auditLog,
                             outbox,
                             refusals),
-                    CheckIns.Hooks.none()
+                    new CheckIns.Hooks(
+                            Map.of(
+                                    OrderKind.REFURBISH,
+                                    (tx, tenant, ended) -> ended.status() == CheckIn.Status.DONE
+                                            ? devices.refurbished(
+                                                    tx,
+                                                    tenant,
+                                                    ended.device(),
+                                                    ended.order().value(),
+                                                    ended.receipt())
+                                            : Optional.empty()),
+                            (fleet, device, _, now) -> Renewals.due(fleet, device, now),
+                            (_, _, _, _, _) -> {},
+                            (_, _, _, _) -> {})
                             .with(new HandedOverDevices(database, issuingFleets, this::devicesUrlForDevices)),
                     clock,
                     random);
@@ -189,6 +212,9 @@ public final class Server implements AutoCloseable {
                             custody,
                             transfers,
                             new Grants(database, devices, auditLog, outbox, clock, random),
+                            counts,
+                            bulk,
+                            jobs,
                             apiKeys,
                             operatorKey,
                             auditLog,
@@ -202,7 +228,9 @@ public final class Server implements AutoCloseable {
                             new Approvals(database, auditLog, clock, random)),
                     clock,
                     random);
-            opened(JobWorkers.start(database, jobs, Map.of(Transfers.OFFER_JOB, transfers::offerStep)));
+            Map<String, JobHandler> handlers = new HashMap<>(bulk.handlers());
+            handlers.put(Transfers.OFFER_JOB, transfers::offerStep);
+            opened(JobWorkers.start(database, jobs, handlers));
             this.apiRoutes = routes.routes();
             this.identity = identity();
             HttpStack http = opened(new HttpStack(registry, identity));

@@ -160,7 +160,9 @@ class BoundariesTest {
                         "dev.tegata.platform.tenant..",
                         "dev.tegata.platform.claim..",
                         "dev.tegata.platform.custody..",
-                        "dev.tegata.platform.job..")
+                        "dev.tegata.platform.job..",
+                        "dev.tegata.platform.device..",
+                        "dev.tegata.platform.enrol..")
                 .should()
                 .callMethodWhere(com.tngtech.archunit.base.DescribedPredicate.describe(
                         "look across tenants",

@@ -21,6 +21,8 @@ import org.junit.jupiter.api.Test;
 class DocumentationTest {
     private static final Path ROOT = Path.of("..").toAbsolutePath().normalize();
     private static final Pattern FENCE = Pattern.compile("(?ms)^```.*?^```");
+    private static final Pattern GENERATED =
+            Pattern.compile("(<!-- made from DeviceState -->\\n).*(<!-- end -->\\n)", Pattern.DOTALL);
     private static final Pattern LINK = Pattern.compile("(?:\\]\\(|src=\"|srcset=\")([^)\"\\s]+)");
     private static final Pattern HEADING = Pattern.compile("(?m)^#+ (.+)$");
 
@@ -47,20 +49,32 @@ class DocumentationTest {
         assertThat(Arrays.stream(Setting.values()).map(DocumentationTest::row)).allMatch(reference::contains);
     }
 
+    /// Run with `-Dtests.args=-Dtegata.write-docs` to bring the page up to date.
     @Test
-    void everyStepBetweenDeviceStatesIsInTheReference() throws IOException {
-        String reference = Files.readString(ROOT.resolve("docs/reference/device-states.md"));
-        List<String> steps = new ArrayList<>();
-        for (DeviceState state : DeviceState.values()) {
-            for (DeviceState.Action action : DeviceState.Action.values()) {
-                state.after(action)
-                        .ifPresent(next ->
-                                steps.add("| `%s` | %s | `%s` |".formatted(name(state), name(action), name(next))));
-            }
+    void theDiagramOfDeviceStatesIsMadeFromTheStateMachine() throws IOException {
+        Path page = ROOT.resolve("docs/reference/device-states.md");
+        String before = Files.readString(page);
+        String after = GENERATED.matcher(before)
+                .replaceFirst(match -> Matcher.quoteReplacement(match.group(1) + stateMachine() + match.group(2)));
+        if (System.getProperty("tegata.write-docs") != null) {
+            Files.writeString(page, after);
         }
 
-        assertThat(reference.lines().filter(line -> line.matches("\\| `.*` \\| \\w+ \\| `.*` \\|")))
-                .containsExactlyElementsOf(steps);
+        assertThat(before).isEqualTo(after);
+    }
+
+    private static String stateMachine() {
+        StringBuilder diagram = new StringBuilder("```mermaid\nstateDiagram-v2\n    [*] --> claimed: claim\n");
+        StringBuilder table = new StringBuilder("| From | Step | To |\n|---|---|---|\n");
+        for (DeviceState state : DeviceState.values()) {
+            for (DeviceState.Action action : DeviceState.Action.values()) {
+                state.after(action).ifPresent(next -> {
+                    diagram.append("    %s --> %s: %s\n".formatted(name(state), name(next), name(action)));
+                    table.append("| `%s` | %s | `%s` |\n".formatted(name(state), name(action), name(next)));
+                });
+            }
+        }
+        return diagram.append("    retired --> [*]\n```\n\n").append(table).toString();
     }
 
     private static String row(Setting setting) {

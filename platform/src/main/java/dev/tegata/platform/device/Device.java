@@ -13,7 +13,9 @@ import org.jspecify.annotations.Nullable;
 ///
 /// @param chip who numbers it: `microchip`, `infineon`, `espressif`, `tpm`, `other`
 /// @param serial the chip's serial number, lower case
-/// @param proof what the claim rests on: the vendor's signature, the vendor's certificate, or the tenant's statement
+/// @param proof what the claim rests on: the vendor's signature, the vendor's certificate, or the
+///     tenant's statement
+/// @param expiresAt when its current certificate ends, while the device may use it
 /// @param certificate the serial number of its current operational certificate
 /// @param version counts every change
 public record Device(
@@ -28,6 +30,7 @@ public record Device(
         Instant claimedAt,
         @Nullable Instant activatedAt,
         @Nullable Instant lastSeenAt,
+        @Nullable Instant expiresAt,
         @Nullable Bytes certificate,
         int version) {
 

@@ -8,8 +8,9 @@ import java.util.Optional;
 ///
 /// ```
 /// CLAIMED ──activate──► ACTIVE ◄──suspend / resume──► SUSPENDED
-///    ▲                    │                               │
-///    └──REFURBISHING ◄────┴── refurbish (also REVOKED) ◄──┘
+///    ▲                   ▲ │                               │
+///    │          readmit  │ │                               │
+///    └──REFURBISHING ◄───┴─┴── refurbish (also REVOKED) ◄──┘
 ///
 /// any but RETIRED ── revoke ──► REVOKED        any ── retire ──► RETIRED
 /// ```
@@ -20,7 +21,7 @@ public enum DeviceState {
     ACTIVE,
     /// Shut out for a while; its certificates are on hold.
     SUSPENDED,
-    /// Told to wipe itself; enrols anew when it has.
+    /// Told to wipe itself; its certificates are revoked. Comes back when it has proven that.
     REFURBISHING,
     /// Shut out; its certificates are revoked. Only a refurbishment brings it back.
     REVOKED,
@@ -29,12 +30,18 @@ public enum DeviceState {
 
     /// A step in a device's life.
     public enum Action {
+        /// The first certificate.
         ACTIVATE,
+        /// Another certificate.
         RENEW,
         SUSPEND,
         RESUME,
+        /// The order to wipe itself.
         REFURBISH,
+        /// The signed receipt of that.
         REFURBISHED,
+        /// The birth key, where the fleet takes it in place of a receipt.
+        READMIT,
         REVOKE,
         RETIRE
     }
@@ -49,8 +56,16 @@ public enum DeviceState {
                     case RESUME -> this == SUSPENDED ? ACTIVE : null;
                     case REFURBISH -> this == ACTIVE || this == SUSPENDED || this == REVOKED ? REFURBISHING : null;
                     case REFURBISHED -> this == REFURBISHING ? CLAIMED : null;
+                    case READMIT -> this == REFURBISHING ? ACTIVE : null;
                     case REVOKE -> this == REVOKED || this == RETIRED ? null : REVOKED;
                     case RETIRE -> this == RETIRED ? null : RETIRED;
                 });
+    }
+
+    /// Whether a device in this state gets a certificate when it enrols.
+    public boolean mayEnrol(boolean birthKeyEndsRefurbishment) {
+        return after(Action.ACTIVATE).isPresent()
+                || after(Action.RENEW).isPresent()
+                || (birthKeyEndsRefurbishment && after(Action.READMIT).isPresent());
     }
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.device;
 
+import dev.tegata.attestation.MalformedException;
 import dev.tegata.pki.Bytes;
 import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.DeviceId;
@@ -12,9 +13,10 @@ import dev.tegata.platform.Page;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.access.Actor;
-import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.store.Database;
+import dev.tegata.protocol.Receipt;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.HashMap;
@@ -30,23 +32,24 @@ import org.jdbi.v3.core.statement.Query;
 
 /// What operators see of devices and do to them.
 public final class Devices {
-    /// `unspecified` and `certificateHold` of RFC 5280 §5.3.1.
-    private static final int UNSPECIFIED = 0;
-
-    private static final int CERTIFICATE_HOLD = 6;
-
-    private static final String COLUMNS = """
+    static final String COLUMNS = """
             d.device_id, d.fleet_id, d.chip, d.serial, d.model, d.state, d.proof, d.manifest_id, d.claimed_at,
-            d.activated_at, d.last_seen_at, d.certificate AS current_certificate, d.version""";
+            d.activated_at, d.last_seen_at, d.expires_at, d.certificate AS current_certificate, d.version""";
 
     private final Database database;
-    private final AuditLog auditLog;
-    private final InstantSource clock;
+    private final DeviceChanges changes;
 
-    public Devices(Database database, AuditLog auditLog, InstantSource clock) {
+    /// @param orders how devices are told to renew or to wipe themselves
+    /// @param erasable what is erased beside the device's own row when a retirement asks for it
+    public Devices(
+            Database database,
+            AuditLog auditLog,
+            Outbox outbox,
+            DeviceOrders orders,
+            List<DeviceData> erasable,
+            InstantSource clock) {
         this.database = database;
-        this.auditLog = auditLog;
-        this.clock = clock;
+        this.changes = new DeviceChanges(auditLog, outbox, orders, erasable, clock);
     }
 
     /// The device.
@@ -58,16 +61,35 @@ public final class Devices {
 
     /// Devices in the order in which they were claimed.
     public Page<Device> search(TenantId tenant, DeviceQuery query, Page.Request page) {
-        StringBuilder sql = new StringBuilder("SELECT " + COLUMNS + " FROM device d WHERE d.tenant_id = :tenant");
         Map<String, Object> bindings = new HashMap<>();
-        bindings.put("tenant", tenant.value());
+        StringBuilder sql = new StringBuilder("SELECT " + COLUMNS + " FROM device d WHERE ")
+                .append(condition(tenant, query, bindings));
+        page.position().ifPresent(after -> {
+            sql.append(" AND d.device_id > :after");
+            bindings.put("after", DeviceId.parse(after).value());
+        });
+        sql.append(" ORDER BY d.device_id LIMIT :limit");
+        bindings.put("limit", page.limit() + 1);
+        List<Device> rows = database.inTenant(
+                tenant,
+                tx -> tx.createQuery(sql).bindMap(bindings).reduceRows(new java.util.ArrayList<>(), (list, row) -> {
+                    list.add(device(row));
+                    return list;
+                }));
+        return Page.of(rows, page, device -> device.id().toString());
+    }
+
+    /// The part of a statement behind WHERE that finds the devices `d` of a query.
+    static String condition(TenantId tenant, DeviceQuery query, Map<String, Object> bindings) {
+        StringBuilder sql = new StringBuilder("d.tenant_id = :tenant");
+        bindings.put("tenant", tenant);
         if (query.fleet() != null) {
             sql.append(" AND d.fleet_id = :fleet");
-            bindings.put("fleet", query.fleet().value());
+            bindings.put("fleet", query.fleet());
         }
         if (query.state() != null) {
-            sql.append(" AND d.state = :state");
-            bindings.put("state", query.state().name());
+            // Spelt out, so that the planner sees the indexes of the rare states.
+            sql.append(" AND d.state = '").append(query.state().name()).append("'");
         }
         if (query.serial() != null) {
             sql.append(" AND d.serial = :serial");
@@ -85,19 +107,30 @@ public final class Devices {
             });
             sql.append(")");
         }
-        page.position().ifPresent(after -> {
-            sql.append(" AND d.device_id > :after");
-            bindings.put("after", DeviceId.parse(after).value());
-        });
-        sql.append(" ORDER BY d.device_id LIMIT :limit");
-        bindings.put("limit", page.limit() + 1);
-        List<Device> rows = database.inTenant(
-                tenant,
-                tx -> tx.createQuery(sql).bindMap(bindings).reduceRows(new java.util.ArrayList<>(), (list, row) -> {
-                    list.add(device(row));
-                    return list;
-                }));
-        return Page.of(rows, page, device -> device.id().toString());
+        if (query.waiting()) {
+            sql.append(" AND ").append("""
+                    EXISTS (SELECT FROM pending_enrolment p WHERE p.tenant_id = d.tenant_id
+                        AND p.device_id = d.device_id AND p.state = 'PENDING')""");
+        }
+        if (query.manifest() != null) {
+            sql.append(" AND d.manifest_id = :manifest");
+            bindings.put("manifest", query.manifest());
+        }
+        if (query.authority() != null) {
+            sql.append(" AND ").append("""
+                    EXISTS (SELECT FROM certificate c WHERE c.tenant_id = d.tenant_id
+                        AND c.serial_number = d.certificate AND c.authority_id = :authority)""");
+            bindings.put("authority", query.authority());
+        }
+        if (query.expiresBefore() != null) {
+            sql.append(" AND d.expires_at < :expiresBefore");
+            bindings.put("expiresBefore", query.expiresBefore());
+        }
+        if (query.notSeenSince() != null) {
+            sql.append(" AND coalesce(d.last_seen_at, d.claimed_at) < :notSeenSince");
+            bindings.put("notSeenSince", query.notSeenSince());
+        }
+        return sql.toString();
     }
 
     private record UuidRange(UUID from, UUID to) {}
@@ -117,20 +150,6 @@ public final class Devices {
         String rest = shape.substring(prefix.length());
         return Optional.of(
                 new UuidRange(UUID.fromString(prefix + rest), UUID.fromString(prefix + rest.replace('0', 'f'))));
-    }
-
-    /// How many devices there are in each state.
-    public Map<DeviceState, Long> countByState(TenantId tenant) {
-        return database.inTenant(
-                tenant,
-                tx -> tx.createQuery("SELECT state, count(*) AS n FROM device WHERE tenant_id = :tenant GROUP BY state")
-                        .bind("tenant", tenant.value())
-                        .reduceRows(new java.util.EnumMap<DeviceState, Long>(DeviceState.class), (counts, row) -> {
-                            counts.put(
-                                    DeviceState.valueOf(row.getColumn("state", String.class)),
-                                    row.getColumn("n", Long.class));
-                            return counts;
-                        }));
     }
 
     /// The device's operational certificates, newest first.
@@ -160,116 +179,102 @@ public final class Devices {
         });
     }
 
+    /// Carries out a change of one device.
+    ///
+    /// @return the device after it
+    /// @throws RefusedException where there is no such device, or its state does not allow it
+    public Device change(TenantId tenant, DeviceId device, DeviceChange change, Actor actor) {
+        return database.inTenant(tenant, tx -> {
+            change(tx, tenant, device, change, actor);
+            return find(tx, tenant, device);
+        });
+    }
+
+    /// As [#change], as part of a larger transaction.
+    public void change(Handle tx, TenantId tenant, DeviceId device, DeviceChange change, Actor actor) {
+        for (DeviceChanges.Refused refused : changes.apply(tx, tenant, List.of(device), change, actor, false)) {
+            throw refused.why();
+        }
+    }
+
+    DeviceChanges changes() {
+        return changes;
+    }
+
     /// Shuts a device out until [#resume]: its certificates are put on hold.
     public Device suspend(TenantId tenant, DeviceId device, Actor actor, String reason) {
-        return change(tenant, device, DeviceState.Action.SUSPEND, actor, reason);
+        return change(tenant, device, DeviceChange.of(DeviceChange.Kind.SUSPEND, reason), actor);
     }
 
     public Device resume(TenantId tenant, DeviceId device, Actor actor, String reason) {
-        return change(tenant, device, DeviceState.Action.RESUME, actor, reason);
+        return change(tenant, device, DeviceChange.of(DeviceChange.Kind.RESUME, reason), actor);
     }
 
     /// Shuts a device out for good: every certificate it holds is revoked in the same transaction.
     public Device revoke(TenantId tenant, DeviceId device, Actor actor, String reason) {
-        return change(tenant, device, DeviceState.Action.REVOKE, actor, reason);
-    }
-
-    private Device change(TenantId tenant, DeviceId id, DeviceState.Action action, Actor actor, String reason) {
-        return database.inTenant(tenant, tx -> {
-            Device device = find(tx, tenant, id);
-            DeviceState next = device.state()
-                    .after(action)
-                    .orElseThrow(() -> new RefusedException(
-                            ErrorCode.CONFLICT,
-                            "a device that is " + device.state() + " cannot "
-                                    + action.name().toLowerCase(Locale.ROOT)));
-            Instant now = clock.instant();
-            int updated = tx.createUpdate("""
-                            UPDATE device SET state = :state, version = version + 1
-                            WHERE tenant_id = :tenant AND device_id = :device AND version = :version""")
-                    .bind("state", next.name())
-                    .bind("tenant", tenant.value())
-                    .bind("device", id.value())
-                    .bind("version", device.version())
-                    .execute();
-            if (updated == 0) {
-                throw new RefusedException(ErrorCode.CONFLICT, "the device changed at the same moment; try again");
-            }
-            switch (action) {
-                case SUSPEND -> revokeCertificates(tx, tenant, id, CERTIFICATE_HOLD, now);
-                case RESUME -> releaseCertificates(tx, tenant, id);
-                case REVOKE -> revokeCertificates(tx, tenant, id, UNSPECIFIED, now);
-                case ACTIVATE, RENEW, REFURBISH, REFURBISHED, RETIRE -> throw new IllegalStateException(action.name());
-            }
-            auditLog.append(
-                    tx,
-                    tenant,
-                    List.of(new AuditEvent(
-                            actor,
-                            "device." + action.name().toLowerCase(Locale.ROOT),
-                            device.subject(),
-                            Map.of("from", device.state().name(), "to", next.name(), "reason", reason))));
-            return find(tx, tenant, id);
-        });
-    }
-
-    private static void revokeCertificates(Handle tx, TenantId tenant, DeviceId device, int reason, Instant now) {
-        // A certificate on hold becomes revoked for good and keeps no trace of the hold's time but in the audit.
-        tx.createUpdate("""
-                        UPDATE certificate SET revoked_at = :now, revocation_reason = :reason
-                        WHERE tenant_id = :tenant AND device_id = :device AND not_after > :now
-                            AND (revoked_at IS NULL OR revocation_reason = 6)""")
-                .bind("now", now)
-                .bind("reason", reason)
-                .bind("tenant", tenant.value())
-                .bind("device", device.value())
-                .execute();
-    }
-
-    private static void releaseCertificates(Handle tx, TenantId tenant, DeviceId device) {
-        tx.createUpdate("""
-                        UPDATE certificate SET revoked_at = NULL, revocation_reason = NULL
-                        WHERE tenant_id = :tenant AND device_id = :device AND revocation_reason = 6""")
-                .bind("tenant", tenant.value())
-                .bind("device", device.value())
-                .execute();
+        return change(tenant, device, DeviceChange.of(DeviceChange.Kind.REVOKE, reason), actor);
     }
 
     /// Lets a device that waits for approval have its certificate; takes a rejection back.
     public void approve(TenantId tenant, DeviceId device, Actor actor) {
-        decide(tenant, device, actor, "APPROVED");
+        change(tenant, device, DeviceChange.of(DeviceChange.Kind.APPROVE, ""), actor);
     }
 
     /// Refuses a device that waits for approval. [#approve] takes it back.
     public void reject(TenantId tenant, DeviceId device, Actor actor) {
-        decide(tenant, device, actor, "REJECTED");
+        change(tenant, device, DeviceChange.of(DeviceChange.Kind.REJECT, ""), actor);
     }
 
-    private void decide(TenantId tenant, DeviceId id, Actor actor, String decision) {
-        database.inTenant(tenant, tx -> {
-            Device device = find(tx, tenant, id);
-            int updated = tx.createUpdate("""
-                            UPDATE pending_enrolment SET state = :state, decided_at = :now, decided_by = :actor
-                            WHERE tenant_id = :tenant AND device_id = :device AND state <> 'APPROVED' AND state <> :state""")
-                    .bind("state", decision)
-                    .bind("now", clock.instant())
-                    .bind("actor", actor.toString())
-                    .bind("tenant", tenant.value())
-                    .bind("device", id.value())
-                    .execute();
-            if (updated == 0) {
-                throw new RefusedException(ErrorCode.CONFLICT, "the device does not wait for approval");
-            }
-            auditLog.append(
-                    tx,
-                    tenant,
-                    List.of(new AuditEvent(
-                            actor, "enrolment." + decision.toLowerCase(Locale.ROOT), device.subject(), Map.of())));
-            return updated;
-        });
+    /// Takes a device's word that it has wiped itself: it is as it was when it was claimed.
+    ///
+    /// @param receipt signed with a birth key of the device, about the order that it answers
+    /// @return why the receipt is not believed, with nothing changed; empty where all is well
+    public Optional<String> refurbished(Handle tx, TenantId tenant, DeviceId id, UUID order, Optional<Bytes> receipt) {
+        Device device = find(tx, tenant, id);
+        if (device.state().after(DeviceState.Action.REFURBISHED).isEmpty()) {
+            return Optional.of("the device is " + device.state() + ", not on its way to be refurbished");
+        }
+        if (receipt.isEmpty()) {
+            return Optional.of("there is no receipt");
+        }
+        Receipt.Signed signed;
+        try {
+            signed = Receipt.parse(receipt.get());
+        } catch (MalformedException e) {
+            return Optional.of("the receipt cannot be read: " + e.getMessage());
+        }
+        if (!signed.receipt().device().equals(id.value())
+                || !signed.receipt().order().equals(order)) {
+            return Optional.of("the receipt is for another device or another order");
+        }
+        Bytes key = signed.signer().publicKeyEncoded().sha256();
+        if (!isBirthKey(tx, tenant, id, key)) {
+            return Optional.of("the receipt is not signed with a birth key of the device");
+        }
+        changes.refurbished(
+                tx,
+                tenant,
+                id,
+                Map.of(
+                        "order", order.toString(),
+                        "publicKey", key.hex(),
+                        "receipt", receipt.get().sha256().hex(),
+                        "wiped", signed.receipt().wiped()));
+        return Optional.empty();
     }
 
-    private static Device find(Handle tx, TenantId tenant, DeviceId device) {
+    private static boolean isBirthKey(Handle tx, TenantId tenant, DeviceId device, Bytes fingerprint) {
+        return tx.createQuery("""
+                        SELECT EXISTS (SELECT FROM device_key WHERE tenant_id = :tenant AND fingerprint = :key
+                            AND device_id = :device)""")
+                .bind("tenant", tenant)
+                .bind("key", fingerprint)
+                .bind("device", device)
+                .mapTo(Boolean.class)
+                .one();
+    }
+
+    static Device find(Handle tx, TenantId tenant, DeviceId device) {
         Query query = tx.createQuery(
                         "SELECT " + COLUMNS + " FROM device d WHERE d.tenant_id = :tenant AND d.device_id = :device")
                 .bind("tenant", tenant.value())
@@ -284,7 +289,7 @@ public final class Devices {
                 .orElseThrow(() -> new RefusedException(ErrorCode.NOT_FOUND, "there is no device " + device));
     }
 
-    private static Device device(RowView row) {
+    static Device device(RowView row) {
         UUID manifest = row.getColumn("manifest_id", UUID.class);
         byte[] certificate = row.getColumn("current_certificate", byte[].class);
         return new Device(
@@ -299,6 +304,7 @@ public final class Devices {
                 row.getColumn("claimed_at", Instant.class),
                 row.getColumn("activated_at", Instant.class),
                 row.getColumn("last_seen_at", Instant.class),
+                row.getColumn("expires_at", Instant.class),
                 certificate == null ? null : Bytes.of(certificate),
                 row.getColumn("version", Integer.class));
     }

@@ -27,6 +27,7 @@ import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.audit.RefusalLog;
 import dev.tegata.platform.authority.IssuingAuthority;
 import dev.tegata.platform.device.DeviceState;
+import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.fleet.IssuingFleet;
 import dev.tegata.platform.fleet.IssuingFleets;
 import dev.tegata.platform.store.Database;
@@ -81,6 +82,7 @@ public final class Enrolments {
             IssuingFleets fleets,
             Function<TenantId, TrustAnchors> birthCas,
             AuditLog auditLog,
+            Outbox outbox,
             RefusalLog refusals,
             InstantSource clock,
             SecureRandom random) {
@@ -88,8 +90,8 @@ public final class Enrolments {
         this.lookup = new DeviceLookup(database);
         this.identification = new Identification(lookup, birthCas, new PathCheck(SIGNATURE_CACHE));
         this.approvals = new Approvals(database, auditLog, clock, random);
-        this.journal = new IssuanceJournal(database, auditLog);
         this.revocations = new OwnRevocations(database, auditLog);
+        this.journal = new IssuanceJournal(database, auditLog, outbox);
         this.vault = vault;
         this.refusals = refusals;
         this.clock = clock;
@@ -293,10 +295,12 @@ public final class Enrolments {
                                 + fleet.fleet().id(),
                         device.id());
             }
-            boolean hasLife = device.state() == DeviceState.CLAIMED || device.state() == DeviceState.ACTIVE;
+            boolean birth = found.basis() == Identification.Basis.BIRTH_KEY
+                    || found.basis() == Identification.Basis.BIRTH_CERTIFICATE;
+            boolean readmits = birth && fleet.fleet().policy().life().birthKeyEndsRefurbishment();
             boolean wipedYetOld = device.state() == DeviceState.CLAIMED
                     && found.basis() == Identification.Basis.OPERATIONAL_CERTIFICATE;
-            if (!hasLife || wipedYetOld) {
+            if (!device.state().mayEnrol(readmits) || wipedYetOld) {
                 throw new Refusal(ErrorCode.DEVICE_NOT_ACTIVE, "the device is " + device.state(), device.id());
             }
             if (device.state() == DeviceState.ACTIVE && found.basis() == Identification.Basis.CLAIM_TOKEN) {
@@ -306,7 +310,7 @@ public final class Enrolments {
             // Past the grace period nobody knows any more whose hands the device is in.
             Candidate.CurrentCertificate current = device.current();
             if (current != null
-                    && found.basis() != Identification.Basis.CLAIM_TOKEN
+                    && device.state() == DeviceState.ACTIVE
                     && now.isAfter(
                             current.notAfter().plus(fleet.fleet().policy().graceAfterExpiry()))) {
                 throw new Refusal(
@@ -374,7 +378,7 @@ public final class Enrolments {
         }
 
         private boolean needsApproval(Identification.Result.Found found) throws Refusal {
-            if (!fleet.fleet().policy().approvalRequired() || found.device().state() != DeviceState.CLAIMED) {
+            if (!fleet.fleet().policy().approvalRequired() || found.device().state() == DeviceState.ACTIVE) {
                 return false;
             }
             Candidate.Approval approval = found.device().approval();
@@ -457,7 +461,11 @@ public final class Enrolments {
             detail.put("source", request.source());
             return new AuditEvent(
                     Actor.device(found.device().id()),
-                    found.device().state() == DeviceState.CLAIMED ? "device.activated" : "certificate.renewed",
+                    switch (found.device().state()) {
+                        case CLAIMED -> "device.activated";
+                        case REFURBISHING -> "device.readmitted";
+                        case ACTIVE, SUSPENDED, REVOKED, RETIRED -> "certificate.renewed";
+                    },
                     found.device().subject(),
                     detail);
         }

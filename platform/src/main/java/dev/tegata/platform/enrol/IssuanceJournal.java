@@ -8,6 +8,8 @@ import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.event.Event;
+import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.store.Database;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -21,6 +23,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.UUID;
 import org.jdbi.v3.core.Handle;
+import org.jdbi.v3.core.generic.GenericType;
 import org.jdbi.v3.core.statement.UnableToExecuteStatementException;
 import org.jspecify.annotations.Nullable;
 
@@ -37,11 +40,13 @@ import org.jspecify.annotations.Nullable;
 final class IssuanceJournal {
     private final Database database;
     private final AuditLog auditLog;
+    private final Outbox outbox;
     private final Batches<Entry, Boolean> batches;
 
-    IssuanceJournal(Database database, AuditLog auditLog) {
+    IssuanceJournal(Database database, AuditLog auditLog, Outbox outbox) {
         this.database = database;
         this.auditLog = auditLog;
+        this.outbox = outbox;
         // Of two for one device only one can win.
         this.batches = new Batches<>("issuance-journal", Entry::device, this::storeBatch);
     }
@@ -79,7 +84,14 @@ final class IssuanceJournal {
                     }
                 }
             }
+            supersede(tx, tenant, entries, winners);
             auditLog.append(tx, tenant, events);
+            outbox.append(
+                    tx,
+                    tenant,
+                    events.stream()
+                            .map(event -> new Event("dev.tegata." + event.action(), event.subject(), event.detail()))
+                            .toList());
             return winners;
         } catch (SQLException e) {
             // JDBI's own exception, so that the database wrapper sees the SQL state as it does elsewhere.
@@ -120,7 +132,8 @@ final class IssuanceJournal {
                     ORDER BY device_id),
                 changed AS (
                     UPDATE device d SET state = 'ACTIVE', certificate = i.serial_number, version = d.version + 1,
-                        activated_at = coalesce(d.activated_at, i.issued_at), last_seen_at = i.issued_at
+                        activated_at = coalesce(d.activated_at, i.issued_at), last_seen_at = i.issued_at,
+                        expires_at = i.not_after
                     FROM input i
                     WHERE d.tenant_id = ? AND d.device_id = i.device_id AND d.version = i.version
                         AND NOT EXISTS (SELECT FROM spent_key s
@@ -158,6 +171,20 @@ final class IssuanceJournal {
             case Timestamp[] ignored -> "timestamptz";
             default -> "bytea";
         };
+    }
+
+    /// Certificates that were good until now have had their day: they end with the fleet's overlap.
+    private static void supersede(Handle tx, TenantId tenant, List<Entry> entries, Set<UUID> winners) {
+        tx.createUpdate("""
+                        UPDATE certificate SET superseded_at = :now
+                        WHERE tenant_id = :tenant AND device_id = ANY(:devices) AND serial_number <> ALL(:issued)
+                            AND revoked_at IS NULL AND superseded_at IS NULL AND not_after > :now""")
+                .bind("now", entries.getLast().issuedAt())
+                .bind("tenant", tenant)
+                .bindArray("devices", UUID.class, winners.toArray())
+                .bindByType(
+                        "issued", entries.stream().map(Entry::serialNumber).toList(), new GenericType<List<Bytes>>() {})
+                .execute();
     }
 
     private static void useToken(Handle tx, TenantId tenant, Bytes token, Instant now) {

@@ -16,6 +16,7 @@ import java.time.Duration;
 /// @param retryAfter when a device that waits for approval asks again: 10 seconds to a week
 /// @param checkIn how often devices check in
 /// @param transfer what it takes for a device to change owners
+/// @param life how certificates give way to others, and who comes back after a refurbishment
 public record FleetPolicy(
         boolean approvalRequired,
         boolean serverKeyGeneration,
@@ -23,15 +24,19 @@ public record FleetPolicy(
         Duration graceAfterExpiry,
         Duration retryAfter,
         CheckInPolicy checkIn,
-        TransferPolicy transfer) {
+        TransferPolicy transfer,
+        LifePolicy life) {
     private static final Duration MAX_GRACE = Duration.ofDays(3653);
     private static final Duration MIN_RETRY = Duration.ofSeconds(10);
     private static final Duration MAX_RETRY = Duration.ofDays(7);
 
-    @SuppressWarnings("RedundantNullCheck") // A policy that was stored before there were transfers has none.
+    @SuppressWarnings("RedundantNullCheck") // A policy that was stored by an earlier version lacks some.
     public FleetPolicy {
         if (transfer == null) {
             transfer = TransferPolicy.standard();
+        }
+        if (life == null) {
+            life = LifePolicy.standard();
         }
         if (graceAfterExpiry.isNegative() || graceAfterExpiry.compareTo(MAX_GRACE) > 0) {
             throw Fields.invalid("policy.graceAfterExpiry", "must be from PT0S to " + MAX_GRACE);
@@ -55,7 +60,8 @@ public record FleetPolicy(
                 Duration.ofDays(90),
                 Duration.ofMinutes(5),
                 CheckInPolicy.standard(),
-                TransferPolicy.standard());
+                TransferPolicy.standard(),
+                LifePolicy.standard());
     }
 
     /// The same with another rule for transfers.
@@ -67,6 +73,20 @@ public record FleetPolicy(
                 graceAfterExpiry,
                 retryAfter,
                 checkIn,
+                other,
+                life);
+    }
+
+    /// The same with another life.
+    public FleetPolicy with(LifePolicy other) {
+        return new FleetPolicy(
+                approvalRequired,
+                serverKeyGeneration,
+                acceptAnyOfBirthCa,
+                graceAfterExpiry,
+                retryAfter,
+                checkIn,
+                transfer,
                 other);
     }
 }

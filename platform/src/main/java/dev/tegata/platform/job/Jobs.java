@@ -54,13 +54,24 @@ public final class Jobs {
         started = wake;
     }
 
-    /// Starts a job as part of the transaction `tx`. Locks the head of the tenant's audit chain: start last, commit
-    /// soon.
+    /// Starts a job as part of the transaction `tx`. Locks the head of the tenant's audit chain: start
+    /// last, commit soon.
     ///
     /// @param parameters a record, to be read with [Job#parameters]
     /// @throws RefusedException where too many jobs are open
     public JobId start(Handle tx, TenantId tenant, String kind, Record parameters, Actor actor) {
-        JobId id = new JobId(TimeOrderedIds.next(clock.instant(), random));
+        JobId id = newId();
+        start(tx, tenant, id, kind, parameters, actor);
+        return id;
+    }
+
+    /// The id of a job that is yet to be started, so that what belongs to it can be stored before.
+    public JobId newId() {
+        return new JobId(TimeOrderedIds.next(clock.instant(), random));
+    }
+
+    /// As [#start], under an id of [#newId].
+    public void start(Handle tx, TenantId tenant, JobId id, String kind, Record parameters, Actor actor) {
         int opened = tx.createUpdate("""
                         INSERT INTO open_job (tenant_id, job_id, kind, due_at)
                         SELECT :tenant, :job, :kind, now()
@@ -85,7 +96,6 @@ public final class Jobs {
                 .execute();
         tell(tx, tenant, id, actor, "started", Map.of("kind", kind));
         tx.afterCommit(() -> started.run());
-        return id;
     }
 
     /// @throws RefusedException [ErrorCode#NOT_FOUND]

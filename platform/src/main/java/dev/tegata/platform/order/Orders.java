@@ -140,6 +140,16 @@ public final class Orders {
         return id;
     }
 
+    /// Takes back what devices were told to keep or do: they have come to the end of their lives.
+    public void forget(Handle tx, TenantId tenant, List<DeviceId> devices) {
+        for (String table : List.of("device_order", "device_report")) {
+            tx.createUpdate("DELETE FROM " + table + " WHERE tenant_id = :tenant AND device_id = ANY(:devices)")
+                    .bind("tenant", tenant)
+                    .bindArray("devices", UUID.class, devices.stream().map(DeviceId::value).toArray())
+                    .execute();
+        }
+    }
+
     /// Whether policy may place an order on this topic: none is open, and none has failed since `since`.
     public boolean mayPlace(Handle tx, TenantId tenant, DeviceId device, OrderContent content, Instant since) {
         return tx.createQuery("""

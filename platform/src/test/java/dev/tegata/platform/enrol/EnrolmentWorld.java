@@ -16,6 +16,7 @@ import dev.tegata.pki.key.Vault;
 import dev.tegata.pki.path.TrustAnchors;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.FleetId;
+import dev.tegata.platform.JobId;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.TimeOrderedIds;
 import dev.tegata.platform.access.Actor;
@@ -26,24 +27,32 @@ import dev.tegata.platform.audit.RefusalLog;
 import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.authority.AuthorityMaker;
 import dev.tegata.platform.claim.ClaimTokens;
+import dev.tegata.platform.device.BulkChanges;
+import dev.tegata.platform.device.DeviceCounts;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.enrol.EnrolmentRequest.Purpose;
+import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.fleet.FleetPolicy;
 import dev.tegata.platform.fleet.FleetSettings;
 import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.platform.fleet.IssuingFleets;
+import dev.tegata.platform.job.Job;
+import dev.tegata.platform.job.JobWorkers;
+import dev.tegata.platform.job.Jobs;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.tenant.CreatedTenant;
 import dev.tegata.platform.tenant.NewTenant;
 import dev.tegata.platform.tenant.PostgresSealedKeyStore;
 import dev.tegata.platform.tenant.TenantSubject;
 import dev.tegata.platform.tenant.Tenants;
+import dev.tegata.platform.testing.RecordedOrders;
 import dev.tegata.platform.testing.TestClock;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.locks.LockSupport;
 
 /// One tenant with everything that enrolment needs, and devices that it has claimed.
 public final class EnrolmentWorld implements AutoCloseable {
@@ -61,10 +70,17 @@ public final class EnrolmentWorld implements AutoCloseable {
     public final Database database;
     public final Vault vault;
     public final IssuingFleets issuingFleets;
+    public final DeviceCounts counts;
+    public final Jobs jobs;
+    public final BulkChanges bulk;
+    public final Renewals renewals;
+    public final JobWorkers workers;
+    public final Outbox outbox;
+    public final RecordedOrders orders = new RecordedOrders();
     private final ApiKeys apiKeys;
-    private final Fleets fleets;
+    final Fleets fleets;
     private final Enrolments enrolments;
-    private final CreatedTenant created;
+    final CreatedTenant created;
 
     public EnrolmentWorld(Database database) {
         this.database = database;
@@ -76,9 +92,23 @@ public final class EnrolmentWorld implements AutoCloseable {
         Authorities authorities = new Authorities(database, audit, maker, clock);
         this.issuingFleets = new IssuingFleets(database, authorities, clock);
         this.fleets = new Fleets(database, audit, authorities, issuingFleets, clock, random);
-        this.devices = new Devices(database, audit, clock);
+        this.outbox = new Outbox(database, clock, random);
+        this.devices = new Devices(database, audit, outbox, orders, List.of(), clock);
+        this.counts = new DeviceCounts(database, clock);
+        this.jobs = new Jobs(database, audit, outbox, clock, random);
+        this.bulk = new BulkChanges(database, jobs, devices);
+        this.renewals = new Renewals(database, audit, outbox, clock);
+        this.workers = JobWorkers.start(database, jobs, bulk.handlers());
         this.enrolments = new Enrolments(
-                database, vault, issuingFleets, id -> TrustAnchors.of(birthCas), audit, refusals, clock, random);
+                database,
+                vault,
+                issuingFleets,
+                id -> TrustAnchors.of(birthCas),
+                audit,
+                outbox,
+                refusals,
+                clock,
+                random);
         this.created = new Tenants(database, vault, audit, apiKeys, maker, authorities, clock, random)
                 .create(Actor.OPERATOR, NewTenant.of("Acme", new TenantSubject("Acme S.r.l.", "IT", null, null, null)));
         this.tenant = created.tenant().id();
@@ -148,6 +178,18 @@ public final class EnrolmentWorld implements AutoCloseable {
         return secret;
     }
 
+    /// The job when it is over.
+    public Job ended(JobId id) {
+        for (int i = 0; i < 3_000; i++) {
+            Job job = jobs.get(tenant, id);
+            if (job.state() != Job.State.RUNNING) {
+                return job;
+            }
+            LockSupport.parkNanos(5_000_000);
+        }
+        throw new AssertionError("the job does not end: " + jobs.get(tenant, id));
+    }
+
     public DeviceState state(DeviceId device) {
         return devices.get(tenant, device).state();
     }
@@ -186,7 +228,11 @@ public final class EnrolmentWorld implements AutoCloseable {
     @Override
     public void close() {
         apiKeys.close();
+        workers.close();
+        renewals.close();
         refusals.close();
+        counts.close();
+        outbox.close();
         audit.close();
         vault.close();
     }

@@ -21,6 +21,7 @@ import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.fleet.CheckInPolicy;
 import dev.tegata.platform.fleet.FleetPolicy;
 import dev.tegata.platform.fleet.TransferPolicy;
+import dev.tegata.platform.fleet.LifePolicy;
 import dev.tegata.platform.testing.TestDatabase;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -312,7 +313,7 @@ class EnrolmentsTest {
                     Duration.ofDays(90),
                     Duration.ofMinutes(1),
                     CheckInPolicy.standard(),
-                    TransferPolicy.standard()));
+                    TransferPolicy.standard(), LifePolicy.standard()));
         }
 
         @Test
@@ -386,7 +387,7 @@ class EnrolmentsTest {
                     Duration.ofDays(90),
                     Duration.ofMinutes(1),
                     CheckInPolicy.standard(),
-                    TransferPolicy.standard()));
+                    TransferPolicy.standard(), LifePolicy.standard()));
 
             assertRefused(
                     world.enrol(fleet, vendor.birth("0123e3", key), world.request(key)), ErrorCode.DEVICE_UNKNOWN);
@@ -448,7 +449,7 @@ class EnrolmentsTest {
                             fleet, units.get(i).birth(), units.get(i).birth()));
 
             outcomes.forEach(EnrolmentsTest::issued);
-            assertThat(world.devices.countByState(world.tenant)).containsEntry(DeviceState.ACTIVE, 200L);
+            assertThat(world.counts.byState(world.tenant, null)).containsEntry(DeviceState.ACTIVE, 200L);
         }
 
         private List<EnrolmentOutcome> together(

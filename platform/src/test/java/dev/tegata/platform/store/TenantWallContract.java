@@ -28,7 +28,7 @@ abstract class TenantWallContract {
 
     /// Read by background work that looks for tenants with something to do.
     private static final Set<String> OPEN_ACROSS_TENANTS =
-            Set.of("tenant", "custody_work", "open_job", "event_reader", "audit_head");
+            Set.of("tenant", "custody_work", "open_job", "event_reader", "audit_head", "device_count_change", "device_count");
 
     /// A chip has one owner in the whole installation.
     private static final Set<String> KEYED_ACROSS_TENANTS = Set.of("chip_owner_pkey");
@@ -133,7 +133,8 @@ abstract class TenantWallContract {
         List<String> statements = names("""
                 SELECT format('ALTER TABLE %I DROP CONSTRAINT IF EXISTS %I', t.relname, c.conname)
                   FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = c.conrelid
-                 WHERE t.relnamespace = 'public'::regnamespace AND c.contype IN ('c', 'f')""");
+                 WHERE t.relnamespace = 'public'::regnamespace AND c.contype IN ('c', 'f')
+                UNION ALL SELECT 'ALTER TABLE device DISABLE TRIGGER USER'""");
         for (String statement : statements) {
             database.installation(handle -> handle.execute(statement));
         }

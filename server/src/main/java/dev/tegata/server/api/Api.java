@@ -18,8 +18,11 @@ import dev.tegata.platform.claim.TrustedCertificates;
 import dev.tegata.platform.custody.CustodyLog;
 import dev.tegata.platform.custody.Grants;
 import dev.tegata.platform.custody.Transfers;
+import dev.tegata.platform.device.BulkChanges;
+import dev.tegata.platform.device.DeviceCounts;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.fleet.Fleets;
+import dev.tegata.platform.job.Jobs;
 import dev.tegata.platform.order.Orders;
 import dev.tegata.platform.repeat.Answers;
 import dev.tegata.platform.tenant.KeyRotation;
@@ -57,6 +60,9 @@ public final class Api {
             CustodyLog custody,
             Transfers transfers,
             Grants grants,
+            DeviceCounts deviceCounts,
+            BulkChanges bulkChanges,
+            Jobs jobs,
             ApiKeys apiKeys,
             OperatorKey operatorKey,
             AuditLog auditLog,
@@ -94,12 +100,15 @@ public final class Api {
         routes.addAll(new AttestationKeyResource(services.verification().attestationKeys()).routes(gate));
         routes.addAll(new TransferResource(services.transfers()).routes(gate));
         routes.addAll(new CustodyResource(services.custody(), services.transfers(), services.grants()).routes(gate));
+        routes.addAll(new BulkResource(services.bulkChanges(), services.jobs()).routes(gate));
+        routes.addAll(new ForecastResource(services.deviceCounts()).routes(gate));
+        routes.addAll(new JobResource(services.jobs()).routes(gate));
         routes.addAll(new ApiKeyResource(services.apiKeys()).routes(gate));
         routes.addAll(new ApprovalResource(services.approvals()).routes(gate));
         routes.addAll(new VaultResource(services.vault(), services.keyRotation()).routes(gate));
         routes.addAll(new AuditResource(services.auditLog(), services.auditExport()).routes(gate));
         routes.addAll(new StatusResource(
-                        services.devices(),
+                        services.deviceCounts(),
                         clock,
                         new StatusResource.Installation(
                                 services.version(), services.vault().kind()))

@@ -4,14 +4,16 @@ package dev.tegata.server.api;
 
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.InvalidCertificateException;
+import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.DeviceId;
-import dev.tegata.platform.Fields;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.IntegrityException;
+import dev.tegata.platform.ManifestId;
 import dev.tegata.platform.access.Permission;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.device.Device;
 import dev.tegata.platform.device.DeviceCertificate;
+import dev.tegata.platform.device.DeviceChange;
 import dev.tegata.platform.device.DeviceQuery;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.device.Devices;
@@ -25,7 +27,6 @@ import org.jspecify.annotations.Nullable;
 /// The devices of a tenant: what is known of them, and what operators do to them.
 final class DeviceResource {
     static final String PATH = "/api/v1/devices";
-    private static final int LONGEST_REASON = 200;
 
     private final Devices devices;
     private final AuditLog audit;
@@ -35,14 +36,12 @@ final class DeviceResource {
         this.audit = audit;
     }
 
-    /// Why something is done to a device, for the history.
-    record ReasonBody(String reason) {
-        ReasonBody {
-            if (reason.isBlank() || reason.length() > LONGEST_REASON) {
-                throw Fields.invalid("reason", "must have 1 to " + LONGEST_REASON + " characters");
-            }
-        }
-    }
+    /// Why something is done to a device, and how.
+    record ChangeBody(
+            String reason,
+            @Nullable String revocationReason,
+            @Nullable Boolean newKey,
+            @Nullable Boolean erase) {}
 
     record View(
             String id,
@@ -56,6 +55,7 @@ final class DeviceResource {
             Instant claimedAt,
             @Nullable Instant activatedAt,
             @Nullable Instant lastSeenAt,
+            @Nullable Instant expiresAt,
             @Nullable String certificate) {
         static View of(Device device) {
             return new View(
@@ -70,6 +70,7 @@ final class DeviceResource {
                     device.claimedAt(),
                     device.activatedAt(),
                     device.lastSeenAt(),
+                    device.expiresAt(),
                     device.certificate() == null ? null : device.certificate().hex());
         }
     }
@@ -98,11 +99,6 @@ final class DeviceResource {
 
     record CertificatesView(List<IssuedView> items) {}
 
-    /// Changes a device for a reason.
-    private interface Change {
-        Device apply(Call call, DeviceId device, String reason);
-    }
-
     /// Decides about a device that waits.
     private interface Decision {
         void apply(Call call, DeviceId device);
@@ -114,17 +110,22 @@ final class DeviceResource {
                 gate.route("GET", PATH + "/{device}", Permission.READ_DEVICES, this::get),
                 gate.route("GET", PATH + "/{device}/certificates", Permission.READ_DEVICES, this::certificates),
                 gate.route("GET", PATH + "/{device}/history", Permission.READ_DEVICES, this::history),
-                change(gate, "suspend", (call, id, why) -> devices.suspend(call.tenant(), id, call.actor(), why)),
-                change(gate, "resume", (call, id, why) -> devices.resume(call.tenant(), id, call.actor(), why)),
-                change(gate, "revoke", (call, id, why) -> devices.revoke(call.tenant(), id, call.actor(), why)),
+                change(gate, DeviceChange.Kind.RENEW),
+                change(gate, DeviceChange.Kind.SUSPEND),
+                change(gate, DeviceChange.Kind.RESUME),
+                change(gate, DeviceChange.Kind.REVOKE),
+                change(gate, DeviceChange.Kind.REFURBISH),
+                change(gate, DeviceChange.Kind.RETIRE),
                 decision(gate, "approve", (call, id) -> devices.approve(call.tenant(), id, call.actor())),
                 decision(gate, "reject", (call, id) -> devices.reject(call.tenant(), id, call.actor())));
     }
 
-    private Route change(Gate gate, String name, Change change) {
-        return gate.route("POST", PATH + "/{device}/" + name, Permission.MANAGE_DEVICES, call -> {
-            String reason = call.request().json(ReasonBody.class).reason();
-            return Response.json(View.of(change.apply(call, id(call), reason)));
+    private Route change(Gate gate, DeviceChange.Kind kind) {
+        return gate.route("POST", PATH + "/{device}/" + Names.of(kind), Permission.MANAGE_DEVICES, call -> {
+            ChangeBody body = call.request().json(ChangeBody.class);
+            DeviceChange change =
+                    BulkResource.change(kind, body.reason(), body.revocationReason(), body.newKey(), body.erase());
+            return Response.json(View.of(devices.change(call.tenant(), id(call), change, call.actor())));
         });
     }
 
@@ -137,14 +138,29 @@ final class DeviceResource {
 
     private Response search(Call call) {
         Request request = call.request();
-        var page = Queries.page(request, "fleet", "state", "serial", "text");
+        var page = Queries.page(
+                request,
+                "fleet",
+                "state",
+                "serial",
+                "text",
+                "waiting",
+                "manifest",
+                "authority",
+                "expiresBefore",
+                "notSeenSince");
         DeviceQuery query = new DeviceQuery(
                 request.query("fleet").map(FleetId::new).orElse(null),
                 request.query("state")
                         .map(text -> Names.constant(DeviceState.class, "state", text))
                         .orElse(null),
                 request.query("serial").orElse(null),
-                request.query("text").orElse(null));
+                request.query("text").orElse(null),
+                Queries.flag(request, "waiting"),
+                request.query("manifest").map(ManifestId::parse).orElse(null),
+                request.query("authority").map(AuthorityId::parse).orElse(null),
+                Queries.instant(request, "expiresBefore"),
+                Queries.instant(request, "notSeenSince"));
         return Response.json(Queries.Listing.of(devices.search(call.tenant(), query, page), View::of));
     }
 

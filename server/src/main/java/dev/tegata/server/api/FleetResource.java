@@ -16,6 +16,7 @@ import dev.tegata.platform.fleet.Fleet;
 import dev.tegata.platform.fleet.FleetPolicy;
 import dev.tegata.platform.fleet.FleetSettings;
 import dev.tegata.platform.fleet.Fleets;
+import dev.tegata.platform.fleet.LifePolicy;
 import dev.tegata.platform.fleet.TransferPolicy;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
@@ -36,6 +37,29 @@ final class FleetResource {
         this.authorities = authorities;
     }
 
+    /// The part of a policy that is about the life of certificates.
+    record LifeBody(
+            @Nullable Duration renewalOverlap,
+            @Nullable Duration orderRenewalBefore,
+            @Nullable Boolean renewOutdated,
+            @Nullable Boolean birthKeyEndsRefurbishment) {
+        static LifeBody of(LifePolicy policy) {
+            return new LifeBody(
+                    policy.renewalOverlap(),
+                    policy.orderRenewalBefore(),
+                    policy.renewOutdated(),
+                    policy.birthKeyEndsRefurbishment());
+        }
+
+        LifePolicy over(LifePolicy base) {
+            return new LifePolicy(
+                    renewalOverlap == null ? base.renewalOverlap() : renewalOverlap,
+                    orderRenewalBefore == null ? base.orderRenewalBefore() : orderRenewalBefore,
+                    renewOutdated == null ? base.renewOutdated() : renewOutdated,
+                    birthKeyEndsRefurbishment == null ? base.birthKeyEndsRefurbishment() : birthKeyEndsRefurbishment);
+        }
+    }
+
     /// What is left out stays as it is, or as [FleetPolicy#standard()] has it.
     record PolicyBody(
             @Nullable Boolean approvalRequired,
@@ -44,7 +68,8 @@ final class FleetResource {
             @Nullable Duration graceAfterExpiry,
             @Nullable Duration retryAfter,
             @Nullable CheckInBody checkIn,
-            @Nullable TransferBody transfer) {
+            @Nullable TransferBody transfer,
+            @Nullable LifeBody life) {
         static PolicyBody of(FleetPolicy policy) {
             return new PolicyBody(
                     policy.approvalRequired(),
@@ -55,7 +80,8 @@ final class FleetResource {
                     CheckInBody.of(policy.checkIn()),
                     new TransferBody(
                             Names.of(policy.transfer().consent()),
-                            policy.transfer().coolDown()));
+                            policy.transfer().coolDown()),
+                    LifeBody.of(policy.life()));
         }
 
         FleetPolicy over(FleetPolicy base) {
@@ -66,7 +92,8 @@ final class FleetResource {
                     graceAfterExpiry == null ? base.graceAfterExpiry() : graceAfterExpiry,
                     retryAfter == null ? base.retryAfter() : retryAfter,
                     checkIn == null ? base.checkIn() : checkIn.over(base.checkIn()),
-                    transfer == null ? base.transfer() : transfer.over(base.transfer()));
+                    transfer == null ? base.transfer() : transfer.over(base.transfer()),
+                    life == null ? base.life() : life.over(base.life()));
         }
     }
 

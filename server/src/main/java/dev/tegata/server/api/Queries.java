@@ -6,6 +6,8 @@ import dev.tegata.platform.Fields;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.Texts;
 import dev.tegata.server.http.Request;
+import java.time.DateTimeException;
+import java.time.Instant;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -25,7 +27,8 @@ final class Queries {
         }
     }
 
-    /// The part of a listing that `cursor` and `limit` ask for. Beside these and `filters`, there is nothing to ask.
+    /// The part of a listing that `cursor` and `limit` ask for. Beside these and `filters`, there is
+    /// nothing to ask.
     static Page.Request page(Request request, String... filters) {
         Set<String> known = new HashSet<>(PAGING);
         known.addAll(List.of(filters));
@@ -39,6 +42,26 @@ final class Queries {
             if (!known.contains(name)) {
                 throw Fields.invalid("the query parameter '" + Texts.quoted(name) + "'", "is not known here");
             }
+        }
+    }
+
+    /// A parameter that says yes or no; left out, it says no.
+    static boolean flag(Request request, String name) {
+        return request.query(name)
+                .map(text -> switch (text) {
+                    case "true", "" -> true;
+                    case "false" -> false;
+                    default -> throw Fields.invalid(name, "must be true or false, not '" + Texts.quoted(text) + "'");
+                })
+                .orElse(false);
+    }
+
+    /// A parameter that is an instant of RFC 3339, where it is given.
+    static @Nullable Instant instant(Request request, String name) {
+        try {
+            return request.query(name).map(Instant::parse).orElse(null);
+        } catch (DateTimeException e) {
+            throw Fields.invalid(name, "must be a time such as 2026-12-31T00:00:00Z");
         }
     }
 

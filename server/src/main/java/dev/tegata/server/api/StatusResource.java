@@ -3,8 +3,7 @@
 package dev.tegata.server.api;
 
 import dev.tegata.platform.access.Permission;
-import dev.tegata.platform.device.DeviceState;
-import dev.tegata.platform.device.Devices;
+import dev.tegata.platform.device.DeviceCounts;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
 import java.time.Instant;
@@ -15,11 +14,11 @@ import java.util.TreeMap;
 
 /// What runs, and how many devices the tenant has in which state.
 final class StatusResource {
-    private final Devices devices;
+    private final DeviceCounts devices;
     private final InstantSource clock;
     private final Installation installation;
 
-    StatusResource(Devices devices, InstantSource clock, Installation installation) {
+    StatusResource(DeviceCounts devices, InstantSource clock, Installation installation) {
         this.devices = devices;
         this.clock = clock;
         this.installation = installation;
@@ -45,10 +44,7 @@ final class StatusResource {
 
     private Response status(Call call) {
         Map<String, Long> counts = new TreeMap<>();
-        for (DeviceState state : DeviceState.values()) {
-            counts.put(Names.of(state), 0L);
-        }
-        devices.countByState(call.tenant()).forEach((state, count) -> counts.put(Names.of(state), count));
+        devices.byState(call.tenant(), null).forEach((state, count) -> counts.put(Names.of(state), count));
         return Response.json(new View(
                 installation.version(),
                 installation.vault(),

@@ -27,7 +27,8 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
-/// The REST API as the command line uses it. A refusal becomes a [CommandFailure] in the server's own words.
+/// The REST API as the command line uses it. A refusal becomes a [CommandFailure] in the server's own
+/// words.
 final class ApiClient implements AutoCloseable {
     private static final JsonMapper JSON = JsonMapper.builder().build();
     private static final Duration CONNECT = Duration.ofSeconds(10);
@@ -100,6 +101,15 @@ final class ApiClient implements AutoCloseable {
                 .header("Idempotency-Key", UUID.randomUUID().toString())
                 .header("Content-Type", "application/json")
                 .POST(HttpRequest.BodyPublishers.ofString(JSON.writeValueAsString(body)))));
+    }
+
+    /// As [#create], from a CSV file.
+    JsonNode createFromCsv(String path, Map<String, ?> query, byte[] file) {
+        return json(send(request(path, query)
+                .timeout(LONGEST)
+                .header("Idempotency-Key", UUID.randomUUID().toString())
+                .header("Content-Type", "text/csv")
+                .POST(HttpRequest.BodyPublishers.ofByteArray(file))));
     }
 
     /// Does something to what there is.

@@ -5,6 +5,7 @@ package dev.tegata.server.cli;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Base64;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -46,6 +47,10 @@ final class DeviceCommands {
                 required = true,
                 description = "Why, for the device's history.")
         String reason = "";
+
+        ObjectNode body() {
+            return ApiClient.object().put("reason", reason);
+        }
     }
 
     static final class Filters {
@@ -70,6 +75,27 @@ final class DeviceCommands {
                 description = "Only devices whose serial number or id begins so.")
         @Nullable
         String text;
+
+        @Option(names = "--waiting", description = "Only devices that wait for approval.")
+        boolean waiting;
+
+        @Option(names = "--manifest", paramLabel = "MANIFEST", description = "Only devices of this import.")
+        @Nullable
+        String manifest;
+
+        @Option(
+                names = "--expires-before",
+                paramLabel = "TIME",
+                description = "Only devices whose certificate ends before, such as 2027-01-31T00:00:00Z.")
+        @Nullable
+        String expiresBefore;
+
+        @Option(
+                names = "--not-seen-since",
+                paramLabel = "TIME",
+                description = "Only devices of which nothing was heard since.")
+        @Nullable
+        String notSeenSince;
     }
 
     @Command(
@@ -81,6 +107,10 @@ final class DeviceCommands {
         Paging.filter(query, "state", filters.state);
         Paging.filter(query, "serial", filters.serial);
         Paging.filter(query, "text", filters.text);
+        Paging.filter(query, "waiting", filters.waiting ? "true" : null);
+        Paging.filter(query, "manifest", filters.manifest);
+        Paging.filter(query, "expiresBefore", filters.expiresBefore);
+        Paging.filter(query, "notSeenSince", filters.notSeenSince);
         try (ApiClient api = session.api()) {
             session.output()
                     .table(
@@ -209,50 +239,155 @@ final class DeviceCommands {
     }
 
     @Command(
-            description = "Let a device that waits for approval have its first certificate.",
-            footer = "  tegata device approve DEVICE")
-    void approve(@Mixin Target device) {
-        decide(device, "approve", "Approved: it gets its certificate when it asks the next time.");
-    }
-
-    @Command(description = "Refuse a device that waits for approval.", footer = "  tegata device reject DEVICE")
-    void reject(@Mixin Target device) {
-        decide(device, "reject", "Rejected: it gets no certificate.");
-    }
-
-    private void decide(Target device, String decision, String said) {
+            description = "Forecast how many devices expire, and who of them will not make it.",
+            footer = {
+                "  tegata device forecast",
+                "  tegata device forecast --list 30 --silent",
+                "  tegata device forecast --fleet FLEET --json"
+            })
+    void forecast(
+            @Option(names = "--fleet", paramLabel = "FLEET", description = "Only devices of this fleet.") @Nullable
+                    String fleet,
+            @Option(
+                            names = "--days",
+                            paramLabel = "DAYS",
+                            defaultValue = "7,30,90",
+                            description = "Within how many days (default: 7,30,90); 0 is what has expired.")
+                    String days,
+            @Option(
+                            names = "--list",
+                            paramLabel = "DAYS",
+                            description = "List the devices that expire within so many days, soonest first.")
+                    @Nullable
+                    Integer list,
+            @Option(
+                            names = "--silent",
+                            description =
+                                    "List only devices of which nothing was heard since they should have renewed.")
+                    boolean silent,
+            @Mixin Paging paging) {
+        Map<String, Object> query = list == null ? new LinkedHashMap<>() : paging.query();
+        Paging.filter(query, "fleet", fleet);
+        query.put("days", list == null ? days : list);
         try (ApiClient api = session.api()) {
-            api.act(device.path() + "/" + decision);
-            session.output().done(said);
+            if (list == null) {
+                JsonNode forecast = api.get("/forecast/expiry", query);
+                Output output = session.output();
+                if (output.isJson()) {
+                    output.print(forecast);
+                } else {
+                    output.rows(
+                            forecast.path("horizons"), "WITHIN DAYS=days", "expiring", "silent", "LOOKED AT=silentOf");
+                }
+                return;
+            }
+            query.put("silent", silent);
+            session.output()
+                    .table(
+                            api.get("/forecast/expiry/devices", query),
+                            "No such device in this part.",
+                            "id",
+                            "serial",
+                            "EXPIRES=expiresAt",
+                            "LAST SEEN=lastSeenAt",
+                            "silent",
+                            "fleet");
         }
     }
 
     @Command(
-            description = "Shut a device out for good. Its certificates are revoked.",
-            footer = "  tegata device revoke DEVICE --reason \"stolen from the depot\"")
-    void revoke(@Mixin Target device, @Mixin Why why) {
-        change(device, "revoke", why);
+            description = "Let devices that wait for approval have their first certificate.",
+            footer = {"  tegata device approve DEVICE", "  tegata device approve --filter fleet=FLEET,waiting=true"})
+    int approve(@Mixin DeviceSelection devices) {
+        return devices.change(session, "approve", ApiClient.object());
     }
 
     @Command(
-            description = "Shut a device out for a while. Its certificates are put on hold.",
-            footer = "  tegata device suspend DEVICE --reason \"odd traffic\"")
-    void suspend(@Mixin Target device, @Mixin Why why) {
-        change(device, "suspend", why);
+            description = "Refuse devices that wait for approval.",
+            footer = {"  tegata device reject DEVICE", "  tegata device reject --from-file strangers.txt"})
+    int reject(@Mixin DeviceSelection devices) {
+        return devices.change(session, "reject", ApiClient.object());
     }
 
     @Command(
-            description = "Let a suspended device back in.",
-            footer = "  tegata device resume DEVICE --reason \"traffic explained\"")
-    void resume(@Mixin Target device, @Mixin Why why) {
-        change(device, "resume", why);
+            description = "Tell devices to renew. The old certificate stays good for the fleet's overlap.",
+            footer = {
+                "  tegata device renew DEVICE --reason rehearsal",
+                "  tegata device renew --filter authority=AUTHORITY --reason \"moving to the new CA\" --new-key"
+            })
+    int renew(
+            @Mixin DeviceSelection devices,
+            @Mixin Why why,
+            @Option(names = "--new-key", description = "They make a new key too.") boolean newKey) {
+        ObjectNode change = why.body();
+        Bodies.put(change, "newKey", newKey ? true : null);
+        return devices.change(session, "renew", change);
     }
 
-    private void change(Target device, String action, Why why) {
-        try (ApiClient api = session.api()) {
-            JsonNode changed =
-                    api.act(device.path() + "/" + action, ApiClient.object().put("reason", why.reason));
-            session.output().fields(changed);
-        }
+    @Command(
+            description = "Shut devices out for good. Their certificates are revoked.",
+            footer = {
+                "  tegata device revoke DEVICE --reason \"stolen from the depot\" --revocation-reason keyCompromise",
+                "  tegata device revoke --from-file stolen.csv --reason \"stolen in transit\" --dry-run",
+                "  tegata device revoke --filter fleet=FLEET,not-seen-since=2026-01-01T00:00:00Z --reason lost"
+            })
+    int revoke(
+            @Mixin DeviceSelection devices,
+            @Mixin Why why,
+            @Option(
+                            names = "--revocation-reason",
+                            paramLabel = "CODE",
+                            description = "Of RFC 5280: unspecified (the default), keyCompromise, affiliationChanged,"
+                                    + " superseded, cessationOfOperation or privilegeWithdrawn.")
+                    @Nullable
+                    String code) {
+        ObjectNode change = why.body();
+        Bodies.put(change, "revocationReason", code);
+        return devices.change(session, "revoke", change);
+    }
+
+    @Command(
+            description = "Shut devices out for a while. Their certificates are put on hold.",
+            footer = {
+                "  tegata device suspend DEVICE --reason \"odd traffic\"",
+                "  tegata device suspend --filter fleet=FLEET,text=0123 --reason \"recalled batch\""
+            })
+    int suspend(@Mixin DeviceSelection devices, @Mixin Why why) {
+        return devices.change(session, "suspend", why.body());
+    }
+
+    @Command(
+            description = "Let suspended devices back in.",
+            footer = {
+                "  tegata device resume DEVICE --reason \"traffic explained\"",
+                "  tegata device resume --filter fleet=FLEET,state=suspended --reason \"recall is over\""
+            })
+    int resume(@Mixin DeviceSelection devices, @Mixin Why why) {
+        return devices.change(session, "resume", why.body());
+    }
+
+    @Command(
+            description = "Shut devices out until they have wiped themselves, and have proven it.",
+            footer = {
+                "  tegata device refurbish DEVICE --reason \"returned by the customer\"",
+                "  tegata device refurbish --from-file returned.csv --reason \"spring returns\""
+            })
+    int refurbish(@Mixin DeviceSelection devices, @Mixin Why why) {
+        return devices.change(session, "refurbish", why.body());
+    }
+
+    @Command(
+            description = "End the life of devices. There is no way back.",
+            footer = {
+                "  tegata device retire DEVICE --reason scrapped",
+                "  tegata device retire --from-file scrapped.csv --reason scrapped --erase"
+            })
+    int retire(
+            @Mixin DeviceSelection devices,
+            @Mixin Why why,
+            @Option(names = "--erase", description = "Erase what may tell something of people.") boolean erase) {
+        ObjectNode change = why.body();
+        Bodies.put(change, "erase", erase ? true : null);
+        return devices.change(session, "retire", change);
     }
 }

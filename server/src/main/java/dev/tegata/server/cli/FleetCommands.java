@@ -103,6 +103,37 @@ final class FleetCommands {
         Boolean suspendClones;
 
         @Option(
+                names = "--renewal-overlap",
+                paramLabel = "TIME",
+                converter = Bodies.Length.class,
+                description = "How long the old certificate stays good beside the one that renewed it, such as 7d.")
+        @Nullable
+        String renewalOverlap;
+
+        @Option(
+                names = "--order-renewal-before",
+                paramLabel = "TIME",
+                converter = Bodies.Length.class,
+                description = "Devices are told to renew when they have less time left, such as 60d; 0d leaves it to"
+                        + " them.")
+        @Nullable
+        String orderRenewalBefore;
+
+        @Option(
+                names = "--renew-outdated",
+                negatable = true,
+                description = "Devices are told to renew when the fleet's authority or keys change (or not).")
+        @Nullable
+        Boolean renewOutdated;
+
+        @Option(
+                names = "--birth-key-ends-refurbishment",
+                negatable = true,
+                description = "A device comes back from a refurbishment by its birth key alone (or not).")
+        @Nullable
+        Boolean birthKeyEndsRefurbishment;
+
+        @Option(
                 names = "--lifetime",
                 paramLabel = "TIME",
                 converter = Bodies.Length.class,
@@ -156,6 +187,14 @@ final class FleetCommands {
             Bodies.put(checkIn, "suspendClones", suspendClones);
             if (!checkIn.isEmpty()) {
                 policy.set("checkIn", checkIn);
+            }
+            ObjectNode life = ApiClient.object();
+            Bodies.put(life, "renewalOverlap", renewalOverlap);
+            Bodies.put(life, "orderRenewalBefore", orderRenewalBefore);
+            Bodies.put(life, "renewOutdated", renewOutdated);
+            Bodies.put(life, "birthKeyEndsRefurbishment", birthKeyEndsRefurbishment);
+            if (!life.isEmpty()) {
+                policy.set("life", life);
             }
             if (!policy.isEmpty()) {
                 body.set("policy", policy);

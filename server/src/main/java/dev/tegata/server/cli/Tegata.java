@@ -20,8 +20,8 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
-/// The program. Only the commands whose names stand on the command line are loaded; of the others, help needs no more
-/// than a sentence.
+/// The program. Only the commands whose names stand on the command line are loaded; of the others, help
+/// needs no more than a sentence.
 @Command(
         name = "tegata",
         versionProvider = Tegata.Version.class,
@@ -70,6 +70,7 @@ public final class Tegata {
             new Entry("custody", "Custody: who owned a device, as a signed chain.", CustodyCommands::new),
             new Entry("chip", "Virtual chips: make them, and serve one on a TCP port.", ChipCommands::new),
             new Entry("simulate", "Simulate a fleet that lives its life in haste.", SimulateCommand::new),
+            new Entry("job", "Jobs: long work, how far it is, and what came of it.", JobCommands::new),
             new Entry("apikey", "API keys: who may do what.", ApiKeyCommands::new),
             new Entry("approval", "Approvals: what needs a second person.", ApprovalCommands::new),
             new Entry("vault", "The vault: where private keys live.", VaultCommands::spec),

@@ -48,6 +48,12 @@ class ContractTest {
                 SERVER.post(a.ownerKey(), "/api/v1/devices/" + device + "/orders", "{\"kind\":\"renew-key\"}"), "/id");
         String transfer =
                 id(SERVER.post(a.ownerKey(), "/api/v1/transfers", "{\"devices\":[\"" + device + "\"]}"), "/id");
+        String job = id(
+                SERVER.post(
+                        a.ownerKey(),
+                        "/api/v1/devices/bulk",
+                        "{\"action\":\"suspend\",\"reason\":\"x\",\"dryRun\":true,\"ids\":[\"" + device + "\"]}"),
+                "/id");
         idsOfA = and(
                 transfer,
                 NO_ID,
@@ -70,18 +76,20 @@ class ContractTest {
                         "birth-ca",
                         "fingerprint",
                         "00".repeat(32)));
+        idsOfA.put("job", job);
     }
 
-    /// `ids` and two more.
+    /// `ids` and three more.
     private static Map<String, String> and(String transfer, String grant, Map<String, String> ids) {
         Map<String, String> more = new HashMap<>(ids);
         more.put("transfer", transfer);
         more.put("grant", grant);
+        more.put("job", grant);
         return more;
     }
 
     private static String id(HttpResponse<String> response, String pointer) {
-        assertThat(response.statusCode()).as(response.body()).isBetween(200, 201);
+        assertThat(response.statusCode()).as(response.body()).isBetween(200, 202);
         return RunningServer.body(response).at(pointer).asString();
     }
 
