@@ -54,7 +54,8 @@ class DocumentationTest {
     void theDiagramOfDeviceStatesIsMadeFromTheStateMachine() throws IOException {
         Path page = ROOT.resolve("docs/reference/device-states.md");
         String before = Files.readString(page);
-        String after = GENERATED.matcher(before)
+        String after = GENERATED
+                .matcher(before)
                 .replaceFirst(match -> Matcher.quoteReplacement(match.group(1) + stateMachine() + match.group(2)));
         if (System.getProperty("tegata.write-docs") != null) {
             Files.writeString(page, after);

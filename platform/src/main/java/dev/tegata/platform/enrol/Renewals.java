@@ -83,7 +83,8 @@ public final class Renewals implements AutoCloseable {
             return fleet.fleet()
                     .profile()
                     .keyAlgorithms()
-                    .contains(PublicKeyInfo.parse(certificate.publicKeyEncoded()).algorithm());
+                    .contains(
+                            PublicKeyInfo.parse(certificate.publicKeyEncoded()).algorithm());
         } catch (InvalidKeyInfoException e) {
             throw new IntegrityException("a certificate that we issued cannot be read", e);
         }
@@ -93,8 +94,9 @@ public final class Renewals implements AutoCloseable {
 
     /// Goes through the fleets of all tenants, and revokes what has had its day.
     public void goRound() {
-        List<TenantId> tenants = database.acrossTenants(tx ->
-                tx.createQuery("SELECT tenant_id FROM tenant").mapTo(TenantId.class).list());
+        List<TenantId> tenants = database.acrossTenants(tx -> tx.createQuery("SELECT tenant_id FROM tenant")
+                .mapTo(TenantId.class)
+                .list());
         for (TenantId tenant : tenants) {
             for (FleetRow fleet : fleets(tenant)) {
                 while (retire(tenant, fleet) == RETIRED_AT_ONCE) {
@@ -111,7 +113,9 @@ public final class Renewals implements AutoCloseable {
                         .bind("tenant", tenant)
                         .map((row, context) -> new FleetRow(
                                 new FleetId(row.getString(1)),
-                                Json.read(row.getString(2), FleetPolicy.class).life().renewalOverlap()))
+                                Json.read(row.getString(2), FleetPolicy.class)
+                                        .life()
+                                        .renewalOverlap()))
                         .list());
     }
 

@@ -145,7 +145,10 @@ public final class Orders {
         for (String table : List.of("device_order", "device_report")) {
             tx.createUpdate("DELETE FROM " + table + " WHERE tenant_id = :tenant AND device_id = ANY(:devices)")
                     .bind("tenant", tenant)
-                    .bindArray("devices", UUID.class, devices.stream().map(DeviceId::value).toArray())
+                    .bindArray(
+                            "devices",
+                            UUID.class,
+                            devices.stream().map(DeviceId::value).toArray())
                     .execute();
         }
     }

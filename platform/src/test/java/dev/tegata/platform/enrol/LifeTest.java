@@ -202,8 +202,8 @@ class LifeTest {
         @Test
         @DisplayName("is wanted by the policy for certificates that end soon, and for those left behind")
         void byPolicy() {
-            fleet = world.fleet(FleetPolicy.standard()
-                    .with(new LifePolicy(Duration.ofDays(7), Duration.ofDays(100), true, false)));
+            fleet = world.fleet(
+                    FleetPolicy.standard().with(new LifePolicy(Duration.ofDays(7), Duration.ofDays(100), true, false)));
             EnrolmentWorld.Unit unit = world.claim(fleet, "0b03");
             activate(unit);
             assertThat(due(unit)).isEmpty();
@@ -470,7 +470,13 @@ class LifeTest {
         @DisplayName("approves those that wait")
         void approve() {
             fleet = world.fleet(new FleetPolicy(
-                    true, false, false, Duration.ofDays(90), Duration.ofMinutes(1), CheckInPolicy.standard(), LifePolicy.standard()));
+                    true,
+                    false,
+                    false,
+                    Duration.ofDays(90),
+                    Duration.ofMinutes(1),
+                    CheckInPolicy.standard(),
+                    LifePolicy.standard()));
             List<EnrolmentWorld.Unit> units = new ArrayList<>();
             for (int i = 0; i < 3; i++) {
                 units.add(world.claim(fleet, "3f" + i));
