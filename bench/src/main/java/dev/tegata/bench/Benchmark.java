@@ -11,6 +11,7 @@ interface Benchmark {
             new EstBenchmark(),
             new CheckInBenchmark(),
             new ClaimBenchmark(),
+            new RevokeBenchmark(),
             new HttpBenchmark(),
             new MemoryBenchmark(),
             new PkiBenchmark());

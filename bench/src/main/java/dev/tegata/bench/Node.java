@@ -22,11 +22,17 @@ import dev.tegata.platform.claim.ManifestUpload;
 import dev.tegata.platform.claim.Manifests;
 import dev.tegata.platform.claim.TrustPurpose;
 import dev.tegata.platform.claim.TrustedCertificates;
+import dev.tegata.platform.device.BulkChanges;
+import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.enrol.Enrolments;
+import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.fleet.FleetPolicy;
 import dev.tegata.platform.fleet.FleetSettings;
 import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.platform.fleet.IssuingFleets;
+import dev.tegata.platform.job.JobWorkers;
+import dev.tegata.platform.job.Jobs;
+import dev.tegata.platform.order.Orders;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.EmbeddedPostgres;
 import dev.tegata.platform.tenant.CreatedTenant;
@@ -42,6 +48,7 @@ import java.security.SecureRandom;
 import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.List;
 
 /// The domain without its listeners, on a database of its own: what a protocol adapter would call.
 final class Node implements AutoCloseable {
@@ -55,15 +62,19 @@ final class Node implements AutoCloseable {
     private final Vault vault;
     private final IssuingFleets issuingFleets;
     private final Enrolments enrolments;
+    private final Database database;
+    private final Jobs jobs;
+    private final BulkChanges bulk;
 
     Node(Path data) {
         InstantSource clock = InstantSource.system();
         SecureRandom random = new SecureRandom();
         EmbeddedPostgres postgres = opened(EmbeddedPostgres.start(data));
-        Database database = opened(Database.open(postgres.config()));
+        database = opened(Database.open(postgres.config()));
         KeyEncryptionKey sealing = KeyEncryptionKey.ofFile(data.resolve("vault.key"), random);
         vault = opened(new SoftwareVault(new PostgresSealedKeyStore(database), sealing, random, CACHED_KEYS));
         AuditLog audit = opened(new AuditLog(database, vault, clock));
+        Outbox outbox = opened(new Outbox(database, clock, random));
         RefusalLog refusals = opened(new RefusalLog(audit, database, clock));
         ApiKeys apiKeys = opened(new ApiKeys(database, audit, refusals, new LoginThrottle(clock), clock, random));
         AuthorityMaker maker = new AuthorityMaker(vault, clock, random);
@@ -73,8 +84,24 @@ final class Node implements AutoCloseable {
         fleets = new Fleets(database, audit, authorities, issuingFleets, clock, random);
         trusted = new TrustedCertificates(database, audit, clock);
         manifests = opened(new Manifests(database, audit, trusted, clock, random));
-        enrolments =
-                new Enrolments(database, vault, issuingFleets, _ -> TrustAnchors.of(), audit, refusals, clock, random);
+        enrolments = new Enrolments(
+                database, vault, issuingFleets, _ -> TrustAnchors.of(), audit, outbox, refusals, clock, random);
+        jobs = new Jobs(database, audit, outbox, clock, random);
+        Orders orders = new Orders(database, audit, outbox, clock, random);
+        bulk = new BulkChanges(database, jobs, new Devices(database, audit, outbox, orders::place, List.of(), clock));
+        opened(JobWorkers.start(database, jobs, bulk.handlers()));
+    }
+
+    Database database() {
+        return database;
+    }
+
+    Jobs jobs() {
+        return jobs;
+    }
+
+    BulkChanges bulk() {
+        return bulk;
     }
 
     private <T extends AutoCloseable> T opened(T part) {
