@@ -91,3 +91,4 @@ CALL build_tenant_wall('device_count');
 CALL build_tenant_wall('device_count_change');
 CALL build_tenant_wall('bulk_item');
 CREATE POLICY open_work ON device_count_change FOR SELECT USING (current_tenant() = '*');
+CREATE POLICY open_work ON device_count FOR SELECT USING (current_tenant() = '*');

@@ -169,19 +169,19 @@ public final class Server implements AutoCloseable {
                             outbox,
                             refusals),
                     new CheckIns.Hooks(
-                            Map.of(
-                                    OrderKind.REFURBISH,
-                                    (tx, tenant, ended) -> ended.status() == CheckIn.Status.DONE
-                                            ? devices.refurbished(
-                                                    tx,
-                                                    tenant,
-                                                    ended.device(),
-                                                    ended.order().value(),
-                                                    ended.receipt())
-                                            : Optional.empty()),
-                            (fleet, device, _, now) -> Renewals.due(fleet, device, now),
-                            (_, _, _, _, _) -> {},
-                            (_, _, _, _) -> {})
+                                    Map.of(
+                                            OrderKind.REFURBISH,
+                                            (tx, tenant, ended) -> ended.status() == CheckIn.Status.DONE
+                                                    ? devices.refurbished(
+                                                            tx,
+                                                            tenant,
+                                                            ended.device(),
+                                                            ended.order().value(),
+                                                            ended.receipt())
+                                                    : Optional.empty()),
+                                    (fleet, device, _, now) -> Renewals.due(fleet, device, now),
+                                    (_, _, _, _, _) -> {},
+                                    (_, _, _, _) -> {})
                             .with(new HandedOverDevices(database, issuingFleets, this::devicesUrlForDevices)),
                     clock,
                     random);

@@ -24,8 +24,8 @@ import dev.tegata.platform.enrol.Identification;
 import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.fleet.CheckInPolicy;
 import dev.tegata.platform.fleet.FleetPolicy;
-import dev.tegata.platform.fleet.TransferPolicy;
 import dev.tegata.platform.fleet.LifePolicy;
+import dev.tegata.platform.fleet.TransferPolicy;
 import dev.tegata.platform.order.DeviceOrder;
 import dev.tegata.platform.order.OrderQuery;
 import dev.tegata.platform.order.OrderResults;
@@ -587,7 +587,14 @@ final class CheckInsTest {
     void suspendsASuspectedCloneWhereTheFleetWantsIt() {
         CheckInPolicy strict = new CheckInPolicy(Duration.ofMinutes(1), Duration.ZERO, Duration.ofMinutes(1), true);
         fleet = world.fleet(new FleetPolicy(
-                false, false, false, Duration.ofDays(90), Duration.ofMinutes(5), strict, TransferPolicy.standard(), LifePolicy.standard()));
+                false,
+                false,
+                false,
+                Duration.ofDays(90),
+                Duration.ofMinutes(5),
+                strict,
+                TransferPolicy.standard(),
+                LifePolicy.standard()));
         Unit unit = new Unit(fleet);
         unit.checksIn();
         Unit clone = new Unit(unit);

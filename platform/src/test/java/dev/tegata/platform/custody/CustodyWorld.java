@@ -34,6 +34,7 @@ import dev.tegata.platform.order.OrderSigners;
 import dev.tegata.platform.order.Orders;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.tenant.CreatedTenant;
+import dev.tegata.platform.testing.RecordedOrders;
 import dev.tegata.platform.testing.TestClock;
 import dev.tegata.platform.testing.TestPlatform;
 import java.security.SecureRandom;
@@ -61,7 +62,7 @@ final class CustodyWorld implements AutoCloseable {
     CustodyWorld(Database database) {
         this.database = database;
         platform = TestPlatform.software(database, clock);
-        devices = new Devices(database, platform.audit, clock);
+        devices = new Devices(database, platform.audit, platform.outbox, new RecordedOrders(), List.of(), clock);
         custody = new CustodyLog(database, platform.vault, clock);
         mover = new Mover(database, platform.audit, platform.outbox, custody, clock);
         transfers = new Transfers(
@@ -80,6 +81,7 @@ final class CustodyWorld implements AutoCloseable {
                 platform.issuingFleets,
                 _ -> TrustAnchors.of(List.of()),
                 platform.audit,
+                platform.outbox,
                 platform.refusals,
                 clock,
                 random);

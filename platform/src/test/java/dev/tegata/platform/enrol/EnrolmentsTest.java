@@ -20,8 +20,8 @@ import dev.tegata.platform.Page;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.fleet.CheckInPolicy;
 import dev.tegata.platform.fleet.FleetPolicy;
-import dev.tegata.platform.fleet.TransferPolicy;
 import dev.tegata.platform.fleet.LifePolicy;
+import dev.tegata.platform.fleet.TransferPolicy;
 import dev.tegata.platform.testing.TestDatabase;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -313,7 +313,8 @@ class EnrolmentsTest {
                     Duration.ofDays(90),
                     Duration.ofMinutes(1),
                     CheckInPolicy.standard(),
-                    TransferPolicy.standard(), LifePolicy.standard()));
+                    TransferPolicy.standard(),
+                    LifePolicy.standard()));
         }
 
         @Test
@@ -387,7 +388,8 @@ class EnrolmentsTest {
                     Duration.ofDays(90),
                     Duration.ofMinutes(1),
                     CheckInPolicy.standard(),
-                    TransferPolicy.standard(), LifePolicy.standard()));
+                    TransferPolicy.standard(),
+                    LifePolicy.standard()));
 
             assertRefused(
                     world.enrol(fleet, vendor.birth("0123e3", key), world.request(key)), ErrorCode.DEVICE_UNKNOWN);

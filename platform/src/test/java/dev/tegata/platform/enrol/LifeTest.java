@@ -30,6 +30,7 @@ import dev.tegata.platform.fleet.Fleet;
 import dev.tegata.platform.fleet.FleetPolicy;
 import dev.tegata.platform.fleet.FleetSettings;
 import dev.tegata.platform.fleet.LifePolicy;
+import dev.tegata.platform.fleet.TransferPolicy;
 import dev.tegata.platform.job.Job;
 import dev.tegata.platform.job.JobIssue;
 import dev.tegata.platform.testing.RecordedOrders;
@@ -476,6 +477,7 @@ class LifeTest {
                     Duration.ofDays(90),
                     Duration.ofMinutes(1),
                     CheckInPolicy.standard(),
+                    TransferPolicy.standard(),
                     LifePolicy.standard()));
             List<EnrolmentWorld.Unit> units = new ArrayList<>();
             for (int i = 0; i < 3; i++) {

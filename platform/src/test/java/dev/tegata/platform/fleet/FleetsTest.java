@@ -151,7 +151,8 @@ final class FleetsTest {
                         Duration.ofDays(-1),
                         Duration.ofMinutes(5),
                         CheckInPolicy.standard(),
-                        TransferPolicy.standard(), LifePolicy.standard()));
+                        TransferPolicy.standard(),
+                        LifePolicy.standard()));
         assertRefused(
                 ErrorCode.INVALID_FIELD,
                 "policy.retryAfter",
@@ -162,7 +163,8 @@ final class FleetsTest {
                         Duration.ZERO,
                         Duration.ofSeconds(9),
                         CheckInPolicy.standard(),
-                        TransferPolicy.standard(), LifePolicy.standard()));
+                        TransferPolicy.standard(),
+                        LifePolicy.standard()));
     }
 
     @Test
@@ -213,7 +215,8 @@ final class FleetsTest {
                     Duration.ZERO,
                     Duration.ofMinutes(1),
                     CheckInPolicy.standard(),
-                    TransferPolicy.standard(), LifePolicy.standard());
+                    TransferPolicy.standard(),
+                    LifePolicy.standard());
             platform.fleets.update(
                     tenant,
                     ACTOR,

@@ -27,8 +27,8 @@ abstract class TenantWallContract {
             Set.of("installation", "vault_key", "vault_node", "flyway_schema_history");
 
     /// Read by background work that looks for tenants with something to do.
-    private static final Set<String> OPEN_ACROSS_TENANTS =
-            Set.of("tenant", "custody_work", "open_job", "event_reader", "audit_head", "device_count_change", "device_count");
+    private static final Set<String> OPEN_ACROSS_TENANTS = Set.of(
+            "tenant", "custody_work", "open_job", "event_reader", "audit_head", "device_count_change", "device_count");
 
     /// A chip has one owner in the whole installation.
     private static final Set<String> KEYED_ACROSS_TENANTS = Set.of("chip_owner_pkey");

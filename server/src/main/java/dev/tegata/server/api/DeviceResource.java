@@ -6,6 +6,7 @@ import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.DeviceId;
+import dev.tegata.platform.Fields;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.IntegrityException;
 import dev.tegata.platform.ManifestId;
@@ -34,6 +35,17 @@ final class DeviceResource {
     DeviceResource(Devices devices, AuditLog audit) {
         this.devices = devices;
         this.audit = audit;
+    }
+
+    /// Why something is done to a device, for the history.
+    record ReasonBody(String reason) {
+        private static final int LONGEST = 200;
+
+        ReasonBody {
+            if (reason.isBlank() || reason.length() > LONGEST) {
+                throw Fields.invalid("reason", "must have 1 to " + LONGEST + " characters");
+            }
+        }
     }
 
     /// Why something is done to a device, and how.

@@ -309,25 +309,28 @@ class ContractTest {
     void idsOfTheWrongFormAreRefused() {
         for (Operation operation : tenantOperations()) {
             for (String wrong : List.of("x", "%00", "%2e%2e", "'%20or%201=1", "x".repeat(300), "%F0%9F%92%A9")) {
-                Map<String, String> ids = and(wrong, wrong, Map.of(
-                        "order",
+                Map<String, String> ids = and(
                         wrong,
-                        "authority",
                         wrong,
-                        "fleet",
-                        wrong,
-                        "manifest",
-                        wrong,
-                        "device",
-                        wrong,
-                        "apiKey",
-                        wrong,
-                        "purpose",
-                        wrong,
-                        "fingerprint",
-                        wrong,
-                        "*",
-                        wrong));
+                        Map.of(
+                                "order",
+                                wrong,
+                                "authority",
+                                wrong,
+                                "fleet",
+                                wrong,
+                                "manifest",
+                                wrong,
+                                "device",
+                                wrong,
+                                "apiKey",
+                                wrong,
+                                "purpose",
+                                wrong,
+                                "fingerprint",
+                                wrong,
+                                "*",
+                                wrong));
                 if (operation.template().contains("{")) {
                     assertThat(send(operation, a.ownerKey(), ids).statusCode())
                             .as("%s with %s", operation, wrong)
