@@ -8,6 +8,7 @@ import java.util.List;
 interface Benchmark {
     List<Benchmark> ALL = List.of(
             new IssuanceBenchmark(),
+            new StatusBenchmark(),
             new EstBenchmark(),
             new CheckInBenchmark(),
             new ClaimBenchmark(),

@@ -55,6 +55,9 @@ final class Node implements AutoCloseable {
     private static final int CACHED_KEYS = 100;
 
     private final Deque<AutoCloseable> open = new ArrayDeque<>();
+    private final Database database;
+    private final AuditLog audit;
+    private final Authorities authorities;
     private final Tenants tenants;
     private final Fleets fleets;
     private final TrustedCertificates trusted;
@@ -62,7 +65,6 @@ final class Node implements AutoCloseable {
     private final Vault vault;
     private final IssuingFleets issuingFleets;
     private final Enrolments enrolments;
-    private final Database database;
     private final Jobs jobs;
     private final BulkChanges bulk;
 
@@ -73,12 +75,12 @@ final class Node implements AutoCloseable {
         database = opened(Database.open(postgres.config()));
         KeyEncryptionKey sealing = KeyEncryptionKey.ofFile(data.resolve("vault.key"), random);
         vault = opened(new SoftwareVault(new PostgresSealedKeyStore(database), sealing, random, CACHED_KEYS));
-        AuditLog audit = opened(new AuditLog(database, vault, clock));
+        audit = opened(new AuditLog(database, vault, clock));
         Outbox outbox = opened(new Outbox(database, clock, random));
         RefusalLog refusals = opened(new RefusalLog(audit, database, clock));
         ApiKeys apiKeys = opened(new ApiKeys(database, audit, refusals, new LoginThrottle(clock), clock, random));
         AuthorityMaker maker = new AuthorityMaker(vault, clock, random);
-        Authorities authorities = new Authorities(database, audit, maker, clock);
+        authorities = new Authorities(database, audit, maker, clock);
         tenants = new Tenants(database, vault, audit, apiKeys, maker, authorities, clock, random);
         issuingFleets = new IssuingFleets(database, authorities, clock);
         fleets = new Fleets(database, audit, authorities, issuingFleets, clock, random);
@@ -136,6 +138,14 @@ final class Node implements AutoCloseable {
 
     IssuingFleets issuingFleets() {
         return issuingFleets;
+    }
+
+    AuditLog audit() {
+        return audit;
+    }
+
+    Authorities authorities() {
+        return authorities;
     }
 
     Vault vault() {

@@ -21,6 +21,7 @@ import dev.tegata.platform.audit.RefusalLog;
 import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.authority.AuthorityMaker;
 import dev.tegata.platform.checkin.CheckIns;
+import dev.tegata.platform.authority.PublicAddresses;
 import dev.tegata.platform.claim.ClaimTokens;
 import dev.tegata.platform.claim.Manifests;
 import dev.tegata.platform.claim.SharedSecrets;
@@ -47,6 +48,13 @@ import dev.tegata.platform.order.OrderSigners;
 import dev.tegata.platform.order.Orders;
 import dev.tegata.platform.repeat.Answers;
 import dev.tegata.platform.seal.TenantSeals;
+import dev.tegata.platform.status.AuthorityStatuses;
+import dev.tegata.platform.status.CrlPublisher;
+import dev.tegata.platform.status.Crls;
+import dev.tegata.platform.status.Ocsp;
+import dev.tegata.platform.status.Responders;
+import dev.tegata.platform.status.Retention;
+import dev.tegata.platform.status.StatusKeeper;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.DatabaseConfig;
 import dev.tegata.platform.store.EmbeddedPostgres;
@@ -141,7 +149,8 @@ public final class Server implements AutoCloseable {
             ApiKeys apiKeys = opened(new ApiKeys(database, auditLog, refusals, throttle, clock, random));
             OperatorKey operatorKey = new OperatorKey(database, throttle, clock, random);
             this.firstStart = keepOperatorKey(operatorKey.ensure());
-            AuthorityMaker maker = new AuthorityMaker(vault, clock, random);
+            PublicAddresses addresses = new PublicAddresses(this::publicBase);
+            AuthorityMaker maker = new AuthorityMaker(vault, addresses, clock, random);
             Authorities authorities = new Authorities(database, auditLog, maker, clock);
             IssuingFleets issuingFleets = new IssuingFleets(database, authorities, clock);
             TrustedCertificates trusted = new TrustedCertificates(database, auditLog, clock);
@@ -198,10 +207,15 @@ public final class Server implements AutoCloseable {
             Mover mover = opened(new Mover(database, auditLog, outbox, custody, clock));
             Transfers transfers =
                     new Transfers(database, auditLog, outbox, jobs, mover, new LoginThrottle(clock), clock, random);
+            Crls crls = new Crls(database, clock);
+            CrlPublisher crlPublisher = new CrlPublisher(database, authorities, vault, crls, clock);
+            Responders responders = new Responders(database, authorities, auditLog, vault, clock, random);
+            Ocsp ocsp = new Ocsp(database, responders, clock);
             Api routes = new Api(
                     new Api.Services(
                             tenants,
                             authorities,
+                            new AuthorityStatuses(database, authorities, crlPublisher, responders, auditLog),
                             new Fleets(database, auditLog, authorities, issuingFleets, clock, random),
                             opened(new Manifests(database, auditLog, trusted, clock, random)),
                             trusted,
@@ -240,7 +254,7 @@ public final class Server implements AutoCloseable {
                             "/metrics", _ -> Response.text(200, "text/plain; version=0.0.4", registry.scrape()))));
             this.publicPki = http.listen(
                     options("public", config.ports().publicPki(), Transport.PLAIN),
-                    publicRoutes(new PublicPki(authorities, database::isReady), cmp));
+                    publicRoutes(new PublicPki(authorities, crls, ocsp, clock, database::isReady), cmp));
             this.devices = http.listen(
                     options("devices", config.ports().devices(), Transport.MUTUAL_TLS),
                     Stream.of(
@@ -255,6 +269,11 @@ public final class Server implements AutoCloseable {
                             config.ports().listen(), config.waysIn().coapPort().getAsInt(), identity, enrolments)))
                     : Optional.empty();
             this.api = http.listen(options("api", config.ports().api(), Transport.TLS), apiRoutes);
+            measure(
+                    registry,
+                    opened(new StatusKeeper(
+                            database, crlPublisher, responders, ocsp, new Retention(database, clock), clock)),
+                    ocsp);
             complete = true;
         } finally {
             if (!complete) {
@@ -271,6 +290,13 @@ public final class Server implements AutoCloseable {
     public static Server start(ServerConfig config) {
         long begun = System.nanoTime();
         Server server = new Server(config);
+        String listen = config.ports().listen();
+        boolean local = listen.equals("localhost") || listen.equals("::1") || listen.startsWith("127.");
+        if (config.publicUrl().isEmpty() && !local) {
+            LOG.warn(
+                    "Certificates say that their status is at {}, which others cannot reach: set public-url.",
+                    server.publicUrl());
+        }
         LOG.info(
                 "Ready after {} ms: API {}, devices {}, public {}, metrics {}",
                 Duration.ofNanos(System.nanoTime() - begun).toMillis(),
@@ -433,6 +459,23 @@ public final class Server implements AutoCloseable {
                 .register(registry);
         Gauge.builder("tegata.database.waiting", database, d -> d.poolUsage().waiting())
                 .register(registry);
+    }
+
+    private static void measure(PrometheusMeterRegistry registry, StatusKeeper keeper, Ocsp ocsp) {
+        Gauge.builder("tegata.crl.seconds.left", keeper, StatusKeeper::crlSecondsLeft)
+                .description("Until the first published revocation list ends")
+                .register(registry);
+        Gauge.builder("tegata.ocsp.responder.days.left", keeper, k -> k.responderSecondsLeft() / 86_400)
+                .description("Until the first authority is without an OCSP responder")
+                .register(registry);
+        Gauge.builder("tegata.ocsp.ready", ocsp, Ocsp::ready)
+                .description("OCSP answers that are kept ready")
+                .register(registry);
+    }
+
+    /// What stands in certificates as the address of the public port.
+    private String publicBase() {
+        return config.publicUrl().orElseGet(this::publicUrl);
     }
 
     private boolean keepOperatorKey(Optional<String> made) {

@@ -24,10 +24,12 @@ import org.snakeyaml.engine.v2.api.Load;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
 
-/// How a server is set up: checked, complete, and the same however it was given. See [Setting] for what each one is.
+/// How a server is set up: checked, complete, and the same however it was given. See [Setting] for what
+/// each one is.
 ///
 /// @param database empty for the embedded one
 /// @param databasePool how many connections are opened at most
+/// @param publicUrl empty for that of the public port on this machine
 /// @param tls empty for the server's own identity
 public record ServerConfig(
         Path data,
@@ -35,6 +37,7 @@ public record ServerConfig(
         int databasePool,
         VaultConfig vault,
         Ports ports,
+        Optional<String> publicUrl,
         WaysIn waysIn,
         List<String> tlsNames,
         Optional<TlsFiles> tls) {
@@ -196,10 +199,11 @@ public record ServerConfig(
                 }
             }
             Optional<TlsFiles> tls = tls();
+            Optional<String> publicUrl = publicUrl();
             if (!wrong.isEmpty()) {
                 throw new InvalidConfigException(wrong);
             }
-            return new ServerConfig(data, database, pool, vault, ports, waysIn, names, tls);
+            return new ServerConfig(data, database, pool, vault, ports, publicUrl, waysIn, names, tls);
         }
 
         private String text(Setting setting) {
@@ -276,6 +280,15 @@ public record ServerConfig(
                 }
             }
             return replicas;
+        }
+
+        private Optional<String> publicUrl() {
+            Optional<String> url = given(Setting.PUBLIC_URL);
+            url.filter(text -> !text.matches("http://[A-Za-z0-9.\\[\\]:-]{1,253}(/[A-Za-z0-9._~/-]{0,100})?(?<!/)"))
+                    .ifPresent(text -> wrong.add(
+                            "public-url must be an http:// URL without a slash at its end, such as http://pki.example.com, not '"
+                                    + Texts.quoted(text) + "'."));
+            return url;
         }
 
         private Optional<TlsFiles> tls() {

@@ -6,7 +6,8 @@ import java.util.Locale;
 
 /// Every setting of the server: its name, its default, and what it is for. This file is the whole list.
 ///
-/// A setting is given on the command line (`--api-port 9443`), in the environment (`TEGATA_API_PORT=9443`) or in the
+/// A setting is given on the command line (`--api-port 9443`), in the environment
+/// (`TEGATA_API_PORT=9443`) or in the
 /// configuration file (`api-port: 9443`); the first of these that names it wins.
 public enum Setting {
     DATA("tegata-data", "Folder for everything that is kept here: database, vault key, TLS identity, operator key."),
@@ -36,7 +37,10 @@ public enum Setting {
     LISTEN("127.0.0.1", "Address that all ports are bound to; 0.0.0.0 or :: for all."),
     API_PORT("8443", "Port of the API (TLS); 0 for any that is free."),
     DEVICE_PORT("8444", "Port of the devices (TLS, client certificates); 0 for any that is free."),
-    PUBLIC_PORT("8080", "Port of CA certificates and health (plain HTTP); 0 for any that is free."),
+    PUBLIC_PORT("8080", "Port of CRLs, OCSP, CA certificates and health (plain HTTP); 0 for any that is free."),
+    PUBLIC_URL(
+            "",
+            "http:// URL of the public port as others reach it; stands in every certificate. Without it, localhost."),
     CMP_OVER_HTTP(
             "false",
             "'true' offers CMP on the public port too, over plain HTTP: its messages carry their own protection."),

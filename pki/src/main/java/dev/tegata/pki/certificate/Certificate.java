@@ -18,7 +18,8 @@ import org.jspecify.annotations.Nullable;
 
 /// An X.509 certificate (RFC 5280), ours or another's: read once, never changed, equal by its bytes.
 ///
-/// Reading checks the form of everything that has an accessor here. It does not check the key, which may be of a kind
+/// Reading checks the form of everything that has an accessor here. It does not check the key, which
+/// may be of a kind
 /// that we do not support, nor any signature.
 public final class Certificate {
     private static final int MAX_SIZE = 64 * 1024;
@@ -77,7 +78,8 @@ public final class Certificate {
         }
     }
 
-    /// Reads all certificates of a PEM text in their order, at least one. Blocks with other labels are passed over.
+    /// Reads all certificates of a PEM text in their order, at least one. Blocks with other labels are
+    /// passed over.
     public static List<Certificate> parsePem(String text) throws InvalidCertificateException {
         try {
             List<Certificate> certificates = new ArrayList<>();
@@ -167,7 +169,8 @@ public final class Certificate {
         return signature;
     }
 
-    /// Whether this certificate's signature verifies under `issuerKey`. Costs a verification; looks at nothing else.
+    /// Whether this certificate's signature verifies under `issuerKey`. Costs a verification; looks at
+    /// nothing else.
     public boolean isSignedBy(PublicKeyInfo issuerKey) {
         Optional<SignatureAlgorithm> algorithm = signatureAlgorithm();
         return algorithm.isPresent() && issuerKey.verifies(algorithm.get(), tbsEncoded.toArray(), signature.toArray());
@@ -219,7 +222,8 @@ public final class Certificate {
         return Optional.ofNullable(known.extendedKeyUsages());
     }
 
-    /// Whether the key may be used for a purpose of [KeyPurpose]: it or any purpose is listed, or none is.
+    /// Whether the key may be used for a purpose of [KeyPurpose]: it or any purpose is listed, or none
+    /// is.
     public boolean allows(Oid purpose) {
         List<Oid> purposes = known.extendedKeyUsages();
         return purposes == null || purposes.contains(purpose) || purposes.contains(KeyPurpose.ANY);
@@ -228,6 +232,17 @@ public final class Certificate {
     /// Empty where the extension is absent.
     public List<GeneralName> alternativeNames() {
         return known.alternativeNames();
+    }
+
+    /// Where it says that its status and its issuer are to be found;
+    /// [CertificateProfile.Locations#NONE] where it says
+    /// nothing that can be read.
+    public CertificateProfile.Locations locations() {
+        try {
+            return WrittenLocations.read(extensions());
+        } catch (EncodingException e) {
+            return CertificateProfile.Locations.NONE;
+        }
     }
 
     public Optional<Bytes> subjectKeyIdentifier() {

@@ -18,20 +18,26 @@ import java.util.OptionalInt;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
-/// The rules that certificates of one kind follow, as plain data. Checked when made: an `IllegalArgumentException`
+/// The rules that certificates of one kind follow, as plain data. Checked when made: an
+/// `IllegalArgumentException`
 /// names the field and what is wrong with it.
 ///
-/// A certificate starts at the full hour before `backdate` ago: devices whose clocks run late accept it at once.
-/// A `lifetime` in days, months or years counts from there (both ends then fall on the hour, as the compressed form of
-/// secure elements needs); one in hours or minutes counts from now. No certificate outlives its issuer: its end is cut.
+/// A certificate starts at the full hour before `backdate` ago: devices whose clocks run late accept it
+/// at once.
+/// A `lifetime` in days, months or years counts from there (both ends then fall on the hour, as the
+/// compressed form of
+/// secure elements needs); one in hours or minutes counts from now. No certificate outlives its issuer:
+/// its end is cut.
 ///
 /// @param name of the profile, 1 to 64 characters
 /// @param subject a [NameTemplate]
-/// @param lifetime an ISO 8601 period or duration such as `P1Y`, `P90D` or `PT12H`; or `unlimited`, which RFC 5280
+/// @param lifetime an ISO 8601 period or duration such as `P1Y`, `P90D` or `PT12H`; or `unlimited`,
+///     which RFC 5280
 ///     writes as 99991231235959Z
 /// @param backdate an ISO 8601 duration of at most 7 days
 /// @param keyAlgorithms those that the subject's key may have, the preferred one first
-/// @param pathLength how many authorities may follow below this one, 0 to 6; null where no limit is written, and in
+/// @param pathLength how many authorities may follow below this one, 0 to 6; null where no limit is
+///     written, and in
 ///     certificates that are not of authorities
 /// @param extendedKeyUsages names such as `clientAuth`, or dotted object identifiers
 /// @param alternativeNames `uri:`, `dns:` or `ip:` followed by a text with variables, such as
@@ -102,16 +108,44 @@ public record CertificateProfile(
 
     /// Where relying parties find status and issuers: `http` or `https` URLs, possibly none.
     ///
-    /// @param crls distribution points
+    /// @param crls distribution points; [#PARTITION] in one stands for the six digits of the
+    ///     certificate's own
     /// @param ocsp responders
     /// @param issuers the issuer's certificate
-    public record Locations(List<String> crls, List<String> ocsp, List<String> issuers) {
+    /// @param standard whether the issuer's usual address stands where one of the lists is empty
+    public record Locations(List<String> crls, List<String> ocsp, List<String> issuers, boolean standard) {
         public static final Locations NONE = new Locations(List.of(), List.of(), List.of());
+
+        /// The issuer's usual addresses, whatever they are.
+        public static final Locations STANDARD = new Locations(List.of(), List.of(), List.of(), true);
+
+        /// The gap in a distribution point for the number of a partition, as wide as what fills it.
+        public static final String PARTITION = "{part}";
 
         public Locations {
             crls = checkUrls("locations.crls", crls);
             ocsp = checkUrls("locations.ocsp", ocsp);
             issuers = checkUrls("locations.issuers", issuers);
+        }
+
+        /// These and no others.
+        public Locations(List<String> crls, List<String> ocsp, List<String> issuers) {
+            this(crls, ocsp, issuers, false);
+        }
+
+        /// These, with the lists of `usual` in place of empty ones where the standard is wanted.
+        public Locations or(Locations usual) {
+            return standard
+                    ? new Locations(
+                            crls.isEmpty() ? usual.crls : crls,
+                            ocsp.isEmpty() ? usual.ocsp : ocsp,
+                            issuers.isEmpty() ? usual.issuers : issuers)
+                    : this;
+        }
+
+        /// Whether certificates are spread over partitions.
+        public boolean spreadsOverPartitions() {
+            return crls.stream().anyMatch(url -> url.contains(PARTITION));
         }
     }
 
@@ -130,7 +164,8 @@ public record CertificateProfile(
         checkAlternativeNames(alternativeNames);
     }
 
-    /// A root: 25 years, as long as the products it will serve may last, since replacing it touches all of them.
+    /// A root: 25 years, as long as the products it will serve may last, since replacing it touches all
+    /// of them.
     public static CertificateProfile root() {
         return new CertificateProfile(
                 "root",
@@ -147,7 +182,8 @@ public record CertificateProfile(
                 RequestedExtensions.IGNORE);
     }
 
-    /// An issuing authority: 10 years, no authority below it. `DIGITAL_SIGNATURE` lets it sign OCSP responses itself.
+    /// An issuing authority: 10 years, no authority below it. `DIGITAL_SIGNATURE` lets it sign OCSP
+    /// responses itself.
     public static CertificateProfile issuing() {
         return new CertificateProfile(
                 "issuing",
@@ -160,11 +196,12 @@ public record CertificateProfile(
                 List.of(KeyUsage.KEY_CERT_SIGN, KeyUsage.CRL_SIGN, KeyUsage.DIGITAL_SIGNATURE),
                 List.of(),
                 List.of(),
-                Locations.NONE,
+                Locations.STANDARD,
                 RequestedExtensions.IGNORE);
     }
 
-    /// A device's operational identity: one year. A device that renews from two thirds of it may sleep for four months
+    /// A device's operational identity: one year. A device that renews from two thirds of it may sleep
+    /// for four months
     /// and still renew with what it has; and a revocation that some target never hears of ends by itself.
     public static CertificateProfile device() {
         return new CertificateProfile(
@@ -183,7 +220,7 @@ public record CertificateProfile(
                 List.of(KeyUsage.DIGITAL_SIGNATURE),
                 List.of("clientAuth"),
                 List.of(),
-                Locations.NONE,
+                Locations.STANDARD,
                 RequestedExtensions.IGNORE);
     }
 

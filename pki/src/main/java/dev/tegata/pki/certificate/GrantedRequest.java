@@ -9,12 +9,16 @@ import java.util.List;
 /// A request that the profile said yes to, with everything decided that the certificate will say. Only
 /// [Issuance#grant] makes one.
 public final class GrantedRequest {
+    /// The highest number of a partition: six digits.
+    public static final int MAX_PARTITION = 999_999;
+
     private final Issuance issuance;
     private final ProvenRequest request;
     private final Name subject;
     private final List<GeneralName> alternativeNames;
     private final SerialNumber serial;
     private final Validity validity;
+    private final int partition;
 
     GrantedRequest(
             Issuance issuance,
@@ -23,12 +27,43 @@ public final class GrantedRequest {
             List<GeneralName> alternativeNames,
             SerialNumber serial,
             Validity validity) {
+        this(issuance, request, subject, alternativeNames, serial, validity, 0);
+    }
+
+    private GrantedRequest(
+            Issuance issuance,
+            ProvenRequest request,
+            Name subject,
+            List<GeneralName> alternativeNames,
+            SerialNumber serial,
+            Validity validity,
+            int partition) {
         this.issuance = issuance;
         this.request = request;
         this.subject = subject;
         this.alternativeNames = List.copyOf(alternativeNames);
         this.serial = serial;
         this.validity = validity;
+        this.partition = partition;
+    }
+
+    /// The same in a partition of the issuer's revocation lists, from 1 to [#MAX_PARTITION].
+    public GrantedRequest inPartition(int number) {
+        if (number < 1 || number > MAX_PARTITION) {
+            throw new IllegalArgumentException("a partition has a number from 1 to " + MAX_PARTITION);
+        }
+        return new GrantedRequest(issuance, request, subject, alternativeNames, serial, validity, number);
+    }
+
+    /// The number as it stands in distribution points.
+    ///
+    /// @throws IllegalStateException where the profile calls for a partition, and none was chosen
+    String partitionDigits() {
+        if (partition == 0) {
+            throw new IllegalStateException("the certificate was given no partition");
+        }
+        String digits = Integer.toString(partition);
+        return "000000".substring(digits.length()) + digits;
     }
 
     public Issuance issuance() {

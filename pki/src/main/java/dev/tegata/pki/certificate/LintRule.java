@@ -33,6 +33,7 @@ public enum LintRule {
     ALTERNATIVE_NAMES(
             "alternative-names",
             "The alternative names are those decided, and there are some where the subject is empty."),
+    LOCATIONS("locations", "Distribution points, responders and issuers are where the profile says."),
     SUBJECT_KEY_IDENTIFIER("subject-key-identifier", "The subject key identifier is that of the key."),
     AUTHORITY_KEY_IDENTIFIER("authority-key-identifier", "The authority key identifier is that of the issuer.");
 

@@ -24,7 +24,8 @@ import org.jspecify.annotations.Nullable;
 
 /// Checks the octets that are about to be signed against RFC 5280, the profile and what was decided.
 ///
-/// It reads the encoding, not the values it was made from: a slip of the encoder is found as well as one of a profile.
+/// It reads the encoding, not the values it was made from: a slip of the encoder is found as well as
+/// one of a profile.
 final class Linter {
     private static final int MAX_SERIAL_BITS = 20 * 8 - 1;
 
@@ -105,6 +106,7 @@ final class Linter {
                 checkUsages(known);
                 checkAlternativeNames(known, tbs.subject());
                 checkKeyIdentifiers(known);
+                checkLocations(tbs.extensions());
             } catch (EncodingException e) {
                 add(LintRule.EXTENSION_FORM, e.getMessage());
             }
@@ -323,6 +325,24 @@ final class Linter {
                     LintRule.ALTERNATIVE_NAMES,
                     !subject.isEmpty() || !known.alternativeNames().isEmpty(),
                     "neither the subject nor an alternative name says whose certificate this is");
+        }
+
+        private void checkLocations(List<Extension> extensions) throws EncodingException {
+            CertificateProfile.Locations wanted = profile.locations();
+            CertificateProfile.Locations actual = WrittenLocations.read(extensions);
+            boolean sameLists = wanted.spreadsOverPartitions()
+                    ? actual.crls()
+                            .equals(wanted.crls().stream()
+                                    .map(url -> url.replace(
+                                            CertificateProfile.Locations.PARTITION, granted.partitionDigits()))
+                                    .toList())
+                    : actual.crls().equals(wanted.crls());
+            demand(
+                    LintRule.LOCATIONS,
+                    sameLists
+                            && actual.ocsp().equals(wanted.ocsp())
+                            && actual.issuers().equals(wanted.issuers()),
+                    "the status or the issuer is to be found elsewhere than the profile says");
         }
 
         private void checkKeyIdentifiers(KnownExtensions known) {

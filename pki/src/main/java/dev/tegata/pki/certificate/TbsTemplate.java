@@ -9,23 +9,37 @@ import dev.tegata.pki.der.EncodingException;
 import dev.tegata.pki.der.Oid;
 import dev.tegata.pki.der.Tag;
 import dev.tegata.pki.key.PublicKeyInfo;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/// The encoded parts that all certificates of an [Issuance] share, ready to be copied around what differs.
+/// The encoded parts that all certificates of an [Issuance] share, ready to be copied around what
+/// differs.
 final class TbsTemplate {
-    private static final Oid OCSP = Oid.of("1.3.6.1.5.5.7.48.1");
-    private static final Oid CA_ISSUERS = Oid.of("1.3.6.1.5.5.7.48.2");
     private static final byte[] VERSION_3 = {(byte) Tag.context(0), 3, Tag.INTEGER, 1, 2};
     private static final int KEY_IDENTIFIER_SIZE = 20;
 
     private final byte[] signatureAndIssuer;
     private final byte[] extensions;
+    /// Where in the extensions the digits of the partition go.
+    private final int[] partitionGaps;
 
     private TbsTemplate(byte[] signatureAndIssuer, byte[] extensions) {
         this.signatureAndIssuer = signatureAndIssuer;
         this.extensions = extensions;
+        this.partitionGaps = gaps(extensions);
+    }
+
+    private static int[] gaps(byte[] extensions) {
+        String text = new String(extensions, StandardCharsets.ISO_8859_1);
+        return Pattern.compile(CertificateProfile.Locations.PARTITION, Pattern.LITERAL)
+                .matcher(text)
+                .results()
+                .mapToInt(MatchResult::start)
+                .toArray();
     }
 
     static TbsTemplate of(CertificateProfile profile, @Nullable Certificate issuer, @Nullable PublicKeyInfo issuerKey) {
@@ -66,11 +80,23 @@ final class TbsTemplate {
             writer.nested(
                     Tag.context(3),
                     () -> writer.sequence(() -> {
-                        writer.raw(extensions);
+                        writer.raw(commonExtensions(granted));
                         writeOwnExtensions(granted, writer);
                     }));
         });
         return writer.toArray();
+    }
+
+    private byte[] commonExtensions(GrantedRequest granted) {
+        if (partitionGaps.length == 0) {
+            return extensions;
+        }
+        byte[] filled = extensions.clone();
+        byte[] digits = granted.partitionDigits().getBytes(StandardCharsets.US_ASCII);
+        for (int gap : partitionGaps) {
+            System.arraycopy(digits, 0, filled, gap, digits.length);
+        }
+        return filled;
     }
 
     private static void writeOwnExtensions(GrantedRequest granted, DerWriter writer) {
@@ -123,8 +149,8 @@ final class TbsTemplate {
                     false,
                     writer,
                     value -> value.sequence(() -> {
-                        writeAccess(OCSP, locations.ocsp(), value);
-                        writeAccess(CA_ISSUERS, locations.issuers(), value);
+                        writeAccess(WrittenLocations.OCSP, locations.ocsp(), value);
+                        writeAccess(WrittenLocations.CA_ISSUERS, locations.issuers(), value);
                     }));
         }
     }

@@ -12,7 +12,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/// Writes DER from front to back. Nested structures are lambdas that write to the same writer, so none can stay
+/// Writes DER from front to back. Nested structures are lambdas that write to the same writer, so none
+/// can stay
 /// open:
 ///
 /// ```java
@@ -92,6 +93,13 @@ public final class DerWriter {
         raw(content);
     }
 
+    /// Tag and length of an element whose `length` content octets follow by another way, as they are
+    /// too many to hold.
+    public void head(int tag, int length) {
+        put(tag);
+        putLength(length);
+    }
+
     /// A BIT STRING of named bits: bit `n` of `bits` is bit `n` of the string.
     public void namedBits(int bits) {
         int length = 32 - Integer.numberOfLeadingZeros(bits);
@@ -134,7 +142,10 @@ public final class DerWriter {
 
     /// A time to the second, as UTCTime or GeneralizedTime by its year.
     public void time(Instant time) {
-        boolean utc = !time.isBefore(FIRST_UTC_TIME) && time.isBefore(FIRST_GENERALIZED_TIME);
+        time(time, !time.isBefore(FIRST_UTC_TIME) && time.isBefore(FIRST_GENERALIZED_TIME));
+    }
+
+    private void time(Instant time, boolean utc) {
         LocalDateTime parts = LocalDateTime.ofEpochSecond(time.getEpochSecond(), 0, ZoneOffset.UTC);
         put(utc ? Tag.UTC_TIME : Tag.GENERALIZED_TIME);
         put(utc ? 13 : 15);
@@ -148,6 +159,11 @@ public final class DerWriter {
         putDigits(parts.getMinute());
         putDigits(parts.getSecond());
         put('Z');
+    }
+
+    /// A time to the second, as GeneralizedTime whatever its year.
+    public void generalizedTime(Instant time) {
+        time(time, false);
     }
 
     /// An element with any tag and these content octets.

@@ -5,10 +5,13 @@ package dev.tegata.pki.key;
 import dev.tegata.pki.key.Cryptoki.Attribute;
 import dev.tegata.pki.key.Pkcs11Token.Address;
 import dev.tegata.pki.key.Pkcs11Token.Pkcs11Key;
+import java.io.OutputStream;
 import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
+import java.security.DigestOutputStream;
 import java.security.GeneralSecurityException;
 import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
 import java.security.SecureRandom;
 import java.security.interfaces.ECPrivateKey;
 import java.security.interfaces.RSAPrivateCrtKey;
@@ -34,8 +37,10 @@ import javax.crypto.spec.SecretKeySpec;
 
 /// A vault whose keys live in the tokens of a PKCS#11 v2.40 module and are used there.
 ///
-/// Keys are made sensitive and non-extractable, which is verified, and are found by CKA_ID (the handle) and CKA_LABEL
-/// (the space). Calls run on platform threads of the vault's own: a module may take long, and a native call holds the
+/// Keys are made sensitive and non-extractable, which is verified, and are found by CKA_ID (the handle)
+/// and CKA_LABEL
+/// (the space). Calls run on platform threads of the vault's own: a module may take long, and a native
+/// call holds the
 /// thread that a virtual thread runs on.
 public final class Pkcs11Vault implements Vault {
     private static final long TIMEOUT_SECONDS = 60;
@@ -464,6 +469,18 @@ public final class Pkcs11Vault implements Vault {
                 session -> sign(session, find(session, address), SignatureAlgorithm.ECDSA_SHA256, sha256));
     }
 
+    @Override
+    public byte[] sign(KeySpace space, KeyHandle key, SignatureAlgorithm algorithm, LongData data) {
+        if (hashesInToken(algorithm)) {
+            return sign(space, key, algorithm, data.toArray());
+        }
+        MessageDigest hash = hash(algorithm);
+        data.writeUnchecked(new DigestOutputStream(OutputStream.nullOutputStream(), hash));
+        byte[] digest = hash.digest();
+        Address address = new Address(space, key);
+        return use(space, "signing", session -> sign(session, find(session, address), algorithm, digest));
+    }
+
     private byte[] sign(long session, Pkcs11Key key, SignatureAlgorithm algorithm, byte[] digest)
             throws CryptokiException {
         KeyAlgorithm kind = key.publicKey().algorithm();
@@ -499,17 +516,27 @@ public final class Pkcs11Vault implements Vault {
 
     /// What goes to the token; Ed25519 hashes there, and twice.
     private static byte[] digest(SignatureAlgorithm algorithm, byte[] data) {
+        return hashesInToken(algorithm) ? data : hash(algorithm).digest(data);
+    }
+
+    private static boolean hashesInToken(SignatureAlgorithm algorithm) {
+        return switch (algorithm) {
+            case ECDSA_SHA256, ECDSA_SHA384, ECDSA_SHA512, RSA_SHA256, RSA_SHA384, RSA_SHA512 -> false;
+            case ED25519, ML_DSA_44, ML_DSA_65, ML_DSA_87 -> true;
+        };
+    }
+
+    private static MessageDigest hash(SignatureAlgorithm algorithm) {
         try {
-            return switch (algorithm) {
-                case ECDSA_SHA256, RSA_SHA256 ->
-                    MessageDigest.getInstance("SHA-256").digest(data);
-                case ECDSA_SHA384, RSA_SHA384 ->
-                    MessageDigest.getInstance("SHA-384").digest(data);
-                case ECDSA_SHA512, RSA_SHA512 ->
-                    MessageDigest.getInstance("SHA-512").digest(data);
-                case ED25519, ML_DSA_44, ML_DSA_65, ML_DSA_87 -> data;
-            };
-        } catch (GeneralSecurityException e) {
+            return MessageDigest.getInstance(
+                    switch (algorithm) {
+                        case ECDSA_SHA256, RSA_SHA256 -> "SHA-256";
+                        case ECDSA_SHA384, RSA_SHA384 -> "SHA-384";
+                        case ECDSA_SHA512, RSA_SHA512 -> "SHA-512";
+                        case ED25519, ML_DSA_44, ML_DSA_65, ML_DSA_87 ->
+                            throw new IllegalArgumentException(algorithm + " hashes in the token");
+                    });
+        } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException("every JDK has SHA-2", e);
         }
     }
@@ -758,7 +785,8 @@ public final class Pkcs11Vault implements Vault {
         return "pkcs11";
     }
 
-    /// Waits for the calls that run, closes all sessions, and shuts the module down if this vault started it. Another
+    /// Waits for the calls that run, closes all sessions, and shuts the module down if this vault
+    /// started it. Another
     /// vault of this process over the same library must be idle meanwhile; it starts the module again.
     @Override
     public void close() {

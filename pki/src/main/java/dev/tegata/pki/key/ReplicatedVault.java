@@ -119,6 +119,11 @@ public final class ReplicatedVault implements Vault {
         return anywhere(token -> token.sign(space, key, algorithm, data));
     }
 
+    @Override
+    public byte[] sign(KeySpace space, KeyHandle key, SignatureAlgorithm algorithm, LongData data) {
+        return anywhere(token -> token.sign(space, key, algorithm, data));
+    }
+
     /// The answer of the first token that is there, beginning with the one that answered last.
     private <T> T anywhere(Function<Pkcs11Vault, T> use) {
         int begin = System.nanoTime() - preferredUntil < 0 ? preferred : 0;

@@ -68,7 +68,8 @@ public final class SoftwareKey {
 
     /// Reads a DER PrivateKeyInfo (RFC 5958), works out its public half and proves that the two fit.
     ///
-    /// @throws InvalidKeyInfoException where the key is malformed, inconsistent, weak or of a kind that we do
+    /// @throws InvalidKeyInfoException where the key is malformed, inconsistent, weak or of a kind that
+    ///     we do
     ///     not support
     public static SoftwareKey ofPkcs8(byte[] pkcs8) throws InvalidKeyInfoException {
         if (pkcs8.length > MAX_PKCS8) {
@@ -201,6 +202,11 @@ public final class SoftwareKey {
     ///
     /// @throws IllegalArgumentException where the algorithm does not fit the key
     public byte[] sign(SignatureAlgorithm algorithm, byte[] data) {
+        return Signatures.sign(privateKey, algorithm, data);
+    }
+
+    /// As [#sign(SignatureAlgorithm, byte\[\])], for data that need not be in memory.
+    public byte[] sign(SignatureAlgorithm algorithm, LongData data) {
         return Signatures.sign(privateKey, algorithm, data);
     }
 

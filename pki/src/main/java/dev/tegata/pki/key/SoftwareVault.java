@@ -12,7 +12,8 @@ import java.util.Arrays;
 
 /// A vault whose keys are sealed in a store and used in this process's memory.
 ///
-/// Keys in use are cached. A key that one process destroys stays usable in the cache of another until it is dropped
+/// Keys in use are cached. A key that one process destroys stays usable in the cache of another until
+/// it is dropped
 /// there: whoever destroys a key must first stop its use everywhere.
 public final class SoftwareVault implements Vault {
     // A sealed key is: version (1 byte), id of the key-encryption key (8), length of the algorithm's name (1), the
@@ -69,12 +70,21 @@ public final class SoftwareVault implements Vault {
 
     @Override
     public byte[] sign(KeySpace space, KeyHandle key, SignatureAlgorithm algorithm, byte[] data) {
+        return openFor(algorithm, space, key).sign(algorithm, data);
+    }
+
+    @Override
+    public byte[] sign(KeySpace space, KeyHandle key, SignatureAlgorithm algorithm, LongData data) {
+        return openFor(algorithm, space, key).sign(algorithm, data);
+    }
+
+    private SoftwareKey openFor(SignatureAlgorithm algorithm, KeySpace space, KeyHandle key) {
         SoftwareKey opened = open(space, key);
         KeyAlgorithm kind = opened.publicKey().algorithm();
         if (!kind.signsWith(algorithm)) {
             throw new VaultException("a key of " + kind.id() + " cannot sign with " + algorithm, false);
         }
-        return opened.sign(algorithm, data);
+        return opened;
     }
 
     @Override

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.pki.key;
 
-/// Where private keys live. A key is used by its handle and never leaves: there is no method that returns one.
+/// Where private keys live. A key is used by its handle and never leaves: there is no method that
+/// returns one.
 ///
 /// Every method is safe for use by many threads. A handle is good only in the space it was made in.
 /// [VaultException] tells what failed and whether a retry can help.
@@ -23,6 +24,12 @@ public interface Vault extends AutoCloseable {
 
     /// Signs `data` (hashed here). ECDSA signatures are DER Ecdsa-Sig-Value (RFC 3279 §2.2.3).
     byte[] sign(KeySpace space, KeyHandle key, SignatureAlgorithm algorithm, byte[] data);
+
+    /// As [#sign], for data too long to be held in memory. Where the algorithm cannot do without, it is
+    /// held there.
+    default byte[] sign(KeySpace space, KeyHandle key, SignatureAlgorithm algorithm, LongData data) {
+        return sign(space, key, algorithm, data.toArray());
+    }
 
     /// Destroys a key for good. Does nothing where it does not exist.
     void destroy(KeySpace space, KeyHandle key);

@@ -3,6 +3,7 @@
 package dev.tegata.pki.certificate;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.der.DerReader;
@@ -317,6 +318,23 @@ class LinterTest {
         assertThat(brokenWithout(AUTHORITY, Extension.AUTHORITY_KEY_IDENTIFIER))
                 .containsExactlyInAnyOrder(LintRule.EXTENSION_EXPECTED, LintRule.AUTHORITY_KEY_IDENTIFIER);
         assertThat(brokenWithExtension(LEAF, Extension.KEY_USAGE, true, "0500")).contains(LintRule.EXTENSION_FORM);
+    }
+
+    @Test
+    void locations() {
+        CertificateProfile profile = CertificateProfile.device()
+                .withLocations(new CertificateProfile.Locations(
+                        List.of("http://x/" + CertificateProfile.Locations.PARTITION), List.of(), List.of()));
+        GrantedRequest granted = granted(ISSUING, profile, TestKeys.p256());
+        assertThat(broken(granted.inPartition(42), tbs -> tbs)).isEmpty();
+        // Another partition: http://x/000043
+        assertThat(brokenWithExtension(
+                        granted.inPartition(42),
+                        Extension.CRL_DISTRIBUTION_POINTS,
+                        false,
+                        "30173015a013a011860f" + "687474703a2f2f782f303030303433"))
+                .containsExactly(LintRule.LOCATIONS);
+        assertThatThrownBy(granted::lint).isInstanceOf(IllegalStateException.class);
     }
 
     @Test

@@ -41,7 +41,8 @@ import org.jspecify.annotations.Nullable;
 
 /// The authorities of tenants.
 ///
-/// Implementation note: keys and signatures are made before the transaction that stores what came of them, never
+/// Implementation note: keys and signatures are made before the transaction that stores what came of
+/// them, never
 /// inside it: a vault may take its time, and the software vault has transactions of its own.
 public final class Authorities {
     private static final int MAX_DEPTH = 10;
@@ -94,7 +95,8 @@ public final class Authorities {
 
     /// The request for the certificate of an authority that waits for it.
     ///
-    /// @throws RefusedException where there is no such authority, or its certificate is there or was made here
+    /// @throws RefusedException where there is no such authority, or its certificate is there or was
+    ///     made here
     public CertificateRequest request(TenantId tenant, AuthorityId id) {
         Authority authority = get(tenant, id);
         if (authority.request() == null) {
@@ -103,7 +105,8 @@ public final class Authorities {
         return authority.request();
     }
 
-    /// What is needed to issue under an authority, for whatever it is meant for: devices, or other authorities.
+    /// What is needed to issue under an authority, for whatever it is meant for: devices, or other
+    /// authorities.
     ///
     /// @throws RefusedException where there is no such authority, or it cannot sign
     public IssuingAuthority issuing(TenantId tenant, AuthorityId id) {
@@ -119,6 +122,24 @@ public final class Authorities {
         }
         return new IssuingAuthority(
                 id, tenant.keySpace(), authority.key(), authority.algorithm(), chain(tx, authority));
+    }
+
+    /// What is needed to sign revocation lists and responders' certificates of an authority, which one
+    /// that issues
+    /// nothing any more still does.
+    ///
+    /// @throws RefusedException where there is no such authority, or it has no certificate yet
+    public IssuingAuthority forStatus(TenantId tenant, AuthorityId id) {
+        return database.inTenant(tenant, tx -> {
+            Authority authority = require(tx, tenant, id);
+            return new IssuingAuthority(
+                    id, tenant.keySpace(), authority.key(), authority.algorithm(), chain(tx, authority));
+        });
+    }
+
+    /// Where the status of certificates is published.
+    public PublicAddresses addresses() {
+        return maker.addresses();
     }
 
     /// Makes another authority for devices, under one of the tenant's.
@@ -138,7 +159,8 @@ public final class Authorities {
     ///
     /// @param certificates as [CertificateChain#read] reads them
     /// @param pkcs8 its private key: DER PrivateKeyInfo (PKCS#8), not encrypted
-    /// @throws RefusedException where key and certificates do not belong together, or the chain is not whole
+    /// @throws RefusedException where key and certificates do not belong together, or the chain is not
+    ///     whole
     /// and valid
     public Authority importAuthority(TenantId tenant, Actor actor, String name, Bytes certificates, byte[] pkcs8) {
         try {
@@ -208,7 +230,8 @@ public final class Authorities {
     /// Takes the certificate of an authority that waits for it.
     ///
     /// @param certificates as [CertificateChain#read] reads them
-    /// @throws RefusedException where the authority does not wait for one, or the chain is not whole, valid and for
+    /// @throws RefusedException where the authority does not wait for one, or the chain is not whole,
+    ///     valid and for
     ///     its key
     public Authority uploadCertificate(TenantId tenant, Actor actor, AuthorityId id, Bytes certificates) {
         List<Certificate> given = CertificateChain.read(certificates);
@@ -240,6 +263,76 @@ public final class Authorities {
         });
     }
 
+    /// Ends an authority's work: nobody issues under it any more. What it has issued stays valid, and
+    /// its status goes
+    /// on
+    /// being published.
+    ///
+    /// @throws RefusedException where there is no such authority, or it waits for its certificate
+    public Authority retire(TenantId tenant, Actor actor, AuthorityId id) {
+        return database.inTenant(tenant, tx -> {
+            Authority authority = lock(tx, tenant, id);
+            authority.requireCertificate();
+            if (authority.state() == State.RETIRED) {
+                return authority;
+            }
+            retire(tx, authority);
+            audit.append(tx, tenant, List.of(new AuditEvent(actor, "authority.retired", "authority:" + id, Map.of())));
+            return require(tx, tenant, id);
+        });
+    }
+
+    /// Revokes the certificate of an issuing authority, and so all below it; it is retired by that.
+    ///
+    /// @param reason of RFC 5280 §5.3.1
+    /// @throws RefusedException where there is no such authority, its certificate was not made here, or
+    ///     is revoked
+    public Authority revoke(TenantId tenant, Actor actor, AuthorityId id, int reason) {
+        return database.inTenant(tenant, tx -> {
+            Authority authority = lock(tx, tenant, id);
+            Certificate certificate = authority.requireCertificate();
+            if (authority.parent() == null) {
+                throw new RefusedException(
+                        ErrorCode.CONFLICT,
+                        authority.kind() == Kind.ROOT
+                                ? "a root has nobody above it to revoke it: take it out of the trust stores"
+                                : "the certificate was not made here: have whoever made it revoke it");
+            }
+            int revoked = tx.createUpdate("""
+                            UPDATE certificate SET revoked_at = :now, revocation_reason = :reason
+                            WHERE tenant_id = :tenant AND serial_number = :serial AND authority_id = :parent
+                                AND revoked_at IS NULL""")
+                    .bind("now", clock.instant())
+                    .bind("reason", reason)
+                    .bind("tenant", tenant)
+                    .bind("serial", certificate.serial().content())
+                    .bind("parent", authority.parent())
+                    .execute();
+            if (revoked == 0) {
+                throw new RefusedException(ErrorCode.CONFLICT, "the authority's certificate is revoked already");
+            }
+            retire(tx, authority);
+            audit.append(
+                    tx,
+                    tenant,
+                    List.of(new AuditEvent(
+                            actor,
+                            "authority.revoked",
+                            "authority:" + id,
+                            Map.of("serialNumber", certificate.serial().hex(), "reason", reason))));
+            return require(tx, tenant, id);
+        });
+    }
+
+    private static void retire(Handle tx, Authority authority) {
+        tx.createUpdate("""
+                        UPDATE authority SET state = 'RETIRED'
+                        WHERE tenant_id = :tenant AND authority_id = :id""")
+                .bind("tenant", authority.tenant())
+                .bind("id", authority.id())
+                .execute();
+    }
+
     private static Map<String, Object> detail(Authority authority) {
         Map<String, Object> detail = new LinkedHashMap<>();
         detail.put("name", authority.name());
@@ -261,7 +354,8 @@ public final class Authorities {
         return detail;
     }
 
-    /// Serial numbers are unique per issuer, and the table has them once per tenant: of two certificates from
+    /// Serial numbers are unique per issuer, and the table has them once per tenant: of two
+    /// certificates from
     /// elsewhere with one number the first is listed. Those that we make have 128 random bits.
     private void insertCertificate(Handle tx, Authority authority, Certificate certificate) {
         tx.createUpdate("""

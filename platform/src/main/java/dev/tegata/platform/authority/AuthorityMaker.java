@@ -34,17 +34,29 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// Makes keys and certificates of authorities. Works with the vault and stores nothing: what it makes is stored
+/// Makes keys and certificates of authorities. Works with the vault and stores nothing: what it makes
+/// is stored
 /// afterwards, in one transaction, or [#discard]ed. A crash in between leaves keys that nothing names.
 public final class AuthorityMaker {
     private final Vault vault;
+    private final PublicAddresses addresses;
     private final InstantSource clock;
     private final SecureRandom random;
 
     public AuthorityMaker(Vault vault, InstantSource clock, SecureRandom random) {
+        this(vault, PublicAddresses.LOCAL, clock, random);
+    }
+
+    /// @param addresses to write into certificates
+    public AuthorityMaker(Vault vault, PublicAddresses addresses, InstantSource clock, SecureRandom random) {
         this.vault = vault;
+        this.addresses = addresses;
         this.clock = clock;
         this.random = random;
+    }
+
+    PublicAddresses addresses() {
+        return addresses;
     }
 
     /// How deep a tree may become below an authority.
@@ -75,7 +87,9 @@ public final class AuthorityMaker {
     ///
     /// @throws RefusedException where `parent` may have no authority below it
     public PreparedAuthority issuing(TenantId tenant, NewAuthority wanted, IssuingAuthority parent) {
-        Issuance issuance = issuance(parent, profile(CertificateProfile.issuing(), wanted, 0));
+        CertificateProfile profile = profile(CertificateProfile.issuing(), wanted, 0);
+        Issuance issuance = issuance(
+                parent, profile.withLocations(profile.locations().or(addresses.forAuthorities(tenant, parent.id()))));
         KeyHandle key = vault.generate(tenant.keySpace(), wanted.algorithm());
         return discardingOnFailure(tenant, key, () -> {
             Certificate certificate = issue(issuance, tenant, key, wanted, parent.signer(vault));
@@ -108,7 +122,8 @@ public final class AuthorityMaker {
     ///
     /// @param certificates its own and those above it, in any order
     /// @param pkcs8 DER PrivateKeyInfo; the caller wipes it
-    /// @throws RefusedException where the key is not that of one of the certificates, or they make no good chain
+    /// @throws RefusedException where the key is not that of one of the certificates, or they make no
+    ///     good chain
     public PreparedAuthority imported(TenantId tenant, String name, List<Certificate> certificates, byte[] pkcs8) {
         KeyHandle key = importKey(tenant.keySpace(), pkcs8);
         return discardingOnFailure(tenant, key, () -> {

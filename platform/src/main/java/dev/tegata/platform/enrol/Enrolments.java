@@ -5,6 +5,7 @@ package dev.tegata.platform.enrol;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.CertificateRequest;
+import dev.tegata.pki.certificate.GrantedRequest;
 import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.pki.certificate.InvalidRequestException;
 import dev.tegata.pki.certificate.Name;
@@ -30,6 +31,7 @@ import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.fleet.IssuingFleet;
 import dev.tegata.platform.fleet.IssuingFleets;
+import dev.tegata.platform.status.CrlPartitions;
 import dev.tegata.platform.store.Database;
 import java.security.SecureRandom;
 import java.time.Duration;
@@ -68,6 +70,7 @@ public final class Enrolments {
     private final Identification identification;
     private final DeviceLookup lookup;
     private final Approvals approvals;
+    private final CrlPartitions partitions;
     private final IssuanceJournal journal;
     private final OwnRevocations revocations;
     private final Vault vault;
@@ -90,6 +93,7 @@ public final class Enrolments {
         this.lookup = new DeviceLookup(database);
         this.identification = new Identification(lookup, birthCas, new PathCheck(SIGNATURE_CACHE));
         this.approvals = new Approvals(database, auditLog, clock, random);
+        this.partitions = new CrlPartitions(database);
         this.revocations = new OwnRevocations(database, auditLog);
         this.journal = new IssuanceJournal(database, auditLog, outbox);
         this.vault = vault;
@@ -400,19 +404,24 @@ public final class Enrolments {
         private EnrolmentOutcome issue(Identification.Result.Found found, ProvenRequest proven) throws Refusal {
             Candidate device = found.device();
             IssuingAuthority authority = fleet.authority();
-            Certificate certificate = sign(found, proven, authority);
-            boolean stored = journal.store(tenant, entry(found, certificate, authority));
+            int partition = fleet.issuance().profile().locations().spreadsOverPartitions()
+                    ? partitions.next(tenant, authority.id())
+                    : 0;
+            Certificate certificate = sign(found, proven, authority, partition);
+            boolean stored = journal.store(tenant, entry(found, certificate, authority, partition));
             if (stored) {
                 return new EnrolmentOutcome.Issued(device.id(), certificate, authority.chain());
             }
             return answerOfTheWinner(found, proven);
         }
 
-        private Certificate sign(Identification.Result.Found found, ProvenRequest proven, IssuingAuthority authority)
+        private Certificate sign(
+                Identification.Result.Found found, ProvenRequest proven, IssuingAuthority authority, int partition)
                 throws Refusal {
             try {
-                return fleet.issuance()
-                        .grant(proven, variables(found.device()), SerialNumber.random(random), now)
+                GrantedRequest granted =
+                        fleet.issuance().grant(proven, variables(found.device()), SerialNumber.random(random), now);
+                return (partition == 0 ? granted : granted.inPartition(partition))
                         .lint()
                         .redeem(authority.signer(vault));
             } catch (InvalidRequestException e) {
@@ -431,7 +440,7 @@ public final class Enrolments {
         }
 
         private IssuanceJournal.Entry entry(
-                Identification.Result.Found found, Certificate certificate, IssuingAuthority authority) {
+                Identification.Result.Found found, Certificate certificate, IssuingAuthority authority, int partition) {
             Bytes publicKey = certificate.publicKeyEncoded();
             // The key that came with a token is all that will be known of a device whose manifest lists none.
             Bytes newBirthKey = found.claimToken() != null ? publicKey : found.newBirthKey();
@@ -444,6 +453,7 @@ public final class Enrolments {
                     certificate.validity().notBefore(),
                     certificate.validity().notAfter(),
                     now,
+                    partition,
                     certificate.encoded(),
                     found.claimToken(),
                     newBirthKey,

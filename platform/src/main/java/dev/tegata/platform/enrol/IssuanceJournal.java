@@ -110,6 +110,7 @@ final class IssuanceJournal {
         Timestamp[] notBefore = new Timestamp[count];
         Timestamp[] notAfter = new Timestamp[count];
         Timestamp[] issuedAt = new Timestamp[count];
+        Integer[] partitions = new Integer[count];
         byte[][] encoded = new byte[count][];
         for (int i = 0; i < count; i++) {
             Entry entry = entries.get(i);
@@ -121,14 +122,15 @@ final class IssuanceJournal {
             notBefore[i] = Timestamp.from(entry.notBefore());
             notAfter[i] = Timestamp.from(entry.notAfter());
             issuedAt[i] = Timestamp.from(entry.issuedAt());
+            partitions[i] = entry.crlPartition();
             encoded[i] = entry.encoded().toArray();
         }
         try (PreparedStatement statement = connection.prepareStatement("""
                 WITH input AS (
                     SELECT * FROM unnest(?::uuid[], ?::integer[], ?::bytea[], ?::uuid[], ?::bytea[], ?::timestamptz[],
-                            ?::timestamptz[], ?::timestamptz[], ?::bytea[])
+                            ?::timestamptz[], ?::timestamptz[], ?::integer[], ?::bytea[])
                         AS i (device_id, version, serial_number, authority_id, fingerprint, not_before, not_after,
-                            issued_at, encoded)
+                            issued_at, crl_partition, encoded)
                     ORDER BY device_id),
                 changed AS (
                     UPDATE device d SET state = 'ACTIVE', certificate = i.serial_number, version = d.version + 1,
@@ -141,14 +143,23 @@ final class IssuanceJournal {
                                 AND s.fingerprint = i.fingerprint)
                     RETURNING d.device_id)
                 INSERT INTO certificate (tenant_id, serial_number, authority_id, device_id, public_key_fingerprint,
-                    not_before, not_after, issued_at, encoded)
+                    not_before, not_after, issued_at, crl_partition, encoded)
                 SELECT ?, i.serial_number, i.authority_id, i.device_id, i.fingerprint, i.not_before, i.not_after,
-                    i.issued_at, i.encoded
+                    i.issued_at, i.crl_partition, i.encoded
                 FROM input i JOIN changed USING (device_id)
                 RETURNING device_id""")) {
             int index = 1;
             for (Object[] column : new Object[][] {
-                devices, versions, serialNumbers, authorities, fingerprints, notBefore, notAfter, issuedAt, encoded
+                devices,
+                versions,
+                serialNumbers,
+                authorities,
+                fingerprints,
+                notBefore,
+                notAfter,
+                issuedAt,
+                partitions,
+                encoded
             }) {
                 statement.setArray(index++, connection.createArrayOf(sqlType(column), column));
             }
@@ -222,6 +233,7 @@ final class IssuanceJournal {
             Instant notBefore,
             Instant notAfter,
             Instant issuedAt,
+            int crlPartition,
             Bytes encoded,
             @Nullable Bytes claimToken,
             @Nullable Bytes newBirthKey,

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.fleet;
 
+import dev.tegata.pki.certificate.CertificateProfile;
+import dev.tegata.pki.certificate.CertificateProfile.Locations;
 import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.pki.certificate.Issuance;
 import dev.tegata.platform.ErrorCode;
@@ -16,7 +18,8 @@ import java.time.Duration;
 import java.time.InstantSource;
 import org.jdbi.v3.core.Handle;
 
-/// Fleets ready to issue, remembered for [#LIFETIME]: enrolment asks for the same few thousands of times a second.
+/// Fleets ready to issue, remembered for [#LIFETIME]: enrolment asks for the same few thousands of
+/// times a second.
 public final class IssuingFleets {
     /// How late a change on another node is seen at the most.
     public static final Duration LIFETIME = Duration.ofSeconds(2);
@@ -33,7 +36,8 @@ public final class IssuingFleets {
         this.recent = new RecentValues<>(clock, LIFETIME, CAPACITY, this::load);
     }
 
-    /// A refusal is remembered too, or whoever asks for a fleet that does not exist would ask the database each time.
+    /// A refusal is remembered too, or whoever asks for a fleet that does not exist would ask the
+    /// database each time.
     private sealed interface Outcome {
         record Ready(IssuingFleet fleet) implements Outcome {}
 
@@ -73,7 +77,11 @@ public final class IssuingFleets {
                 .mapTo(String.class)
                 .one();
         try {
-            Issuance issuance = Issuance.of(authority.certificate(), fleet.profile());
+            CertificateProfile profile = fleet.profile();
+            Locations usual = authorities.addresses().forDevices(tenant, authority.id());
+            Issuance issuance = Issuance.of(
+                    authority.certificate(),
+                    profile.withLocations(profile.locations().or(usual)));
             return new IssuingFleet(tenant, fleet, authority, issuance, organization);
         } catch (InvalidCertificateException e) {
             throw new RefusedException(ErrorCode.AUTHORITY_NOT_READY, String.valueOf(e.getMessage()));

@@ -22,11 +22,14 @@ import org.jspecify.annotations.Nullable;
 /// The one way to PostgreSQL. Every access is one transaction that sees one tenant.
 ///
 /// Implementation notes:
-/// - Row-level security reads the setting `tegata.tenant`, which is set for the transaction only: a connection that
+/// - Row-level security reads the setting `tegata.tenant`, which is set for the transaction only: a
+///   connection that
 /// goes
 ///   back to the pool sees no tenant.
-/// - Transactions are READ COMMITTED. Where two writers meet, code locks the row or names the version that it read.
-/// - A transaction that the server ends because of others (serialization failure, deadlock) is run again after a pause
+/// - Transactions are READ COMMITTED. Where two writers meet, code locks the row or names the version
+///   that it read.
+/// - A transaction that the server ends because of others (serialization failure, deadlock) is run
+///   again after a pause
 ///   that doubles and is jittered, so that the same two do not meet again.
 /// - A connection that breaks during the commit leaves open whether it was stored. The caller gets
 ///   [UnavailableException] either way, so requests that create carry idempotency keys.
@@ -43,39 +46,49 @@ public final class Database implements AutoCloseable {
     private static final String NO_TENANT = "";
     private static final String SEE = "SELECT set_config('tegata.tenant', ?, true)";
 
-    /// Bound while this thread is inside a transaction. A second one would wait for a second connection while it holds
+    /// Bound while this thread is inside a transaction. A second one would wait for a second connection
+    /// while it holds
     /// the first: under load, all connections would wait for each other.
     private static final ScopedValue<Boolean> IN_TRANSACTION = ScopedValue.newInstance();
 
     private final HikariDataSource pool;
     private final Jdbi jdbi;
 
-    private Database(HikariDataSource pool) {
+    private final Connections connections;
+
+    private Database(HikariDataSource pool, Connections connections) {
         this.pool = pool;
+        this.connections = connections;
         this.jdbi = Mappings.install(Jdbi.create(pool));
     }
 
-    /// Connects, checks server and role, brings the schema up to date, and opens the pool. Several nodes may do so at
+    /// Connects, checks server and role, brings the schema up to date, and opens the pool. Several
+    /// nodes may do so at
     /// once.
     ///
-    /// @throws UnavailableException with a sentence that says what to change, where the database cannot be used
+    /// @throws UnavailableException with a sentence that says what to change, where the database cannot
+    ///     be used
     public static Database open(DatabaseConfig config) {
         String role = Preparation.prepare(config);
-        return new Database(pool(config, role));
+        Connections connections = new Connections(config, sessionSettings(role), OUTAGE_PATIENCE);
+        return new Database(pool(config, connections), connections);
     }
 
     /// Runs `work` in one transaction that sees the rows of `tenant` and no others.
     ///
-    /// @throws UnavailableException where the database cannot be used now; other exceptions of `work` pass through.
+    /// @throws UnavailableException where the database cannot be used now; other exceptions of `work`
+    ///     pass through.
     /// Either way nothing is kept of what `work` did
     public <T extends @Nullable Object> T inTenant(TenantId tenant, Work<T> work) {
         return run(tenant.value(), work);
     }
 
-    /// Runs `work` with the rows of **all** tenants in view, in the few tables whose policy allows it; the others look
+    /// Runs `work` with the rows of **all** tenants in view, in the few tables whose policy allows it;
+    /// the others look
     /// empty.
     ///
-    /// The poison cupboard: for background work that looks for tenants with something to do, and then does it with
+    /// The poison cupboard: for background work that looks for tenants with something to do, and then
+    /// does it with
     /// [#inTenant]. Never for an answer to a request of a tenant.
     public <T extends @Nullable Object> T acrossTenants(Work<T> work) {
         return run(EVERY_TENANT, work);
@@ -84,6 +97,11 @@ public final class Database implements AutoCloseable {
     /// Runs `work` with no tenant in view: for the facts of this installation.
     public <T extends @Nullable Object> T installation(Work<T> work) {
         return run(NO_TENANT, work);
+    }
+
+    /// Hears what transactions tell (`pg_notify`) on `channel`, over a connection of its own.
+    public Notifications listen(String channel, Notifications.Hearer hearer) {
+        return Notifications.start(connections, channel, hearer);
     }
 
     /// Whether the database answers, found out within two seconds.
@@ -170,10 +188,10 @@ public final class Database implements AutoCloseable {
         }
     }
 
-    private static HikariDataSource pool(DatabaseConfig config, String role) {
+    private static HikariDataSource pool(DatabaseConfig config, Connections connections) {
         HikariConfig hikari = new HikariConfig();
         hikari.setPoolName("tegata");
-        hikari.setDataSource(new Connections(config, sessionSettings(role), OUTAGE_PATIENCE));
+        hikari.setDataSource(connections);
         hikari.setMaximumPoolSize(config.poolSize());
         hikari.setMinimumIdle(Math.min(2, config.poolSize()));
         hikari.setConnectionTimeout(CONNECTION_WAIT.toMillis());
@@ -181,10 +199,12 @@ public final class Database implements AutoCloseable {
         return new HikariDataSource(hikari);
     }
 
-    /// A statement that hangs and a session that forgot its transaction end by themselves, well before the driver's
+    /// A statement that hangs and a session that forgot its transaction end by themselves, well before
+    /// the driver's
     /// socket timeout takes the connection for dead.
     ///
-    /// Statements are planned once per connection: to plan one costs three times what it costs to run it. Such
+    /// Statements are planned once per connection: to plan one costs three times what it costs to run
+    /// it. Such
     /// a plan must not scan a table for being empty when the plan was made: they all have their indexes.
     private static String sessionSettings(String role) {
         return """

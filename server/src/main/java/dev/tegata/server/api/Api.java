@@ -26,6 +26,7 @@ import dev.tegata.platform.job.Jobs;
 import dev.tegata.platform.order.Orders;
 import dev.tegata.platform.repeat.Answers;
 import dev.tegata.platform.tenant.KeyRotation;
+import dev.tegata.platform.status.AuthorityStatuses;
 import dev.tegata.platform.tenant.Tenants;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
@@ -50,6 +51,7 @@ public final class Api {
     public record Services(
             Tenants tenants,
             Authorities authorities,
+            AuthorityStatuses authorityStatuses,
             Fleets fleets,
             Manifests manifests,
             TrustedCertificates trustedCertificates,
@@ -85,7 +87,7 @@ public final class Api {
         byte[] contract = contract();
         routes.add(Route.get("/openapi.yaml", _ -> Response.of(200, "application/yaml", contract)));
         routes.addAll(new TenantResource(services.tenants()).routes(gate));
-        routes.addAll(new AuthorityResource(services.authorities()).routes(gate));
+        routes.addAll(new AuthorityResource(services.authorities(), services.authorityStatuses()).routes(gate));
         routes.addAll(new FleetResource(services.fleets(), services.authorities()).routes(gate));
         routes.addAll(new ManifestResource(services.manifests()).routes(gate));
         routes.addAll(new TrustResource(services.trustedCertificates()).routes(gate));

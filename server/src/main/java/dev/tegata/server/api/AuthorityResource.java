@@ -16,11 +16,17 @@ import dev.tegata.platform.access.Permission;
 import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.authority.Authority;
 import dev.tegata.platform.authority.NewAuthority;
+import dev.tegata.platform.status.AuthorityStatus;
+import dev.tegata.platform.status.AuthorityStatuses;
+import dev.tegata.platform.status.PublishedCrl;
+import dev.tegata.platform.status.StatusSettings;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -29,13 +35,36 @@ final class AuthorityResource {
     static final String PEM_CHAIN = "application/pem-certificate-chain";
     private static final String PEM_FILE = "application/x-pem-file";
     private static final String PATH = "/api/v1/authorities";
+    private static final Duration LONGEST_PUBLICATION = Duration.ofMinutes(5);
     private static final Set<String> CERTIFICATE_TYPES =
             Set.of(PEM_CHAIN, PEM_FILE, "application/pkix-cert", "application/pkcs7-mime");
 
     private final Authorities authorities;
 
-    AuthorityResource(Authorities authorities) {
+    private final AuthorityStatuses statuses;
+
+    AuthorityResource(Authorities authorities, AuthorityStatuses statuses) {
         this.authorities = authorities;
+        this.statuses = statuses;
+    }
+
+    /// Why an authority's certificate is revoked (RFC 5280 §5.3.1). A hold is not for authorities.
+    enum Reason {
+        UNSPECIFIED(0),
+        CA_COMPROMISE(2),
+        AFFILIATION_CHANGED(3),
+        SUPERSEDED(4),
+        CESSATION_OF_OPERATION(5);
+
+        private final int number;
+
+        Reason(int number) {
+            this.number = number;
+        }
+
+        int number() {
+            return number;
+        }
     }
 
     /// With `parent`, that authority signs; without, a request is made for somebody else to sign.
@@ -53,6 +82,60 @@ final class AuthorityResource {
             } catch (IllegalArgumentException e) {
                 throw Fields.invalid("subject", "is no distinguished name: " + e.getMessage());
             }
+        }
+    }
+
+    /// What is left out stays as it is.
+    record StatusBody(
+            @Nullable Duration crlLifetime,
+            @Nullable Integer partitionSize,
+            @Nullable Boolean publishAtOnce,
+            @Nullable Duration ocspLifetime) {
+        StatusSettings over(StatusSettings base) {
+            return new StatusSettings(
+                    crlLifetime == null ? base.crlLifetime() : crlLifetime,
+                    partitionSize == null ? base.partitionSize() : partitionSize,
+                    publishAtOnce == null ? base.publishAtOnce() : publishAtOnce,
+                    ocspLifetime == null ? base.ocspLifetime() : ocspLifetime);
+        }
+    }
+
+    record RevokeBody(@Nullable String reason) {}
+
+    record CrlView(long number, Instant thisUpdate, Instant nextUpdate, long entries, long size) {
+        static @Nullable CrlView of(Optional<PublishedCrl> published) {
+            return published
+                    .map(crl ->
+                            new CrlView(crl.number(), crl.thisUpdate(), crl.nextUpdate(), crl.entries(), crl.size()))
+                    .orElse(null);
+        }
+    }
+
+    record StatusView(
+            @Nullable CrlView crl,
+            int partitions,
+            long partitionEntries,
+            @Nullable CrlView oldestPartition,
+            boolean pendingChanges,
+            @Nullable CertificateView responder,
+            @Nullable Instant revokedAt,
+            Duration crlLifetime,
+            int partitionSize,
+            boolean publishAtOnce,
+            Duration ocspLifetime) {
+        static StatusView of(AuthorityStatus status) {
+            return new StatusView(
+                    CrlView.of(status.fullCrl()),
+                    status.partitions(),
+                    status.partitionEntries(),
+                    CrlView.of(status.oldestPartition()),
+                    status.pendingChanges(),
+                    status.responder().map(CertificateView::of).orElse(null),
+                    status.revokedAt().orElse(null),
+                    status.settings().crlLifetime(),
+                    status.settings().partitionSize(),
+                    status.settings().publishAtOnce(),
+                    status.settings().ocspLifetime());
         }
     }
 
@@ -108,6 +191,12 @@ final class AuthorityResource {
                 gate.route("GET", PATH + "/{authority}", Permission.READ_TENANT, this::get),
                 gate.route("GET", PATH + "/{authority}/chain", Permission.READ_TENANT, this::chain),
                 gate.route("GET", PATH + "/{authority}/request", Permission.READ_TENANT, this::request),
+                gate.route("GET", PATH + "/{authority}/status", Permission.READ_TENANT, this::status),
+                gate.route("PATCH", PATH + "/{authority}/status", Permission.MANAGE_AUTHORITIES, this::changeStatus),
+                gate.route("POST", PATH + "/{authority}/crl", Permission.MANAGE_AUTHORITIES, this::publish)
+                        .withTimeout(LONGEST_PUBLICATION),
+                gate.route("POST", PATH + "/{authority}/retire", Permission.MANAGE_AUTHORITIES, this::retire),
+                gate.guarded("POST", PATH + "/{authority}/revoke", Permission.MANAGE_AUTHORITIES, this::revoke),
                 gate.guarded("PUT", PATH + "/{authority}/certificate", Permission.MANAGE_AUTHORITIES, this::upload));
     }
 
@@ -152,6 +241,32 @@ final class AuthorityResource {
     private Response request(Call call) {
         return Response.text(
                 200, PEM_FILE, authorities.request(call.tenant(), id(call)).pem());
+    }
+
+    private Response status(Call call) {
+        return Response.json(StatusView.of(statuses.get(call.tenant(), id(call))));
+    }
+
+    private Response changeStatus(Call call) {
+        StatusBody body = call.request().json(StatusBody.class);
+        StatusSettings before = statuses.get(call.tenant(), id(call)).settings();
+        return Response.json(StatusView.of(statuses.change(call.tenant(), id(call), call.actor(), body.over(before))));
+    }
+
+    private Response publish(Call call) {
+        return Response.json(StatusView.of(statuses.publish(call.tenant(), id(call), call.actor())));
+    }
+
+    private Response retire(Call call) {
+        return Response.json(View.of(authorities.retire(call.tenant(), call.actor(), id(call))));
+    }
+
+    private Response revoke(Call call) {
+        RevokeBody body = call.request().json(RevokeBody.class);
+        Reason reason = body.reason() == null
+                ? Reason.UNSPECIFIED
+                : Names.constant(Reason.class, Names::camelCase, "reason", body.reason());
+        return Response.json(View.of(authorities.revoke(call.tenant(), call.actor(), id(call), reason.number())));
     }
 
     private Response upload(Call call) {

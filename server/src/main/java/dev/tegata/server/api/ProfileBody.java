@@ -28,7 +28,8 @@ record ProfileBody(
     record LocationsBody(
             @Nullable List<String> crls,
             @Nullable List<String> ocsp,
-            @Nullable List<String> issuers) {}
+            @Nullable List<String> issuers,
+            @Nullable Boolean standard) {}
 
     static ProfileBody of(CertificateProfile profile) {
         return new ProfileBody(
@@ -43,7 +44,8 @@ record ProfileBody(
                 new LocationsBody(
                         profile.locations().crls(),
                         profile.locations().ocsp(),
-                        profile.locations().issuers()),
+                        profile.locations().issuers(),
+                        profile.locations().standard()),
                 Names.of(profile.requestedExtensions()));
     }
 
@@ -67,7 +69,7 @@ record ProfileBody(
                             : keyUsages.stream().map(ProfileBody::keyUsage).toList(),
                     extendedKeyUsages == null ? base.extendedKeyUsages() : extendedKeyUsages,
                     alternativeNames == null ? base.alternativeNames() : alternativeNames,
-                    locations == null ? base.locations() : locations(locations),
+                    locations == null ? base.locations() : locations(locations, base.locations()),
                     requestedExtensions == null
                             ? base.requestedExtensions()
                             : Names.constant(
@@ -81,8 +83,12 @@ record ProfileBody(
         return Names.constant(KeyUsage.class, Names::camelCase, "profile.keyUsages", name);
     }
 
-    private static Locations locations(LocationsBody body) {
-        return new Locations(orNone(body.crls()), orNone(body.ocsp()), orNone(body.issuers()));
+    private static Locations locations(LocationsBody body, Locations base) {
+        return new Locations(
+                orNone(body.crls()),
+                orNone(body.ocsp()),
+                orNone(body.issuers()),
+                body.standard() == null ? base.standard() : body.standard());
     }
 
     private static List<String> orNone(@Nullable List<String> urls) {

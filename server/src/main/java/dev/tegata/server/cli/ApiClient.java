@@ -124,6 +124,14 @@ final class ApiClient implements AutoCloseable {
         return json(send(request(path, Map.of()).timeout(USUAL).POST(HttpRequest.BodyPublishers.noBody())));
     }
 
+    /// Changes what has no versions.
+    JsonNode patch(String path, JsonNode body) {
+        return json(send(request(path, Map.of())
+                .timeout(USUAL)
+                .header("Content-Type", "application/json")
+                .method("PATCH", HttpRequest.BodyPublishers.ofString(JSON.writeValueAsString(body)))));
+    }
+
     /// Changes what nobody else has changed in the meantime.
     JsonNode change(String path, JsonNode body) {
         HttpResponse<InputStream> before =

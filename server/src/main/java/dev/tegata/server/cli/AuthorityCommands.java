@@ -176,4 +176,104 @@ final class AuthorityCommands {
             }
         }
     }
+
+    @Command(
+            description = "Show how an authority's revocation lists and its OCSP responder stand.",
+            footer = "  tegata authority status AUTHORITY")
+    void status(@Mixin Target target) {
+        try (ApiClient api = session.api()) {
+            session.output().fields(api.get(target.path() + "/status"));
+        }
+    }
+
+    @Command(
+            name = "publish-crl",
+            description = "Make an authority's revocation lists anew, now.",
+            footer = "  tegata authority publish-crl AUTHORITY")
+    void publishCrl(@Mixin Target target) {
+        try (ApiClient api = session.api()) {
+            session.output().fields(api.act(target.path() + "/crl"));
+        }
+    }
+
+    static final class StatusChange {
+        @Option(
+                names = "--crl-lifetime",
+                paramLabel = "TIME",
+                converter = Bodies.Length.class,
+                description = "How long a list is valid, such as 4d; it is renewed at half of it.")
+        @Nullable
+        String crlLifetime;
+
+        @Option(
+                names = "--partition-size",
+                paramLabel = "N",
+                description = "How many certificates share a partition at the most.")
+        @Nullable
+        Integer partitionSize;
+
+        @Option(
+                names = "--publish-at-once",
+                paramLabel = "true|false",
+                description = "Whether a revocation makes new lists at once.")
+        @Nullable
+        Boolean publishAtOnce;
+
+        @Option(
+                names = "--ocsp-lifetime",
+                paramLabel = "TIME",
+                converter = Bodies.Length.class,
+                description = "How long an OCSP answer may be believed, such as 1h.")
+        @Nullable
+        String ocspLifetime;
+
+        ObjectNode body() {
+            ObjectNode body = ApiClient.object();
+            Bodies.put(body, "crlLifetime", crlLifetime);
+            Bodies.put(body, "ocspLifetime", ocspLifetime);
+            Bodies.put(body, "publishAtOnce", publishAtOnce);
+            if (partitionSize != null) {
+                body.put("partitionSize", partitionSize.intValue());
+            }
+            return body;
+        }
+    }
+
+    @Command(
+            name = "set-status",
+            description = "Choose how an authority's status is published; what is left out stays as it is.",
+            footer = "  tegata authority set-status AUTHORITY --crl-lifetime 7d --publish-at-once false")
+    void setStatus(@Mixin Target target, @Mixin StatusChange change) {
+        try (ApiClient api = session.api()) {
+            session.output().fields(api.patch(target.path() + "/status", change.body()));
+        }
+    }
+
+    @Command(
+            description = "End an authority's work: it issues nothing any more; what it has issued stays valid.",
+            footer = "  tegata authority retire AUTHORITY")
+    void retire(@Mixin Target target) {
+        try (ApiClient api = session.api()) {
+            session.output().fields(api.act(target.path() + "/retire"));
+        }
+    }
+
+    @Command(
+            description = "Revoke the certificate of an issuing authority, and with it all that it has issued.",
+            footer = "  tegata authority revoke AUTHORITY --reason caCompromise")
+    void revoke(
+            @Mixin Target target,
+            @Option(
+                            names = "--reason",
+                            paramLabel = "REASON",
+                            description = "unspecified (default), caCompromise, affiliationChanged, superseded,"
+                                    + " cessationOfOperation.")
+                    @Nullable
+                    String reason) {
+        ObjectNode body = ApiClient.object();
+        Bodies.put(body, "reason", reason);
+        try (ApiClient api = session.api()) {
+            session.output().fields(api.act(target.path() + "/revoke", body));
+        }
+    }
 }

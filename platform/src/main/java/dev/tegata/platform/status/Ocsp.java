@@ -1,0 +1,342 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.status;
+
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.key.VaultException;
+import dev.tegata.pki.status.CertificateId;
+import dev.tegata.pki.status.CertificateStatus;
+import dev.tegata.pki.status.MalformedRequestException;
+import dev.tegata.pki.status.OcspAnswer;
+import dev.tegata.pki.status.OcspFailure;
+import dev.tegata.pki.status.OcspRequest;
+import dev.tegata.platform.AuthorityId;
+import dev.tegata.platform.ErrorCode;
+import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.UnavailableException;
+import dev.tegata.platform.store.Database;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
+import org.jdbi.v3.core.Handle;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// Answers OCSP requests.
+///
+/// Answers about certificates that are asked for are kept ready signed, per node; those with a nonce,
+/// and those about
+/// several certificates, are signed when they are asked for.
+///
+/// Implementation note, how a revocation shows in the next answer: every node hears of it when it commits
+/// ([Notifications]), which raises the version of the authority's desk. What is kept carries the
+/// version that was read
+/// before its status was; where the two differ it is not used. While a node cannot hear, it keeps
+/// nothing and asks the
+/// database each time.
+public final class Ocsp {
+    private static final Logger LOG = LoggerFactory.getLogger(Ocsp.class);
+
+    /// How many ready answers an authority may have on a node: about 30 MB.
+    private static final int CAPACITY = 20_000;
+
+    private static final int DESKS = 10_000;
+
+    /// A desk looks at the authority's settings and responder again after this time.
+    private static final Duration DESK_LIFETIME = Duration.ofMinutes(1);
+
+    private final Database database;
+    private final Responders responders;
+    private final InstantSource clock;
+    private final ConcurrentMap<Key, Desk> desks = new ConcurrentHashMap<>();
+    private volatile BooleanSupplier live = () -> false;
+
+    public Ocsp(Database database, Responders responders, InstantSource clock) {
+        this.database = database;
+        this.responders = responders;
+        this.clock = clock;
+    }
+
+    private record Key(TenantId tenant, AuthorityId authority) {}
+
+    /// A DER OCSPResponse.
+    ///
+    /// @param validity null where others must not keep it
+    @SuppressWarnings("ArrayRecordComponent")
+    public record Answer(byte[] encoded, @Nullable Interval validity) {
+        private static Answer of(OcspFailure failure) {
+            return new Answer(failure.encoded().toArray(), null);
+        }
+    }
+
+    /// When an answer was made and when the next one is due.
+    public record Interval(Instant thisUpdate, Instant nextUpdate) {}
+
+    /// Answers a request about certificates of an authority. Never throws for what the request holds:
+    /// errors are
+    /// answers, too. What the authority has not issued is unknown, whoever else may have.
+    ///
+    /// @param request DER OCSPRequest
+    public Answer answer(TenantId tenant, AuthorityId authority, byte[] request) {
+        try {
+            OcspRequest read = OcspRequest.parse(request);
+            return desk(new Key(tenant, authority)).answer(read);
+        } catch (MalformedRequestException e) {
+            return Answer.of(OcspFailure.MALFORMED_REQUEST);
+        } catch (RefusedException e) {
+            // spec| RFC 6960 §2.3: unauthorized, where the server is not capable of responding authoritatively
+            return Answer.of(e.code() == ErrorCode.NOT_FOUND ? OcspFailure.UNAUTHORIZED : OcspFailure.TRY_LATER);
+        } catch (UnavailableException | VaultException e) {
+            LOG.warn("An OCSP request could not be answered: {}", e.getMessage());
+            return Answer.of(OcspFailure.TRY_LATER);
+        }
+    }
+
+    private Desk desk(Key key) {
+        Desk desk = desks.get(key);
+        if (desk == null) {
+            if (desks.size() >= DESKS) {
+                desks.clear();
+            }
+            Desk made = new Desk(key);
+            made.refresh(clock.instant());
+            Desk first = desks.putIfAbsent(key, made);
+            desk = first == null ? made : first;
+        }
+        return desk;
+    }
+
+    /// Tells who says whether this node hears of revocations.
+    void listenThrough(BooleanSupplier isLive) {
+        live = isLive;
+    }
+
+    /// Something about this authority has changed.
+    void outdate(TenantId tenant, AuthorityId authority) {
+        Desk desk = desks.get(new Key(tenant, authority));
+        if (desk != null) {
+            desk.outdate();
+        }
+    }
+
+    /// Something may have been missed.
+    void outdateAll() {
+        desks.values().forEach(Desk::outdate);
+    }
+
+    /// Signs again what was asked for since it was made, before its time is over; forgets the rest.
+    void produceAhead() {
+        desks.values().forEach(Desk::produceAhead);
+    }
+
+    /// How many answers are kept ready.
+    public int ready() {
+        return desks.values().stream().mapToInt(desk -> desk.kept.size()).sum();
+    }
+
+    /// Where one authority's answers are made.
+    private final class Desk {
+        private final Key key;
+        private final AtomicLong version = new AtomicLong();
+        private final ConcurrentMap<Bytes, Kept> kept = new ConcurrentHashMap<>();
+        private volatile Current current = Current.NONE;
+
+        Desk(Key key) {
+            this.key = key;
+        }
+
+        void outdate() {
+            version.incrementAndGet();
+        }
+
+        private Current refresh(Instant now) {
+            Responders.Ready ready = responders.ready(key.tenant(), key.authority());
+            Duration lifetime = database.inTenant(
+                            key.tenant(), tx -> StatusSettings.read(tx, key.tenant(), key.authority()))
+                    .ocspLifetime();
+            Current fresh = new Current(ready, lifetime, now, now.plus(DESK_LIFETIME), version.get());
+            current = fresh;
+            return fresh;
+        }
+
+        /// The responder to sign with, which is valid now.
+        private Current current(Instant now) {
+            Current known = current;
+            if (known.isFresh(now) && known.version() == version.get()) {
+                return known;
+            }
+            try {
+                return refresh(now);
+            } catch (UnavailableException | VaultException e) {
+                if (known.ready() != null && known.ready().isValid(now)) {
+                    return known;
+                }
+                throw e;
+            }
+        }
+
+        Answer answer(OcspRequest request) {
+            Instant now = clock.instant();
+            if (request.certificates().size() == 1 && request.nonce() == null) {
+                return answerOne(request.certificates().getFirst(), now);
+            }
+            Current with = current(now);
+            Instant thisUpdate = now.truncatedTo(ChronoUnit.SECONDS);
+            List<OcspAnswer> answers = new ArrayList<>(request.certificates().size());
+            for (CertificateId id : request.certificates()) {
+                answers.add(new OcspAnswer(id, status(with, id, now), thisUpdate, with.end(thisUpdate)));
+            }
+            return new Answer(with.sign(answers, request.nonce(), thisUpdate), null);
+        }
+
+        private Answer answerOne(CertificateId id, Instant now) {
+            Kept ready = kept.get(id.encoded());
+            if (ready != null && isFresh(ready, now)) {
+                ready.asked = true;
+                return ready.answer();
+            }
+            return produce(id, now).answer();
+        }
+
+        private boolean isFresh(Kept ready, Instant now) {
+            // A clock that was set back must not make an answer live longer.
+            return ready.version == version.get()
+                    && !now.isBefore(ready.thisUpdate)
+                    && now.isBefore(ready.renewAt)
+                    && live.getAsBoolean();
+        }
+
+        private Kept produce(CertificateId id, Instant now) {
+            long before = version.get();
+            Current with = current(now);
+            CertificateStatus status = read(with, id);
+            Instant thisUpdate = now.truncatedTo(ChronoUnit.SECONDS);
+            Instant nextUpdate = with.end(thisUpdate);
+            byte[] signed = with.sign(List.of(new OcspAnswer(id, status, thisUpdate, nextUpdate)), null, thisUpdate);
+            boolean unknown = status instanceof CertificateStatus.Unknown;
+            Answer answer = new Answer(signed, unknown ? null : new Interval(thisUpdate, nextUpdate));
+            Kept made = new Kept(answer, status, before, thisUpdate, with.renewal(thisUpdate));
+            // What is unknown now may be issued in a moment, and strangers can ask for any number.
+            if (!unknown && (kept.size() < CAPACITY || kept.containsKey(id.encoded()))) {
+                kept.put(id.encoded(), made);
+            }
+            return made;
+        }
+
+        private CertificateStatus status(Current with, CertificateId id, Instant now) {
+            Kept ready = kept.get(id.encoded());
+            return ready != null && isFresh(ready, now) ? ready.status : read(with, id);
+        }
+
+        private CertificateStatus read(Current with, CertificateId id) {
+            return with.responder().responder().answersFor(id)
+                    ? database.inTenant(key.tenant(), tx -> find(tx, key, id.serial()))
+                    : new CertificateStatus.Unknown();
+        }
+
+        void produceAhead() {
+            Instant now = clock.instant();
+            for (Map.Entry<Bytes, Kept> entry : kept.entrySet()) {
+                Kept ready = entry.getValue();
+                boolean stale = ready.version != version.get() || !now.isBefore(ready.halfWay());
+                if (stale) {
+                    if (ready.asked) {
+                        CertificateId.read(entry.getKey()).ifPresent(id -> produce(id, now));
+                    } else {
+                        kept.remove(entry.getKey(), ready);
+                    }
+                }
+            }
+        }
+    }
+
+    /// With what a desk answers.
+    private record Current(
+            Responders.@Nullable Ready ready, Duration lifetime, Instant from, Instant until, long version) {
+        static final Current NONE = new Current(null, Duration.ZERO, Instant.MAX, Instant.MIN, 0);
+
+        boolean isFresh(Instant now) {
+            return ready != null && ready.isValid(now) && !now.isBefore(from) && now.isBefore(until);
+        }
+
+        Responders.Ready responder() {
+            if (ready == null) {
+                throw new IllegalStateException("a desk that was not set up");
+            }
+            return ready;
+        }
+
+        byte[] sign(List<OcspAnswer> answers, @Nullable Bytes nonce, Instant producedAt) {
+            return responder().responder().sign(answers, nonce, producedAt);
+        }
+
+        /// No answer outlives the responder that signed it.
+        Instant end(Instant thisUpdate) {
+            Instant end = thisUpdate.plus(lifetime);
+            Instant last = responder().certificate().validity().notAfter();
+            return end.isAfter(last) ? last : end;
+        }
+
+        /// When a ready answer is not handed out any more: with a quarter of its time left.
+        Instant renewal(Instant thisUpdate) {
+            return thisUpdate.plus(Duration.between(thisUpdate, end(thisUpdate))
+                    .multipliedBy(3)
+                    .dividedBy(4));
+        }
+    }
+
+    /// A ready answer, and when it stops being one.
+    private static final class Kept {
+        private final Answer answer;
+        private final CertificateStatus status;
+        private final long version;
+        private final Instant thisUpdate;
+        private final Instant renewAt;
+        private volatile boolean asked;
+
+        Kept(Answer answer, CertificateStatus status, long version, Instant thisUpdate, Instant renewAt) {
+            this.answer = answer;
+            this.status = status;
+            this.version = version;
+            this.thisUpdate = thisUpdate;
+            this.renewAt = renewAt;
+        }
+
+        Answer answer() {
+            return answer;
+        }
+
+        Instant halfWay() {
+            return thisUpdate.plus(
+                    Duration.between(thisUpdate, renewAt).multipliedBy(2).dividedBy(3));
+        }
+    }
+
+    private static CertificateStatus find(Handle tx, Key key, Bytes serial) {
+        return tx.createQuery("""
+                        SELECT revoked_at, revocation_reason FROM certificate
+                        WHERE tenant_id = :tenant AND serial_number = :serial AND authority_id = :authority
+                        UNION ALL
+                        SELECT revoked_at, revocation_reason FROM certificate_archive
+                        WHERE tenant_id = :tenant AND serial_number = :serial AND authority_id = :authority
+                        LIMIT 1""")
+                .bind("tenant", key.tenant())
+                .bind("serial", serial)
+                .bind("authority", key.authority())
+                .map((row, context) -> row.getTimestamp(1) == null
+                        ? new CertificateStatus.Good()
+                        : new CertificateStatus.Revoked(row.getTimestamp(1).toInstant(), row.getInt(2)))
+                .findOne()
+                .orElseGet(CertificateStatus.Unknown::new);
+    }
+}

@@ -1,0 +1,239 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.status;
+
+import dev.tegata.platform.AuthorityId;
+import dev.tegata.platform.PeriodicWork;
+import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.UnavailableException;
+import dev.tegata.platform.status.CrlPublisher.Extent;
+import dev.tegata.platform.store.Database;
+import dev.tegata.platform.store.Notifications;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.jdbi.v3.core.Handle;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// Keeps revocation lists, responders and ready answers fresh, in the background of every node.
+///
+/// What changes is told by the database and worked off at once by one thread; a round through all
+/// tenants finds what
+/// the clock makes due, and what was missed.
+public final class StatusKeeper implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(StatusKeeper.class);
+    private static final Duration ROUND = Duration.ofSeconds(30);
+    private static final Duration AHEAD = Duration.ofSeconds(10);
+
+    /// Another node makes the lists: what it may not have seen is looked at again after this time.
+    private static final Duration AGAIN = Duration.ofSeconds(1);
+
+    private static final int QUEUE = 100_000;
+
+    private final Database database;
+    private final CrlPublisher publisher;
+    private final Responders responders;
+    private final Ocsp ocsp;
+    private final Retention retention;
+    private final InstantSource clock;
+    private final LinkedBlockingQueue<StatusNews> queue = new LinkedBlockingQueue<>(QUEUE);
+    private final Set<StatusNews> queued = ConcurrentHashMap.newKeySet();
+    private final CountDownLatch closing = new CountDownLatch(1);
+    private final Thread worker;
+    private final Notifications notifications;
+    private final PeriodicWork rounds;
+    private final PeriodicWork ahead;
+    private volatile Freshness freshness = new Freshness(Optional.empty(), Optional.empty());
+
+    public StatusKeeper(
+            Database database,
+            CrlPublisher publisher,
+            Responders responders,
+            Ocsp ocsp,
+            Retention retention,
+            InstantSource clock) {
+        this.database = database;
+        this.publisher = publisher;
+        this.responders = responders;
+        this.ocsp = ocsp;
+        this.retention = retention;
+        this.clock = clock;
+        this.worker = Thread.ofPlatform().daemon().name("status-keeper").unstarted(this::work);
+        this.notifications = database.listen(StatusNews.CHANNEL, new News());
+        ocsp.listenThrough(notifications::isLive);
+        this.rounds = PeriodicWork.start("status-round", ROUND, this::round);
+        this.ahead = PeriodicWork.start("ocsp-ahead", AHEAD, ocsp::produceAhead);
+        worker.start();
+    }
+
+    /// How fresh status is, over all authorities.
+    ///
+    /// @param crlEnds when the first of the published lists ends
+    /// @param responderEnds when the first of the authorities is without a responder
+    private record Freshness(Optional<Instant> crlEnds, Optional<Instant> responderEnds) {}
+
+    /// Seconds until the first revocation list ends; NaN where there is none.
+    public double crlSecondsLeft() {
+        return left(freshness.crlEnds());
+    }
+
+    /// Seconds until the first authority is without a responder; NaN where there is none.
+    public double responderSecondsLeft() {
+        return left(freshness.responderEnds());
+    }
+
+    private double left(Optional<Instant> end) {
+        return end.map(at -> (double) Duration.between(clock.instant(), at).toSeconds())
+                .orElse(Double.NaN);
+    }
+
+    private final class News implements Notifications.Hearer {
+        @Override
+        public void connected() {
+            ocsp.outdateAll();
+        }
+
+        @Override
+        public void heard(String payload) {
+            StatusNews.read(payload).ifPresent(news -> {
+                ocsp.outdate(news.tenant(), news.authority());
+                enqueue(news);
+            });
+        }
+    }
+
+    /// A full queue drops what comes: the next round finds it.
+    private void enqueue(StatusNews news) {
+        if (queued.add(news) && !queue.offer(news)) {
+            queued.remove(news);
+        }
+    }
+
+    private void work() {
+        while (closing.getCount() > 0) {
+            try {
+                StatusNews news = queue.poll(500, TimeUnit.MILLISECONDS);
+                if (news != null) {
+                    queued.remove(news);
+                    publish(news);
+                }
+            } catch (InterruptedException e) {
+                return;
+            } catch (RuntimeException e) {
+                LOG.error("Status could not be refreshed, will try again.", e);
+            }
+        }
+    }
+
+    private void publish(StatusNews news) {
+        try {
+            if (!publisher.publish(news.tenant(), news.authority(), Extent.DUE)) {
+                // Whoever has the lease may have looked before this change.
+                if (closing.await(AGAIN.toMillis(), TimeUnit.MILLISECONDS)) {
+                    return;
+                }
+                enqueue(news);
+            }
+        } catch (RefusedException e) {
+            LOG.debug("{} gets no lists: {}", news.authority(), e.getMessage());
+        } catch (UnavailableException e) {
+            LOG.warn("The lists of {} will be made later: {}", news.authority(), e.getMessage());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+
+    private void round() {
+        if (closing.getCount() == 0) {
+            return;
+        }
+        Optional<Instant> crlEnds = Optional.empty();
+        Optional<Instant> responderEnds = Optional.empty();
+        for (TenantId tenant : tenants()) {
+            for (AuthorityId authority : database.inTenant(tenant, tx -> due(tx, tenant))) {
+                renewResponder(tenant, authority);
+                publish(new StatusNews(tenant, authority));
+            }
+            retention.run(tenant);
+            Freshness here = database.inTenant(tenant, tx -> freshness(tx, tenant));
+            crlEnds = earlier(crlEnds, here.crlEnds());
+            responderEnds = earlier(responderEnds, here.responderEnds());
+        }
+        freshness = new Freshness(crlEnds, responderEnds);
+    }
+
+    private static Optional<Instant> earlier(Optional<Instant> one, Optional<Instant> other) {
+        return one.isEmpty() || other.isPresent() && other.get().isBefore(one.get()) ? other : one;
+    }
+
+    private List<TenantId> tenants() {
+        return database.acrossTenants(tx -> tx.createQuery("SELECT tenant_id FROM tenant ORDER BY tenant_id")
+                .mapTo(TenantId.class)
+                .list());
+    }
+
+    /// Authorities whose time has come, whose changes were missed, or that were looked at by a clock
+    /// that has been set
+    /// back since.
+    private List<AuthorityId> due(Handle tx, TenantId tenant) {
+        return tx.createQuery("""
+                        SELECT a.authority_id FROM authority a
+                            LEFT JOIN authority_status s USING (tenant_id, authority_id)
+                        WHERE a.tenant_id = :tenant AND a.certificate IS NOT NULL
+                            AND (s.due_at IS NULL OR s.due_at <= :now OR s.checked_at > :now
+                                OR s.publish_at_once AND EXISTS (SELECT FROM crl_change c
+                                    WHERE c.tenant_id = a.tenant_id AND c.authority_id = a.authority_id))""")
+                .bind("tenant", tenant)
+                .bind("now", clock.instant())
+                .mapTo(AuthorityId.class)
+                .list();
+    }
+
+    private void renewResponder(TenantId tenant, AuthorityId authority) {
+        try {
+            responders.ready(tenant, authority);
+            responders.removeEnded(tenant, authority);
+        } catch (RefusedException e) {
+            LOG.debug("{} gets no OCSP responder: {}", authority, e.getMessage());
+        } catch (UnavailableException e) {
+            LOG.warn("The OCSP responder of {} will be renewed later: {}", authority, e.getMessage());
+        }
+    }
+
+    private static Freshness freshness(Handle tx, TenantId tenant) {
+        return new Freshness(
+                instant(tx, "SELECT min(next_update) FROM crl WHERE tenant_id = :tenant", tenant),
+                instant(tx, """
+                        SELECT min(r.ends) FROM (SELECT max(not_after) AS ends FROM ocsp_responder
+                            WHERE tenant_id = :tenant GROUP BY authority_id) r""", tenant));
+    }
+
+    private static Optional<Instant> instant(Handle tx, String sql, TenantId tenant) {
+        return tx.createQuery(sql)
+                .bind("tenant", tenant)
+                .map((row, context) -> Optional.ofNullable(row.getTimestamp(1)).map(time -> time.toInstant()))
+                .one();
+    }
+
+    @Override
+    public void close() {
+        closing.countDown();
+        rounds.close();
+        ahead.close();
+        notifications.close();
+        try {
+            worker.join(Duration.ofSeconds(10));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}
