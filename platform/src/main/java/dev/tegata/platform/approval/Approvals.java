@@ -118,8 +118,8 @@ public final class Approvals {
                     .bind("tenant", tenant)
                     .mapTo(Boolean.class)
                     .findOne();
-            List<Approval> open = tx.createQuery("SELECT " + COLUMNS + """
-                            \sFROM approval WHERE tenant_id = :tenant AND state IN ('PENDING', 'APPROVED')
+            List<Approval> open = tx.createQuery("SELECT " + COLUMNS + " FROM approval " + """
+                            WHERE tenant_id = :tenant AND state IN ('PENDING', 'APPROVED')
                               AND expires_at > :now ORDER BY approval_id LIMIT :limit""")
                     .bind("tenant", tenant)
                     .bind("now", now)
@@ -273,8 +273,8 @@ public final class Approvals {
                 .orElse(new UUID(-1, -1));
         List<Approval> rows = database.inTenant(
                 tenant,
-                tx -> tx.createQuery("SELECT " + COLUMNS + """
-                                \sFROM approval WHERE tenant_id = :tenant AND approval_id < :before
+                tx -> tx.createQuery("SELECT " + COLUMNS + " FROM approval " + """
+                                WHERE tenant_id = :tenant AND approval_id < :before
                                 ORDER BY approval_id DESC LIMIT :limit""")
                         .bind("tenant", tenant)
                         .bind("before", before)

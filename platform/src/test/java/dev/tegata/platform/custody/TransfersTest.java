@@ -316,7 +316,8 @@ class TransfersTest {
         Party finder = world.party();
         Unit lock = world.claim(owner);
         String code = world.transfers.newLabelCode(owner.id(), OPERATOR, lock.id());
-        Proof proof = new Proof.Label("microchip", lock.serial().toUpperCase(Locale.ROOT), code.toUpperCase(Locale.ROOT));
+        Proof proof =
+                new Proof.Label("microchip", lock.serial().toUpperCase(Locale.ROOT), code.toUpperCase(Locale.ROOT));
 
         Transfer.Incoming first = world.transfers.claim(finder.id(), OPERATOR, finder.fleet(), proof);
         assertThat(first.state()).isEqualTo(State.COOLING);

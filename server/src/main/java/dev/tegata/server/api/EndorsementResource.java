@@ -109,8 +109,7 @@ final class EndorsementResource {
             String status,
             Instant expiry,
 
-            @JsonProperty("failure-reason") @Nullable
-            String failureReason) {}
+            @JsonProperty("failure-reason") @Nullable String failureReason) {}
 
     List<Route> routes(Gate gate) {
         return List.of(

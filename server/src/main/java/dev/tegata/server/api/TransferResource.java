@@ -223,7 +223,8 @@ final class TransferResource {
             List<DeviceId> ids = devices.stream().map(DeviceId::parse).toList();
             offered = transfers.offer(call.tenant(), call.actor(), body.offer(), ids);
         } else {
-            Transfers.Filter filter = body.filter() == null ? null : body.filter().parsed();
+            Transfers.Filter filter =
+                    body.filter() == null ? null : body.filter().parsed();
             offered = transfers.offerMany(call.tenant(), call.actor(), body.offer(), devices, filter);
         }
         String job = offered.job() == null ? null : offered.job().toString();

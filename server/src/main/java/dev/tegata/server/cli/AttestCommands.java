@@ -133,9 +133,7 @@ final class AttestCommands {
         }
     }
 
-    @Command(
-            description = "List the attestation keys that TPMs have proven.",
-            footer = "  tegata attest keys")
+    @Command(description = "List the attestation keys that TPMs have proven.", footer = "  tegata attest keys")
     void keys(@Mixin Paging paging) {
         try (ApiClient api = session.api()) {
             session.output()
@@ -186,9 +184,7 @@ final class AttestCommands {
                             description = "Where to write the credential, in the file format of tpm2-tools.")
                     Path out) {
         ObjectNode body = ApiClient.object()
-                .put(
-                        "attestationKey",
-                        Base64.getEncoder().encodeToString(Inputs.bytes(file, session.terminal())));
+                .put("attestationKey", Base64.getEncoder().encodeToString(Inputs.bytes(file, session.terminal())));
         Bodies.put(body, "endorsementCertificates", text(certificates));
         Bodies.put(body, "endorsementKey", text(endorsementKey));
         Bodies.put(body, "device", device);

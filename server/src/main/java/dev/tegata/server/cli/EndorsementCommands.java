@@ -36,17 +36,13 @@ final class EndorsementCommands {
                     Path file) {
         try (ApiClient api = session.api()) {
             session.output()
-                    .fields(api.send(
-                            PATH, Map.of(), "application/rim+cbor", Inputs.bytes(file, session.terminal())));
+                    .fields(api.send(PATH, Map.of(), "application/rim+cbor", Inputs.bytes(file, session.terminal())));
         }
     }
 
     @Command(description = "List the manifests, the newest first.", footer = "  tegata endorsement list --state active")
     void list(
-            @Option(
-                            names = "--state",
-                            paramLabel = "STATE",
-                            description = "active, superseded, withdrawn or expired.")
+            @Option(names = "--state", paramLabel = "STATE", description = "active, superseded, withdrawn or expired.")
                     @Nullable
                     String state,
             @Mixin Paging paging) {
@@ -88,11 +84,7 @@ final class EndorsementCommands {
             footer = "  tegata endorsement allow --name \"Firmware team\" signer.pem")
     void allow(
             @Parameters(paramLabel = "FILE", description = "A public key or a certificate in PEM.") Path file,
-            @Option(
-                            names = "--name",
-                            paramLabel = "NAME",
-                            required = true,
-                            description = "As results call the signer.")
+            @Option(names = "--name", paramLabel = "NAME", required = true, description = "As results call the signer.")
                     String name) {
         ObjectNode body = ApiClient.object()
                 .put("name", name)

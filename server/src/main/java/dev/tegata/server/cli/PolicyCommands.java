@@ -60,8 +60,7 @@ final class PolicyCommands {
             @Parameters(paramLabel = "FILE", description = "JSON with 'policy' and 'tests'; - reads the input.")
                     Path file) {
         try (ApiClient api = session.api()) {
-            JsonNode added = api.send(
-                    PATH, Map.of(), "application/json", Inputs.bytes(file, session.terminal()));
+            JsonNode added = api.send(PATH, Map.of(), "application/json", Inputs.bytes(file, session.terminal()));
             session.output().fields(((ObjectNode) added).without("document"));
         }
     }
@@ -69,7 +68,8 @@ final class PolicyCommands {
     @Command(description = "List the policies and their versions.", footer = "  tegata policy list")
     void list() {
         try (ApiClient api = session.api()) {
-            session.output().table(api.get(PATH), "There are none.", "id", "version", "active", "createdAt", "createdBy");
+            session.output()
+                    .table(api.get(PATH), "There are none.", "id", "version", "active", "createdAt", "createdBy");
         }
     }
 

@@ -107,7 +107,8 @@ class CoapTest {
     @Test
     @DisplayName("RFC 9148 §4.1: CA certificates need no client certificate, enrolment does")
     void withoutCertificate() {
-        assertThat(send(client(null, "est/" + FLEET + "/crts"), Request.newGet()).getCode())
+        assertThat(send(client(null, "est/" + FLEET + "/crts"), Request.newGet())
+                        .getCode())
                 .isEqualTo(ResponseCode.CONTENT);
         CoapResponse refused = send(client(null, "est/" + FLEET + "/sen"), post(request(key), PKCS10));
         assertThat(refused.getCode()).isEqualTo(ResponseCode.UNAUTHORIZED);
@@ -134,7 +135,8 @@ class CoapTest {
     @DisplayName("RFC 9148 §4.8: keys are made where the fleet wants that, and nowhere else")
     void serverKeys() throws Exception {
         TENANT.claim(FLEET, birth);
-        assertThat(send(client(birth, "est/" + FLEET + "/skg"), post(request(key), PKCS10)).getCode())
+        assertThat(send(client(birth, "est/" + FLEET + "/skg"), post(request(key), PKCS10))
+                        .getCode())
                 .isEqualTo(ResponseCode.FORBIDDEN);
         String fleet = TENANT.fleet("\"policy\":{\"serverKeyGeneration\":true}");
         SoftwareKey other = SoftwareKey.generate(KeyAlgorithm.EC_P256);
@@ -187,7 +189,9 @@ class CoapTest {
             } else {
                 changed[random.nextInt(changed.length)] ^= (byte) (1 << random.nextInt(8));
             }
-            assertThat(send(sen, post(changed, PKCS10)).getCode()).as("change %d", i).isEqualTo(ResponseCode.BAD_REQUEST);
+            assertThat(send(sen, post(changed, PKCS10)).getCode())
+                    .as("change %d", i)
+                    .isEqualTo(ResponseCode.BAD_REQUEST);
         }
         assertThat(TENANT.certificates(device)).isEmpty();
     }
@@ -197,7 +201,8 @@ class CoapTest {
     void fuzzDatagrams() throws Exception {
         InetSocketAddress server = new InetSocketAddress(
                 "127.0.0.1",
-                URI.create(RunningServer.shared().server().coapUrl().orElseThrow()).getPort());
+                URI.create(RunningServer.shared().server().coapUrl().orElseThrow())
+                        .getPort());
         // A ClientHello's beginning, so that some get past the record layer.
         byte[] hello = java.util.HexFormat.of()
                 .parseHex("16fefd000000000000000000360100002a000000000000002afefd" + "00".repeat(40));
@@ -213,7 +218,8 @@ class CoapTest {
                 socket.send(new DatagramPacket(datagram, datagram.length, server));
             }
         }
-        assertThat(send(client(null, "est/" + FLEET + "/crts"), Request.newGet()).getCode())
+        assertThat(send(client(null, "est/" + FLEET + "/crts"), Request.newGet())
+                        .getCode())
                 .isEqualTo(ResponseCode.CONTENT);
     }
 }

@@ -27,8 +27,7 @@ import tools.jackson.databind.JsonNode;
 @DisplayName("Attestation on the devices' port")
 class AttestingDeviceTest {
     private static final EstTenant TENANT = new EstTenant("Attesting");
-    private static final Path TLS_CA =
-            TENANT.running.server().authorityFile().orElseThrow();
+    private static final Path TLS_CA = TENANT.running.server().authorityFile().orElseThrow();
     private static final String FLEET = TENANT.fleet("");
 
     /// A device with its operational certificate.
@@ -54,8 +53,10 @@ class AttestingDeviceTest {
             Cbor.MapItem header = Cbor.map()
                     .put(CoseMessage.X5CHAIN, Cbor.of(certificate.encoded()))
                     .build();
-            Cbor.MapItem claims =
-                    Cbor.map().put(Eat.NONCE, Cbor.of(nonce)).put(Eat.DEBUG_STATUS, Cbor.of(3)).build();
+            Cbor.MapItem claims = Cbor.map()
+                    .put(Eat.NONCE, Cbor.of(nonce))
+                    .put(Eat.DEBUG_STATUS, Cbor.of(3))
+                    .build();
             return CoseMessage.sign1(header, Cbor.map().build(), claims.encode(), signer)
                     .encode()
                     .toArray();
@@ -72,8 +73,7 @@ class AttestingDeviceTest {
     }
 
     private static HttpResponse<byte[]> answer(EstDevice device, String session, byte[] token) {
-        return device.send(HttpRequest.newBuilder(
-                        address("/" + FLEET + "/challenge-response/v1/session/" + session))
+        return device.send(HttpRequest.newBuilder(address("/" + FLEET + "/challenge-response/v1/session/" + session))
                 .header("Content-Type", Evidence.EAT_CWT)
                 .POST(BodyPublishers.ofByteArray(token)));
     }
@@ -87,8 +87,7 @@ class AttestingDeviceTest {
     }
 
     private static List<JsonNode> appraisals(String device) {
-        return RunningServer.body(
-                        TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/appraisals?device=" + device))
+        return RunningServer.body(TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/appraisals?device=" + device))
                 .path("items")
                 .valueStream()
                 .toList();
@@ -113,7 +112,10 @@ class AttestingDeviceTest {
             assertThat(json(answer(deviceA, session, token)).path("status").asString())
                     .isEqualTo("complete");
             assertThat(appraisals(a.id)).hasSize(1);
-            assertThat(appraisals(a.id).getFirst().at("/vector/instance-identity").asInt())
+            assertThat(appraisals(a.id)
+                            .getFirst()
+                            .at("/vector/instance-identity")
+                            .asInt())
                     .isEqualTo(2);
             assertThat(EstDevice.text(deviceA.get(result))).matches("[\\w-]+\\.[\\w-]+\\.[\\w-]+");
 

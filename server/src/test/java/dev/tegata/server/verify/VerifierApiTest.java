@@ -118,7 +118,11 @@ class VerifierApiTest {
         String location = opened.headers().firstValue("Location").orElseThrow();
         assertThat(location).matches("session/[0-9a-f-]{36}");
         return ((tools.jackson.databind.node.ObjectNode) session)
-                .put("path", URI.create("/challenge-response/v1/newSession").resolve(location).toString());
+                .put(
+                        "path",
+                        URI.create("/challenge-response/v1/newSession")
+                                .resolve(location)
+                                .toString());
     }
 
     /// The tenant's result key, as relying parties find it: without credentials.
@@ -131,12 +135,12 @@ class VerifierApiTest {
                         BodyHandlers.ofString());
         JsonNode key = RunningServer.body(keys).at("/keys/0");
         return CoseKey.of(PublicKeyInfo.ofP256Point(
-                Bytes.ofBase64Url(key.path("x").asString()), Bytes.ofBase64Url(key.path("y").asString())));
+                Bytes.ofBase64Url(key.path("x").asString()),
+                Bytes.ofBase64Url(key.path("y").asString())));
     }
 
     private static byte[] corim(String id, Triple... triples) {
-        Tag.Comid comid =
-                new Tag.Comid(null, new TagIdentity(Cbor.of(id), 1), List.of(), List.of(), List.of(triples));
+        Tag.Comid comid = new Tag.Comid(null, new TagIdentity(Cbor.of(id), 1), List.of(), List.of(), List.of(triples));
         return new Corim(Cbor.of(id), List.of(comid), List.of(), null, null, List.of())
                 .encode()
                 .toArray();
@@ -163,16 +167,13 @@ class VerifierApiTest {
         assertThat(ear.status()).isEqualTo(Tier.AFFIRMING);
         assertThat(ear.submodules()).containsOnlyKeys("PSA_IOT");
         assertThat(send(path, Evidence.PSA_2_0_0, token).statusCode()).isEqualTo(409);
-        assertThat(RunningServer.body(SERVER.get(tenant.ownerKey(), path)))
-                .isEqualTo(complete);
+        assertThat(RunningServer.body(SERVER.get(tenant.ownerKey(), path))).isEqualTo(complete);
         // The caller's nonce is used up with its session.
-        assertThat(SERVER.post(
-                                tenant.ownerKey(),
-                                "/challenge-response/v1/newSession?nonce=" + nonce.base64Url(),
-                                "")
+        assertThat(SERVER.post(tenant.ownerKey(), "/challenge-response/v1/newSession?nonce=" + nonce.base64Url(), "")
                         .statusCode())
                 .isEqualTo(409);
-        assertThat(SERVER.send(SERVER.to(tenant.ownerKey(), path).DELETE()).statusCode()).isEqualTo(204);
+        assertThat(SERVER.send(SERVER.to(tenant.ownerKey(), path).DELETE()).statusCode())
+                .isEqualTo(204);
         assertThat(SERVER.get(tenant.ownerKey(), path).statusCode()).isEqualTo(404);
     }
 
@@ -197,7 +198,8 @@ class VerifierApiTest {
                                 .POST(BodyPublishers.ofByteArray(token))
                                 .build(),
                         BodyHandlers.ofByteArray());
-        assertThat(Ear.verifyCwt(Bytes.of(cwt.body()), resultKey(), Instant.now()).status())
+        assertThat(Ear.verifyCwt(Bytes.of(cwt.body()), resultKey(), Instant.now())
+                        .status())
                 .isEqualTo(Tier.CONTRAINDICATED);
         JsonNode described = created(send("/api/v1/appraisals", Evidence.PSA, new byte[] {1, 2, 3}));
         assertThat(described.at("/attesters/0/problem").asString()).isEqualTo("malformed");
@@ -218,28 +220,35 @@ class VerifierApiTest {
     void badRequests() {
         String open = "/challenge-response/v1/newSession";
         for (String query : List.of("?nonceSize=7", "?nonceSize=65", "?nonceSize=x", "?nonce=AAAA", "?nonce=%21%21")) {
-            assertThat(SERVER.post(tenant.ownerKey(), open + query, "").statusCode()).as(query).isEqualTo(422);
+            assertThat(SERVER.post(tenant.ownerKey(), open + query, "").statusCode())
+                    .as(query)
+                    .isEqualTo(422);
         }
         assertThat(SERVER.post(tenant.ownerKey(), open + "?nonceSize=32&nonce=AAAAAAAAAAAAAAAA", "")
                         .statusCode())
                 .isEqualTo(400);
-        assertThat(send(tenant.ownerKey(), open, "text/plain", new byte[0], "text/html").statusCode())
+        assertThat(send(tenant.ownerKey(), open, "text/plain", new byte[0], "text/html")
+                        .statusCode())
                 .isEqualTo(406);
         String path = open("").path("path").asString();
         assertThat(send(path, "text/plain", new byte[1]).statusCode()).isEqualTo(415);
-        assertThat(send(other.ownerKey(), path, Evidence.PSA, new byte[1], "*/*").statusCode())
+        assertThat(send(other.ownerKey(), path, Evidence.PSA, new byte[1], "*/*")
+                        .statusCode())
                 .isEqualTo(404);
         assertThat(SERVER.get(other.ownerKey(), path).statusCode()).isEqualTo(404);
-        assertThat(SERVER.send(SERVER.to(other.ownerKey(), path).DELETE()).statusCode()).isEqualTo(404);
+        assertThat(SERVER.send(SERVER.to(other.ownerKey(), path).DELETE()).statusCode())
+                .isEqualTo(404);
         // Larger than is read, and refused before it is.
-        assertThat(send("/api/v1/endorsements", CORIM, new byte[6 << 20]).statusCode()).isEqualTo(413);
+        assertThat(send("/api/v1/endorsements", CORIM, new byte[6 << 20]).statusCode())
+                .isEqualTo(413);
         assertThat(send(path, Evidence.PSA, new byte[4 << 20]).statusCode()).isEqualTo(413);
         String nonce = created(SERVER.post(tenant.ownerKey(), "/api/v1/nonces?size=64", ""))
                 .path("nonce")
                 .asString();
         assertThat(Bytes.ofBase64Url(nonce).size()).isEqualTo(64);
         String appraise = "/api/v1/appraisals?nonce=" + nonce;
-        assertThat(send(other.ownerKey(), appraise, Evidence.PSA, new byte[1], "*/*").statusCode())
+        assertThat(send(other.ownerKey(), appraise, Evidence.PSA, new byte[1], "*/*")
+                        .statusCode())
                 .isEqualTo(404);
         assertThat(send(appraise, Evidence.PSA, new byte[1]).statusCode()).isEqualTo(200);
         assertThat(send(appraise, Evidence.PSA, new byte[1]).statusCode()).isEqualTo(409);
@@ -250,9 +259,7 @@ class VerifierApiTest {
     void tpm() throws Exception {
         TpmPublic ak = TpmPublic.parseSized(Bytes.of(vector("tpm/swtpm/ak.tpm2b_public")));
         Environment gateway = Environment.ofModel("Example", "Gateway");
-        submit(corim(
-                "keys",
-                new Triple.Keys(true, gateway, List.of(CryptoKeys.of(ak.key())), null, List.of())));
+        submit(corim("keys", new Triple.Keys(true, gateway, List.of(CryptoKeys.of(ak.key())), null, List.of())));
         JsonNode reference = submit(corim("boot", new Triple.Reference(gateway, List.of(registers("fw1")))));
         assertThat(quote(ak, "fw1").path("status").asString()).isEqualTo("affirming");
         assertThat(quote(ak, "tampered-boot").path("status").asString()).isEqualTo("warning");
@@ -261,7 +268,8 @@ class VerifierApiTest {
                         .at("/content/tags/0/statements")
                         .size())
                 .isEqualTo(1);
-        assertThat(SERVER.post(other.ownerKey(), path + "/withdraw", "").statusCode()).isEqualTo(404);
+        assertThat(SERVER.post(other.ownerKey(), path + "/withdraw", "").statusCode())
+                .isEqualTo(404);
         assertThat(created(SERVER.post(tenant.ownerKey(), path + "/withdraw", ""))
                         .path("state")
                         .asString())
@@ -288,7 +296,8 @@ class VerifierApiTest {
                 pcrs(boot),
                 null,
                 List.of());
-        return created(send("/api/v1/appraisals", TpmEvidence.MEDIA_TYPE, evidence.encode().toArray()));
+        return created(send(
+                "/api/v1/appraisals", TpmEvidence.MEDIA_TYPE, evidence.encode().toArray()));
     }
 
     @Test
@@ -302,8 +311,7 @@ class VerifierApiTest {
                 .path("nonce")
                 .asString();
         byte[] evidence = attest(chip, Bytes.ofBase64Url(nonce), random);
-        JsonNode appraised =
-                created(send("/api/v1/appraisals?nonce=" + nonce, KeyAttestation.MEDIA_TYPE, evidence));
+        JsonNode appraised = created(send("/api/v1/appraisals?nonce=" + nonce, KeyAttestation.MEDIA_TYPE, evidence));
         assertThat(appraised.path("status").asString()).as(appraised.toString()).isEqualTo("affirming");
         assertThat(appraised.path("device").asString()).isEqualTo(device);
         JsonNode listed = RunningServer.body(SERVER.get(tenant.ownerKey(), "/api/v1/appraisals?device=" + device));
@@ -322,14 +330,17 @@ class VerifierApiTest {
         String trust = JsonMapper.shared()
                 .createObjectNode()
                 .put("purpose", "manifest-signer")
-                .put("certificate", Pem.encode(Pem.CERTIFICATE, Bytes.of(factory.manifestSigner().certificate())))
+                .put(
+                        "certificate",
+                        Pem.encode(
+                                Pem.CERTIFICATE,
+                                Bytes.of(factory.manifestSigner().certificate())))
                 .toString();
         created(SERVER.post(tenant.ownerKey(), "/api/v1/trusted-certificates", trust));
         ByteArrayOutputStream manifest = new ByteArrayOutputStream();
         factory.manifestSigner().write(List.of(chip), ManifestVersion.FULL, Instant.now(), manifest);
-        created(SERVER.send(
-                SERVER.to(tenant.ownerKey(), "/api/v1/fleets/" + fleet + "/manifests?fileName=chips.json")
-                        .POST(BodyPublishers.ofByteArray(manifest.toByteArray()))));
+        created(SERVER.send(SERVER.to(tenant.ownerKey(), "/api/v1/fleets/" + fleet + "/manifests?fileName=chips.json")
+                .POST(BodyPublishers.ofByteArray(manifest.toByteArray()))));
         return RunningServer.body(SERVER.get(tenant.ownerKey(), "/api/v1/devices"))
                 .at("/items/0/id")
                 .asString();
@@ -402,7 +413,10 @@ class VerifierApiTest {
         String body = JsonMapper.shared()
                 .createObjectNode()
                 .put("attestationKey", Bytes.of(ak).base64())
-                .put("endorsementKey", Pem.encode(Pem.PUBLIC_KEY, Bytes.of(endorsement.getPublic().getEncoded())))
+                .put(
+                        "endorsementKey",
+                        Pem.encode(
+                                Pem.PUBLIC_KEY, Bytes.of(endorsement.getPublic().getEncoded())))
                 .toString();
         String path = "/api/v1/attestation-keys/activations";
         assertThat(SERVER.post(other.ownerKey(), path, body).statusCode()).isEqualTo(403);
@@ -429,22 +443,26 @@ class VerifierApiTest {
                                 .DELETE())
                         .statusCode())
                 .isEqualTo(204);
-        assertThat(quote(TpmPublic.parseSized(Bytes.of(ak)), "fw1").at("/attesters/0/problem").asString())
+        assertThat(quote(TpmPublic.parseSized(Bytes.of(ak)), "fw1")
+                        .at("/attesters/0/problem")
+                        .asString())
                 .isEqualTo("unknown-device");
     }
 
     private static HttpResponse<String> answer(TestTenant who, String path, byte[] secret) {
-        return SERVER.post(who.ownerKey(), path, "{\"secret\":\"" + Bytes.of(secret).base64() + "\"}");
+        return SERVER.post(
+                who.ownerKey(), path, "{\"secret\":\"" + Bytes.of(secret).base64() + "\"}");
     }
 
     private String claimTpm(KeyPair endorsement) {
         String fleet = created(SERVER.post(tenant.ownerKey(), "/api/v1/fleets", "{\"name\":\"Gateways\"}"))
                 .path("id")
                 .asString();
-        String csv = "serial,publicKey\n0badc0de," + Bytes.of(endorsement.getPublic().getEncoded()).base64() + "\n";
-        created(SERVER.send(SERVER.to(
-                        tenant.ownerKey(), "/api/v1/fleets/" + fleet + "/manifests?fileName=tpm.csv&statement=true")
-                .POST(BodyPublishers.ofString(csv))));
+        String csv = "serial,publicKey\n0badc0de,"
+                + Bytes.of(endorsement.getPublic().getEncoded()).base64() + "\n";
+        created(SERVER.send(
+                SERVER.to(tenant.ownerKey(), "/api/v1/fleets/" + fleet + "/manifests?fileName=tpm.csv&statement=true")
+                        .POST(BodyPublishers.ofString(csv))));
         return RunningServer.body(SERVER.get(tenant.ownerKey(), "/api/v1/devices"))
                 .at("/items/0/id")
                 .asString();
@@ -514,7 +532,8 @@ class VerifierApiTest {
                         .asBoolean())
                 .isFalse();
         created(SERVER.post(tenant.ownerKey(), path, document.formatted("contraindicated")));
-        assertThat(SERVER.post(other.ownerKey(), path + "/strict/1/activate", "").statusCode())
+        assertThat(SERVER.post(other.ownerKey(), path + "/strict/1/activate", "")
+                        .statusCode())
                 .isEqualTo(404);
         assertThat(created(SERVER.post(tenant.ownerKey(), path + "/strict/1/activate", ""))
                         .path("active")
