@@ -44,6 +44,8 @@ import dev.tegata.platform.fleet.IssuingFleets;
 import dev.tegata.platform.job.JobHandler;
 import dev.tegata.platform.job.JobWorkers;
 import dev.tegata.platform.job.Jobs;
+import dev.tegata.platform.metering.Usage;
+import dev.tegata.platform.metering.UsageRow.Operation;
 import dev.tegata.platform.order.OrderSigners;
 import dev.tegata.platform.order.Orders;
 import dev.tegata.platform.repeat.Answers;
@@ -159,8 +161,22 @@ public final class Server implements AutoCloseable {
                     TRUST_REMEMBERED,
                     TENANTS_REMEMBERED,
                     tenant -> TrustAnchors.of(trusted.birthAuthorities(tenant)));
+            Usage usage = opened(new Usage(database, auditLog, outbox, jobs, clock));
+            Gauge.builder("tegata.usage.devices", usage, Usage::devicesThisMonth)
+                    .description("Devices that count in the present month, of all tenants")
+                    .register(registry);
             Enrolments enrolments = new Enrolments(
-                    database, vault, issuingFleets, birthCas::get, auditLog, outbox, refusals, clock, random);
+                    database,
+                    vault,
+                    issuingFleets,
+                    birthCas::get,
+                    auditLog,
+                    outbox,
+                    (tx, tenant, issued, renewed, at) ->
+                            usage.count(tx, tenant, issued, renewed ? Operation.RENEW : Operation.ENROL, at),
+                    refusals,
+                    clock,
+                    random);
             Orders orders = new Orders(database, auditLog, outbox, clock, random);
             Devices devices = new Devices(database, auditLog, outbox, orders::place, List.of(orders::forget), clock);
             DeviceCounts counts = opened(new DeviceCounts(database, clock));
@@ -190,7 +206,7 @@ public final class Server implements AutoCloseable {
                                                     : Optional.empty()),
                                     (fleet, device, _, now) -> Renewals.due(fleet, device, now),
                                     (_, _, _, _, _) -> {},
-                                    (_, _, _, _) -> {})
+                                    (tx, tenant, seen, at) -> usage.count(tx, tenant, seen, Operation.CHECK_IN, at))
                             .with(new HandedOverDevices(database, issuingFleets, this::devicesUrlForDevices)),
                     clock,
                     random);
@@ -229,6 +245,7 @@ public final class Server implements AutoCloseable {
                             counts,
                             bulk,
                             jobs,
+                            usage,
                             apiKeys,
                             operatorKey,
                             auditLog,
@@ -243,6 +260,7 @@ public final class Server implements AutoCloseable {
                     clock,
                     random);
             Map<String, JobHandler> handlers = new HashMap<>(bulk.handlers());
+            handlers.putAll(usage.handlers());
             handlers.put(Transfers.OFFER_JOB, transfers::offerStep);
             opened(JobWorkers.start(database, jobs, handlers));
             this.apiRoutes = routes.routes();

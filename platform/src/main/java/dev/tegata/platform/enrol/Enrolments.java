@@ -89,13 +89,29 @@ public final class Enrolments {
             RefusalLog refusals,
             InstantSource clock,
             SecureRandom random) {
+        this(database, vault, fleets, birthCas, auditLog, outbox, (_, _, _, _, _) -> {}, refusals, clock, random);
+    }
+
+    /// @param birthCas the CAs whose birth certificates a tenant trusts
+    /// @param issued hears of certificates that are stored
+    public Enrolments(
+            Database database,
+            Vault vault,
+            IssuingFleets fleets,
+            Function<TenantId, TrustAnchors> birthCas,
+            AuditLog auditLog,
+            Outbox outbox,
+            IssuedListener issued,
+            RefusalLog refusals,
+            InstantSource clock,
+            SecureRandom random) {
         this.fleets = fleets;
         this.lookup = new DeviceLookup(database);
         this.identification = new Identification(lookup, birthCas, new PathCheck(SIGNATURE_CACHE));
         this.approvals = new Approvals(database, auditLog, clock, random);
         this.partitions = new CrlPartitions(database);
         this.revocations = new OwnRevocations(database, auditLog);
-        this.journal = new IssuanceJournal(database, auditLog, outbox);
+        this.journal = new IssuanceJournal(database, auditLog, outbox, issued);
         this.vault = vault;
         this.refusals = refusals;
         this.clock = clock;

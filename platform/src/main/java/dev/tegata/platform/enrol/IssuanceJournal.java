@@ -41,12 +41,14 @@ final class IssuanceJournal {
     private final Database database;
     private final AuditLog auditLog;
     private final Outbox outbox;
+    private final IssuedListener listener;
     private final Batches<Entry, Boolean> batches;
 
-    IssuanceJournal(Database database, AuditLog auditLog, Outbox outbox) {
+    IssuanceJournal(Database database, AuditLog auditLog, Outbox outbox, IssuedListener listener) {
         this.database = database;
         this.auditLog = auditLog;
         this.outbox = outbox;
+        this.listener = listener;
         // Of two for one device only one can win.
         this.batches = new Batches<>("issuance-journal", Entry::device, this::storeBatch);
     }
@@ -85,6 +87,8 @@ final class IssuanceJournal {
                 }
             }
             supersede(tx, tenant, entries, winners);
+            hear(tx, tenant, entries, winners, false);
+            hear(tx, tenant, entries, winners, true);
             auditLog.append(tx, tenant, events);
             outbox.append(
                     tx,
@@ -96,6 +100,16 @@ final class IssuanceJournal {
         } catch (SQLException e) {
             // JDBI's own exception, so that the database wrapper sees the SQL state as it does elsewhere.
             throw new UnableToExecuteStatementException(e, null);
+        }
+    }
+
+    private void hear(Handle tx, TenantId tenant, List<Entry> entries, Set<UUID> winners, boolean renewed) {
+        List<DeviceId> devices = entries.stream()
+                .filter(entry -> winners.contains(entry.device().value()) && entry.renews() == renewed)
+                .map(Entry::device)
+                .toList();
+        if (!devices.isEmpty()) {
+            listener.issued(tx, tenant, devices, renewed, entries.getLast().issuedAt());
         }
     }
 
@@ -237,5 +251,9 @@ final class IssuanceJournal {
             Bytes encoded,
             @Nullable Bytes claimToken,
             @Nullable Bytes newBirthKey,
-            AuditEvent audit) {}
+            AuditEvent audit) {
+        boolean renews() {
+            return audit.action().equals("certificate.renewed");
+        }
+    }
 }

@@ -134,7 +134,8 @@ abstract class TenantWallContract {
                 SELECT format('ALTER TABLE %I DROP CONSTRAINT IF EXISTS %I', t.relname, c.conname)
                   FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = c.conrelid
                  WHERE t.relnamespace = 'public'::regnamespace AND c.contype IN ('c', 'f')
-                UNION ALL SELECT 'ALTER TABLE device DISABLE TRIGGER USER'""");
+                UNION ALL SELECT 'ALTER TABLE device DISABLE TRIGGER USER'
+                UNION ALL SELECT 'ALTER TABLE usage_device DISABLE TRIGGER USER'""");
         for (String statement : statements) {
             database.installation(handle -> handle.execute(statement));
         }
@@ -149,6 +150,8 @@ abstract class TenantWallContract {
                                       WHEN 'bytea' THEN 'decode(md5(random()::text), ''hex'')'
                                       WHEN 'uuid' THEN 'gen_random_uuid()'
                                       WHEN 'jsonb' THEN '''{}'''
+                                      WHEN 'ARRAY' THEN '''{}'''
+                                      WHEN 'date' THEN '''2026-07-01'''
                                       WHEN 'boolean' THEN 'true'
                                       WHEN 'timestamp with time zone' THEN 'now()'
                                       ELSE '1' END, '' ORDER BY ordinal_position))

@@ -23,6 +23,7 @@ import dev.tegata.platform.device.DeviceCounts;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.platform.job.Jobs;
+import dev.tegata.platform.metering.Usage;
 import dev.tegata.platform.order.Orders;
 import dev.tegata.platform.repeat.Answers;
 import dev.tegata.platform.tenant.KeyRotation;
@@ -65,6 +66,7 @@ public final class Api {
             DeviceCounts deviceCounts,
             BulkChanges bulkChanges,
             Jobs jobs,
+            Usage usage,
             ApiKeys apiKeys,
             OperatorKey operatorKey,
             AuditLog auditLog,
@@ -105,6 +107,7 @@ public final class Api {
         routes.addAll(new BulkResource(services.bulkChanges(), services.jobs()).routes(gate));
         routes.addAll(new ForecastResource(services.deviceCounts()).routes(gate));
         routes.addAll(new JobResource(services.jobs()).routes(gate));
+        routes.addAll(new UsageResource(services.usage(), services.jobs()).routes(gate));
         routes.addAll(new ApiKeyResource(services.apiKeys()).routes(gate));
         routes.addAll(new ApprovalResource(services.approvals()).routes(gate));
         routes.addAll(new VaultResource(services.vault(), services.keyRotation()).routes(gate));

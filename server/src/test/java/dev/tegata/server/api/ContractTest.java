@@ -77,6 +77,7 @@ class ContractTest {
                         "fingerprint",
                         "00".repeat(32)));
         idsOfA.put("job", job);
+        idsOfA.put("month", "2020-01");
     }
 
     /// `ids` and three more.
@@ -85,6 +86,7 @@ class ContractTest {
         more.put("transfer", transfer);
         more.put("grant", grant);
         more.put("job", grant);
+        more.put("month", grant);
         return more;
     }
 
