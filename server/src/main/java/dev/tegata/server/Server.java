@@ -11,6 +11,10 @@ import dev.tegata.platform.TenantId;
 import dev.tegata.platform.access.ApiKeys;
 import dev.tegata.platform.access.LoginThrottle;
 import dev.tegata.platform.access.OperatorKey;
+import dev.tegata.platform.acme.AcmeAccounts;
+import dev.tegata.platform.acme.AcmeNonces;
+import dev.tegata.platform.acme.AcmeOrders;
+import dev.tegata.platform.acme.AcmeSettings;
 import dev.tegata.platform.appraisal.DeviceCertificates;
 import dev.tegata.platform.appraisal.Verification;
 import dev.tegata.platform.appraisal.VerificationUpkeep;
@@ -20,8 +24,8 @@ import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.audit.RefusalLog;
 import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.authority.AuthorityMaker;
-import dev.tegata.platform.checkin.CheckIns;
 import dev.tegata.platform.authority.PublicAddresses;
+import dev.tegata.platform.checkin.CheckIns;
 import dev.tegata.platform.claim.ClaimTokens;
 import dev.tegata.platform.claim.Manifests;
 import dev.tegata.platform.claim.SharedSecrets;
@@ -66,6 +70,7 @@ import dev.tegata.platform.tenant.Tenants;
 import dev.tegata.platform.tenant.VaultKeys;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.OrderKind;
+import dev.tegata.server.acme.AcmeEndpoint;
 import dev.tegata.server.api.Api;
 import dev.tegata.server.cmp.CmpEndpoint;
 import dev.tegata.server.coap.CoapListener;
@@ -227,6 +232,15 @@ public final class Server implements AutoCloseable {
             CrlPublisher crlPublisher = new CrlPublisher(database, authorities, vault, crls, clock);
             Responders responders = new Responders(database, authorities, auditLog, vault, clock, random);
             Ocsp ocsp = new Ocsp(database, responders, clock);
+            AcmeSettings acmeSettings = new AcmeSettings(database, auditLog, seals, clock, random);
+            AcmeEndpoint acme = new AcmeEndpoint(new AcmeEndpoint.Services(
+                    enrolments,
+                    acmeSettings,
+                    new AcmeAccounts(database, auditLog, clock, random),
+                    new AcmeOrders(database, clock, random),
+                    new AcmeNonces(database, seals, clock, random),
+                    refusals,
+                    Optional.empty()));
             Api routes = new Api(
                     new Api.Services(
                             tenants,
@@ -237,6 +251,7 @@ public final class Server implements AutoCloseable {
                             trusted,
                             claimTokens,
                             sharedSecrets,
+                            acmeSettings,
                             devices,
                             orders,
                             custody,
@@ -279,7 +294,8 @@ public final class Server implements AutoCloseable {
                                     new EstEndpoint(enrolments).routes(),
                                     new DeviceEndpoint(checkIns).routes(),
                                     deviceVerification(database, verification).routes(),
-                                    cmp.routes())
+                                    cmp.routes(),
+                                    acme.routes())
                             .flatMap(List::stream)
                             .toList());
             this.coap = config.waysIn().coapPort().isPresent()

@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// The rules that certificates of one kind follow, as plain data. Checked when made: an
@@ -304,6 +305,29 @@ public record CertificateProfile(
                 alternativeNames,
                 newLocations,
                 requestedExtensions);
+    }
+
+    /// With these host names beside the alternative names that there are, and `serverAuth` beside the
+    /// purposes. The request asks for them by an extension, so that it may have some. A device's id
+    /// goes from the common name to the serialNumber: TLS clients, and ACME's, take a common name for
+    /// a host name.
+    public CertificateProfile withHostNames(List<String> hostNames) {
+        Stream<String> names = hostNames.stream().map(hostName -> "dns:" + hostName);
+        return new CertificateProfile(
+                name,
+                kind,
+                subject.replace("CN={device.id}", "serialNumber={device.id}"),
+                lifetime,
+                backdate,
+                keyAlgorithms,
+                pathLength,
+                keyUsages,
+                Stream.concat(extendedKeyUsages.stream(), Stream.of("serverAuth"))
+                        .distinct()
+                        .toList(),
+                Stream.concat(alternativeNames.stream(), names).distinct().toList(),
+                locations,
+                RequestedExtensions.IGNORE);
     }
 
     BasicConstraints basicConstraints() {

@@ -17,8 +17,8 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.Optional;
 
-/// Claim tokens for protocols whose messages carry a MAC: to verify one takes the token's text, so that it is stored,
-/// sealed by [TenantSeals]. Other tokens are stored as a hash only.
+/// Claim tokens for protocols whose messages carry a MAC: to verify one takes the token's text, so
+/// that it is stored, sealed by [TenantSeals]. Other tokens are stored as a hash only.
 public final class SharedSecrets {
     private static final int REFERENCE_SIZE = 9;
     private static final int LONGEST_REFERENCE = 64;
@@ -83,8 +83,8 @@ public final class SharedSecrets {
         return "claim token " + reference;
     }
 
-    /// The text of the token with this reference, used or not, unless it has expired. Who knows it has not shown yet
-    /// that it is still good for anything: that is decided where it is used.
+    /// The text of the token with this reference, used or not, unless it has expired. Who knows it has
+    /// not shown yet that it is still good for anything: that is decided where it is used.
     public Optional<String> secret(TenantId tenant, String reference) {
         if (reference.length() > LONGEST_REFERENCE) {
             return Optional.empty();

@@ -3,6 +3,8 @@
 package dev.tegata.platform.enrol;
 
 import dev.tegata.pki.Bytes;
+import dev.tegata.platform.DeviceId;
+import java.time.Instant;
 import java.util.List;
 
 /// What a device proves itself with. The protocol adapter vouches for no more than its form.
@@ -37,6 +39,9 @@ public sealed interface DeviceCredential {
             return "ClaimToken[…]";
         }
     }
+
+    /// An account whose key signed the request (ACME), and that was made for this device at `since`.
+    record Account(DeviceId device, Instant since) implements DeviceCredential {}
 
     /// The device showed nothing.
     record None() implements DeviceCredential {}

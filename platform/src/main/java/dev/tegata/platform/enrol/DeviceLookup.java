@@ -179,6 +179,17 @@ final class DeviceLookup {
                 rows -> rows.next() ? Optional.of(candidate(rows)) : Optional.empty());
     }
 
+    Optional<Candidate> byId(TenantId tenant, DeviceId device) {
+        return query(
+                tenant,
+                "SELECT " + CANDIDATE + "FROM device d " + CURRENT + "WHERE d.tenant_id = ? AND d.device_id = ?",
+                (statement, connection) -> {
+                    statement.setString(1, tenant.value());
+                    statement.setObject(2, device.value());
+                },
+                rows -> rows.next() ? Optional.of(candidate(rows)) : Optional.empty());
+    }
+
     private interface Binder {
         void bind(PreparedStatement statement, Connection connection) throws SQLException;
     }

@@ -4,6 +4,7 @@ package dev.tegata.platform.enrol;
 
 import dev.tegata.pki.Bytes;
 import dev.tegata.platform.FleetId;
+import java.util.List;
 
 /// A device asks for a certificate, in whatever protocol.
 ///
@@ -12,11 +13,23 @@ import dev.tegata.platform.FleetId;
 /// @param request the DER request, in the form that `form` says
 /// @param purpose first certificate, or the next
 /// @param source where it came from (address), for the audit
+/// @param hostNames that the device has shown to answer for: they stand in its certificate, which is then a TLS
+///     server's too
 public record EnrolmentRequest(
-        FleetId fleet, DeviceCredential credential, Bytes request, Form form, Purpose purpose, String source) {
+        FleetId fleet,
+        DeviceCredential credential,
+        Bytes request,
+        Form form,
+        Purpose purpose,
+        String source,
+        List<String> hostNames) {
+    public EnrolmentRequest {
+        hostNames = List.copyOf(hostNames);
+    }
+
     /// A PKCS#10 request.
     public EnrolmentRequest(FleetId fleet, DeviceCredential credential, Bytes request, Purpose purpose, String source) {
-        this(fleet, credential, request, Form.PKCS10, purpose, source);
+        this(fleet, credential, request, Form.PKCS10, purpose, source, List.of());
     }
 
     /// How requests are written.

@@ -8,6 +8,7 @@ import dev.tegata.pki.certificate.CertificateRequest;
 import dev.tegata.pki.certificate.GrantedRequest;
 import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.pki.certificate.InvalidRequestException;
+import dev.tegata.pki.certificate.Issuance;
 import dev.tegata.pki.certificate.Name;
 import dev.tegata.pki.certificate.ProvenRequest;
 import dev.tegata.pki.certificate.SerialNumber;
@@ -376,6 +377,7 @@ public final class Enrolments {
             if (request.purpose() != EnrolmentRequest.Purpose.ENROL
                     || device.state() != DeviceState.ACTIVE
                     || current == null
+                    || !request.hostNames().isEmpty()
                     || current.revoked()
                     || current.issuedAt().plus(REPEAT_WINDOW).isBefore(now)
                     || !current.publicKeyFingerprint().equals(wanted.publicKey().fingerprint())) {
@@ -436,12 +438,26 @@ public final class Enrolments {
                 throws Refusal {
             try {
                 GrantedRequest granted =
-                        fleet.issuance().grant(proven, variables(found.device()), SerialNumber.random(random), now);
+                        issuance().grant(proven, variables(found.device()), SerialNumber.random(random), now);
                 return (partition == 0 ? granted : granted.inPartition(partition))
                         .lint()
                         .redeem(authority.signer(vault));
             } catch (InvalidRequestException e) {
                 throw refusal(found, e);
+            }
+        }
+
+        /// By the fleet's profile; for host names, with these and as a TLS server too.
+        private Issuance issuance() {
+            if (request.hostNames().isEmpty()) {
+                return fleet.issuance();
+            }
+            try {
+                return Issuance.of(
+                        fleet.authority().certificate(),
+                        fleet.issuance().profile().withHostNames(request.hostNames()));
+            } catch (InvalidCertificateException e) {
+                throw new IntegrityException("the fleet's authority was good a moment ago", e);
             }
         }
 

@@ -11,9 +11,11 @@ import dev.tegata.pki.path.PathResult;
 import dev.tegata.pki.path.Presented;
 import dev.tegata.pki.path.Purpose;
 import dev.tegata.pki.path.TrustAnchors;
+import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.claim.ClaimTokens;
+import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.fleet.IssuingFleet;
 import dev.tegata.platform.store.Database;
 import java.time.Instant;
@@ -56,7 +58,8 @@ public final class Identification {
         OPERATIONAL_CERTIFICATE,
         BIRTH_KEY,
         BIRTH_CERTIFICATE,
-        CLAIM_TOKEN
+        CLAIM_TOKEN,
+        ACCOUNT
     }
 
     /// The outcome.
@@ -95,11 +98,23 @@ public final class Identification {
             case DeviceCredential.None ignored ->
                 new Result.NotFound(ErrorCode.UNAUTHENTICATED, "the device showed neither a certificate nor a token");
             case DeviceCredential.ClaimToken token -> byToken(tenant, token, now);
+            case DeviceCredential.Account(DeviceId device, Instant since) -> byAccount(tenant, device, since);
             case DeviceCredential.TlsCertificate(List<Bytes> chain) ->
                 byCertificate(fleet, tenant, chain, operationalFirst, now);
             case DeviceCredential.SignedMessage(List<Bytes> chain) ->
                 byCertificate(fleet, tenant, chain, operationalFirst, now);
         };
+    }
+
+    /// Who held the device before its last refurbishing may still have the account's key.
+    private Result byAccount(TenantId tenant, DeviceId id, Instant since) {
+        return lookup.byId(tenant, id)
+                .filter(device -> device.state() != DeviceState.CLAIMED
+                        || device.current() == null
+                        || device.current().issuedAt().isBefore(since))
+                .<Result>map(device -> new Result.Found(device, Basis.ACCOUNT, null, null, null))
+                .orElseGet(() -> new Result.NotFound(
+                        ErrorCode.DEVICE_UNKNOWN, "the account's device is gone, or was set up anew since"));
     }
 
     private Result byToken(TenantId tenant, DeviceCredential.ClaimToken token, Instant now) {

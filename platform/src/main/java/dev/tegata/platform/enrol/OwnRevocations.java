@@ -13,7 +13,8 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 
-/// Revokes certificates at the wish of the devices that hold them. The device's state stays: it may enrol again.
+/// Revokes certificates at the wish of the devices that hold them. The device's state stays: it may
+/// enrol again.
 final class OwnRevocations {
     private static final int CERTIFICATE_HOLD = 6;
 

@@ -19,15 +19,16 @@ import java.time.InstantSource;
 import java.util.Arrays;
 import java.util.Optional;
 import javax.crypto.Cipher;
+import javax.crypto.Mac;
 import javax.crypto.spec.GCMParameterSpec;
 import javax.crypto.spec.SecretKeySpec;
 import org.jdbi.v3.core.Handle;
 
 /// Seals shared secrets, which the verifier of a MAC must have again, for storage.
 ///
-/// Every vault signs, and an RSA signature of PKCS #1 v1.5 is the same each time. So a tenant's sealing key is
-/// SHA-256 over one signature of one RSA key in the vault: it is stored nowhere, and whoever has the database without
-/// the vault has nothing. Sealing keys are remembered for [#LIFETIME].
+/// Every vault signs, and an RSA signature of PKCS #1 v1.5 is the same each time. So a tenant's
+/// sealing key is SHA-256 over one signature of one RSA key in the vault: it is stored nowhere, and
+/// whoever has the database without the vault has nothing. Sealing keys are remembered for [#LIFETIME].
 public final class TenantSeals {
     static final Duration LIFETIME = Duration.ofMinutes(5);
 
@@ -101,7 +102,8 @@ public final class TenantSeals {
             this.random = random;
         }
 
-        /// @param name what the secret is, which [#open] must say again: a sealed secret cannot be taken for another
+        /// @param name what the secret is, which [#open] must say again: a sealed secret cannot be
+        ///     taken for another
         public Bytes seal(String name, byte[] secret) {
             byte[] nonce = new byte[NONCE];
             random.nextBytes(nonce);
@@ -122,6 +124,20 @@ public final class TenantSeals {
                         .doFinal(all, NONCE, all.length - NONCE);
             } catch (GeneralSecurityException | IllegalArgumentException e) {
                 throw new IntegrityException("a stored secret does not open with the tenant's sealing key", e);
+            }
+        }
+
+        /// A MAC that only this tenant's seal makes.
+        ///
+        /// @param name what it is for
+        public Bytes mac(String name, byte[] data) {
+            try {
+                Mac function = Mac.getInstance("HmacSHA256");
+                function.init(new SecretKeySpec(key.getEncoded(), "HmacSHA256"));
+                function.update(("mac " + name + "\n").getBytes(StandardCharsets.UTF_8));
+                return Bytes.of(function.doFinal(data));
+            } catch (GeneralSecurityException e) {
+                throw new IllegalStateException("every JDK has HMAC-SHA-256", e);
             }
         }
 

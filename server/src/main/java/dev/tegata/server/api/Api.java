@@ -5,6 +5,7 @@ package dev.tegata.server.api;
 import dev.tegata.pki.key.Vault;
 import dev.tegata.platform.access.ApiKeys;
 import dev.tegata.platform.access.OperatorKey;
+import dev.tegata.platform.acme.AcmeSettings;
 import dev.tegata.platform.appraisal.Verification;
 import dev.tegata.platform.approval.Approvals;
 import dev.tegata.platform.audit.AuditExport;
@@ -26,8 +27,8 @@ import dev.tegata.platform.job.Jobs;
 import dev.tegata.platform.metering.Usage;
 import dev.tegata.platform.order.Orders;
 import dev.tegata.platform.repeat.Answers;
-import dev.tegata.platform.tenant.KeyRotation;
 import dev.tegata.platform.status.AuthorityStatuses;
+import dev.tegata.platform.tenant.KeyRotation;
 import dev.tegata.platform.tenant.Tenants;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
@@ -58,6 +59,7 @@ public final class Api {
             TrustedCertificates trustedCertificates,
             ClaimTokens claimTokens,
             SharedSecrets sharedSecrets,
+            AcmeSettings acme,
             Devices devices,
             Orders orders,
             CustodyLog custody,
@@ -94,6 +96,7 @@ public final class Api {
         routes.addAll(new ManifestResource(services.manifests()).routes(gate));
         routes.addAll(new TrustResource(services.trustedCertificates()).routes(gate));
         routes.addAll(new ClaimTokenResource(services.claimTokens(), services.sharedSecrets()).routes(gate));
+        routes.addAll(new AcmeResource(services.acme()).routes(gate));
         routes.addAll(new DeviceResource(services.devices(), services.auditLog()).routes(gate));
         routes.addAll(new OrderResource(services.orders(), random).routes(gate));
         Discovery discovery = new Discovery(services.verification().resultKeys(), services.version());

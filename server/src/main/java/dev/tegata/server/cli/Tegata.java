@@ -62,6 +62,7 @@ public final class Tegata {
                     EndorsementCommands::new),
             new Entry("policy", "Appraisal policies: test, add, activate, roll back.", PolicyCommands::new),
             new Entry("token", "Claim tokens: one-time secrets for devices without keys.", TokenCommands::new),
+            new Entry("acme", "ACME: certificates for the gateways of a fleet.", AcmeCommands::spec),
             new Entry("device", "Devices: find them, decide about them, shut them out.", DeviceCommands::new),
             new Entry("order", "Orders: what devices were told to do, and what came of it.", OrderCommands::new),
             new Entry("gateway", "Carry check-ins of devices without a network of their own.", GatewayCommand::new),

@@ -21,7 +21,8 @@ final class CertificateHash {
 
     private CertificateHash() {}
 
-    /// @param named the hash that the confirmation names; without one it is that of the certificate's signature
+    /// @param named the hash that the confirmation names; without one it is that of the certificate's
+    ///     signature
     static Bytes of(Certificate certificate, @Nullable AlgorithmIdentifier named) throws CmpFailure {
         String digest = named == null
                 ? ofSignature(certificate)

@@ -27,7 +27,8 @@ import org.bouncycastle.asn1.x500.X500Name;
 import org.bouncycastle.asn1.x509.AlgorithmIdentifier;
 import org.bouncycastle.asn1.x509.GeneralName;
 
-/// Writes answers and protects them in the way of their request: signed with the fleet's authority, or with a MAC.
+/// Writes answers and protects them in the way of their request: signed with the fleet's authority, or
+/// with a MAC.
 final class CmpAnswers {
     private static final int NONCE = 16;
     private static final GeneralName NOBODY = new GeneralName(new X500Name(new org.bouncycastle.asn1.x500.RDN[0]));
@@ -93,7 +94,8 @@ final class CmpAnswers {
         };
     }
 
-    /// An answer to somebody who has not shown who they are: neither worth the authority's key, nor anybody's secret.
+    /// An answer to somebody who has not shown who they are: neither worth the authority's key, nor
+    /// anybody's secret.
     byte[] unprotectedAnswer(CmpMessage request, IssuingAuthority authority, PKIBody body) {
         return encoded(
                 new PKIMessage(header(request, sender(authority), nonce()).build(), body));

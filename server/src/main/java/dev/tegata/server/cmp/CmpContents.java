@@ -12,8 +12,8 @@ import org.bouncycastle.asn1.cmp.PKIFailureInfo;
 final class CmpContents {
     private CmpContents() {}
 
-    /// The content of the message's body, read to its last leaf: the library reads lazily, and would complain later,
-    /// where nobody expects it.
+    /// The content of the message's body, read to its last leaf: the library reads lazily, and would
+    /// complain later, where nobody expects it.
     static <T extends ASN1Object> T read(CmpMessage message, Function<Object, T> reader) throws CmpFailure {
         try {
             byte[] content = message.bodyContent().toArray();

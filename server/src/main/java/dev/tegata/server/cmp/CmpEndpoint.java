@@ -56,9 +56,9 @@ import org.bouncycastle.asn1.cmp.RevReqContent;
 
 /// Translates CMP to [Enrolments] and back.
 ///
-/// The path's label is the fleet's public id: `/.well-known/cmp/p/{fleet}`, with or without the name of an operation
-/// after it. A message is read, its protection verified, and then it is answered by the kind of its body; whoever fails
-/// before that gets an error without protection.
+/// The path's label is the fleet's public id: `/.well-known/cmp/p/{fleet}`, with or without the name
+/// of an operation after it. A message is read, its protection verified, and then it is answered by
+/// the kind of its body; whoever fails before that gets an error without protection.
 public final class CmpEndpoint {
     private static final String MEDIA_TYPE = "application/pkixcmp";
     private static final String BASE = "/.well-known/cmp/p/{fleet}";
@@ -210,7 +210,13 @@ public final class CmpEndpoint {
         private Reply enrol(CmpMessage asked, Protection proven) throws CmpFailure {
             Wanted wanted = Wanted.in(asked, proven);
             EnrolmentOutcome outcome = enrolments.enrol(new EnrolmentRequest(
-                    fleetId, proven.credential(), wanted.request(), wanted.form(), wanted.purpose(), source));
+                    fleetId,
+                    proven.credential(),
+                    wanted.request(),
+                    wanted.form(),
+                    wanted.purpose(),
+                    source,
+                    List.of()));
             return switch (outcome) {
                 case EnrolmentOutcome.Issued issued -> issued(asked, wanted, issued);
                 case EnrolmentOutcome.Pending pending -> {

@@ -29,8 +29,8 @@ import org.bouncycastle.asn1.sec.SECObjectIdentifiers;
 import org.bouncycastle.asn1.x509.AlgorithmIdentifier;
 import org.bouncycastle.asn1.x9.X9ObjectIdentifiers;
 
-/// What a device may ask before it enrols (RFC 9483 §4.3): CA certificates, whether the root has a successor, and what
-/// a request should look like.
+/// What a device may ask before it enrols (RFC 9483 §4.3): CA certificates, whether the root has a
+/// successor, and what a request should look like.
 final class CmpInformation {
     private static final int MAX_QUESTIONS = 8;
 
@@ -92,8 +92,8 @@ final class CmpInformation {
         }
     }
 
-    /// An empty template, since the fleet's profile decides what stands in a certificate, and the kinds of keys that it
-    /// takes.
+    /// An empty template, since the fleet's profile decides what stands in a certificate, and the
+    /// kinds of keys that it takes.
     private static ASN1Encodable requestTemplate(IssuingFleet fleet) {
         ASN1EncodableVector keys = new ASN1EncodableVector();
         for (KeyAlgorithm algorithm : fleet.issuance().profile().keyAlgorithms()) {

@@ -91,7 +91,8 @@ record CmpMessage(
         }
     }
 
-    /// Requires definite lengths and bounded nesting all the way down, which the ASN.1 library alone does not.
+    /// Requires definite lengths and bounded nesting all the way down, which the ASN.1 library alone
+    /// does not.
     private static void requireShallow(DerReader reader) throws EncodingException {
         while (reader.hasMore()) {
             int tag = reader.nextTag();

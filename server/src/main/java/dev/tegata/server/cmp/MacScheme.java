@@ -21,8 +21,8 @@ import org.bouncycastle.asn1.pkcs.PBMAC1Params;
 import org.bouncycastle.asn1.pkcs.PKCSObjectIdentifiers;
 import org.bouncycastle.asn1.x509.AlgorithmIdentifier;
 
-/// How a message's authentication code is made from a shared secret (RFC 9481 §6): PBMAC1, or the older PBM that most
-/// clients still use.
+/// How a message's authentication code is made from a shared secret (RFC 9481 §6): PBMAC1, or the
+/// older PBM that most clients still use.
 ///
 /// @param keyDerivation JCA name: a digest for PBM, a PBKDF2 for PBMAC1
 /// @param mac JCA name
@@ -54,7 +54,8 @@ record MacScheme(
         return algorithm.getAlgorithm().equals(PKCSObjectIdentifiers.id_PBMAC1);
     }
 
-    /// @throws CmpFailure where the parameters are not acceptable: strangers must not make us compute for long
+    /// @throws CmpFailure where the parameters are not acceptable: strangers must not make us compute
+    ///     for long
     static MacScheme of(AlgorithmIdentifier algorithm) throws CmpFailure {
         try {
             return isPbmac1(algorithm) ? pbmac1(algorithm) : pbm(algorithm);
@@ -175,8 +176,8 @@ record MacScheme(
         }
     }
 
-    /// spec| RFC 9810 §5.1.3.1: the salt is appended to the shared secret, the one-way function applied iterationCount
-    /// times, and the result used as the key of the MAC
+    /// spec| RFC 9810 §5.1.3.1: the salt is appended to the shared secret, the one-way function
+    /// applied iterationCount times, and the result used as the key of the MAC
     private byte[] pbmKey(String secret) {
         try {
             MessageDigest digest = MessageDigest.getInstance(keyDerivation);

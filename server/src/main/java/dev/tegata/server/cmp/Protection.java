@@ -20,8 +20,8 @@ import java.util.function.Function;
 import org.bouncycastle.asn1.cmp.PKIFailureInfo;
 import org.bouncycastle.asn1.x509.AlgorithmIdentifier;
 
-/// What a message's protection, once verified, says of its sender: that it holds a key, or knows a secret. Which device
-/// that makes it is not decided here.
+/// What a message's protection, once verified, says of its sender: that it holds a key, or knows a
+/// secret. Which device that makes it is not decided here.
 sealed interface Protection {
     /// What enrolment is shown.
     DeviceCredential credential();

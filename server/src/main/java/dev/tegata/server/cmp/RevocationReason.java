@@ -16,8 +16,8 @@ final class RevocationReason {
 
     private static final int UNSPECIFIED = 0;
 
-    /// Those that a device can know of itself and that are for good: unspecified, keyCompromise, affiliationChanged,
-    /// superseded, cessationOfOperation.
+    /// Those that a device can know of itself and that are for good: unspecified, keyCompromise,
+    /// affiliationChanged, superseded, cessationOfOperation.
     private static final Set<Integer> ALLOWED = Set.of(UNSPECIFIED, 1, 3, 4, CESSATION_OF_OPERATION);
 
     private RevocationReason() {}

@@ -76,8 +76,8 @@ record Wanted(Bytes request, Form form, Purpose purpose, ASN1Integer id, int ans
         return all[0];
     }
 
-    /// spec| RFC 9483 §4.1.3: the message is protected with the key of the certificate to be updated, and oldCertID
-    /// names that certificate
+    /// spec| RFC 9483 §4.1.3: the message is protected with the key of the certificate to be updated,
+    /// and oldCertID names that certificate
     private static void requireUpdateOfItsOwn(CmpMessage message, Protection protection) throws CmpFailure {
         if (!(protection instanceof Protection.Signed signed)) {
             throw new CmpFailure(

@@ -13,8 +13,8 @@ import org.eclipse.californium.scandium.dtls.HandshakeResultHandler;
 import org.eclipse.californium.scandium.dtls.x509.NewAdvancedCertificateVerifier;
 import org.eclipse.californium.scandium.util.ServerNames;
 
-/// Takes any certificate: the handshake goes on to prove that the client has its key, and which device that is, is
-/// looked up per request.
+/// Takes any certificate: the handshake goes on to prove that the client has its key, and which device
+/// that is, is looked up per request.
 final class AnyClientChain implements NewAdvancedCertificateVerifier {
     @Override
     public List<CertificateType> getSupportedCertificateTypes() {

@@ -22,8 +22,8 @@ import org.eclipse.californium.scandium.config.DtlsConnectorConfig;
 
 /// The UDP port where devices speak CoAP over DTLS 1.2, with or without a client certificate.
 ///
-/// As on the other ports, the handshake proves possession of the client's key and no more; who it is, is decided where
-/// it is looked up.
+/// As on the other ports, the handshake proves possession of the client's key and no more; who it is,
+/// is decided where it is looked up.
 public final class CoapListener implements AutoCloseable {
     /// The most bytes that a request may have, put together from its blocks.
     static final int BODY_LIMIT = 24 * 1024;

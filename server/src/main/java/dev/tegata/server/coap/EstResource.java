@@ -11,7 +11,8 @@ import org.eclipse.californium.core.CoapResource;
 import org.eclipse.californium.core.server.resources.Resource;
 import org.jspecify.annotations.Nullable;
 
-/// `/.well-known/est`, below which each fleet's id leads to its operations. No listing shows which fleets there are.
+/// `/.well-known/est`, below which each fleet's id leads to its operations. No listing shows which
+/// fleets there are.
 final class EstResource extends CoapResource {
     /// How many requests are carried out at once; beyond it a device is told to come back.
     private static final int MAX_RUNNING = 256;

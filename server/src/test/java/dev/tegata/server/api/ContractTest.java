@@ -74,6 +74,8 @@ class ContractTest {
                         a.created().at("/apiKey/apiKey/id").asString(),
                         "purpose",
                         "birth-ca",
+                        "acmeKey",
+                        "zzzzzzzz",
                         "fingerprint",
                         "00".repeat(32)));
         idsOfA.put("job", job);
@@ -209,6 +211,8 @@ class ContractTest {
                         "zzzzzzzz",
                         "purpose",
                         "birth-ca",
+                        "acmeKey",
+                        "zzzzzzzz",
                         "fingerprint",
                         "00".repeat(32)));
         for (Role role : Role.values()) {
@@ -328,6 +332,8 @@ class ContractTest {
                                 "apiKey",
                                 wrong,
                                 "purpose",
+                                wrong,
+                                "acmeKey",
                                 wrong,
                                 "fingerprint",
                                 wrong,

@@ -134,7 +134,8 @@ final class CmpDevice {
         }
     }
 
-    /// One self-signed certificate per key: signatures differ each time, and a peer is known by its certificate.
+    /// One self-signed certificate per key: signatures differ each time, and a peer is known by its
+    /// certificate.
     private static final java.util.Map<SoftwareKey, X509CertificateHolder> BIRTH =
             new java.util.concurrent.ConcurrentHashMap<>();
 

@@ -202,8 +202,8 @@ class OpenSslCmpTest {
         assertThat(TENANT.certificates(secret.device())).isEmpty();
     }
 
-    /// Claims a device by its key. Its birth certificate is of a vendor's CA, since openssl leaves self-signed ones out
-    /// of extraCerts.
+    /// Claims a device by its key. Its birth certificate is of a vendor's CA, since openssl leaves
+    /// self-signed ones out of extraCerts.
     private String claimBirth(String name) {
         key("vendor");
         tool.run("sh", "-c", """

@@ -116,6 +116,22 @@ public final class EstTenant {
         return created(post("/api/v1/devices/" + device + "/claim-tokens", "{\"validity\":\"PT1H\",\"cmp\":true}"));
     }
 
+    /// Offers ACME to a fleet, for these names, with http-01 fetched from this machine.
+    public void offerAcme(String fleet, String names, int port) {
+        HttpResponse<String> response = running.send(running.to(tenant.ownerKey(), "/api/v1/fleets/" + fleet + "/acme")
+                .header("Content-Type", "application/json")
+                .PUT(BodyPublishers.ofString(
+                        "{\"names\":[\"%s\"],\"networks\":[\"127.0.0.0/8\"],\"httpPort\":%d}".formatted(names, port))));
+        assertThat(response.statusCode()).as(response.body()).isEqualTo(200);
+    }
+
+    /// A key of external account binding for the device.
+    public JsonNode acmeKey(String device, String address) {
+        return created(post(
+                "/api/v1/devices/" + device + "/acme-keys",
+                "{\"validity\":\"PT1H\",\"address\":\"%s\"}".formatted(address)));
+    }
+
     /// Whether this certificate of the device is revoked.
     public boolean revoked(String device, SerialNumber serial) {
         return get("/api/v1/devices/" + device + "/certificates")

@@ -1,0 +1,87 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.cli;
+
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import tools.jackson.databind.node.ObjectNode;
+
+/// ACME for the gateways of a fleet: what it is for, and the keys that bind accounts to devices.
+@Command
+final class AcmeCommands {
+    private final Session session;
+
+    AcmeCommands(Session session) {
+        this.session = session;
+    }
+
+    /// The group, with the keys of external account binding as a group of its own.
+    static CommandSpec spec(Session session) {
+        CommandSpec spec = CommandSpec.forAnnotatedObject(new AcmeCommands(session));
+        CommandSpec keys = CommandSpec.forAnnotatedObject(new AcmeKeyCommands(session));
+        keys.usageMessage().description("Keys of external account binding: each makes one account, for one device.");
+        spec.addSubcommand("eab", keys);
+        return spec;
+    }
+
+    private static String path(String fleet) {
+        return "/fleets/" + ApiClient.segment(fleet) + "/acme";
+    }
+
+    @Command(
+            description = "Offer ACME to a fleet, or change what for.",
+            footer = "  tegata acme set FLEET --name '*.gateways.example' --network 10.0.0.0/8")
+    void set(
+            @Parameters(paramLabel = "FLEET", description = "The fleet's id.") String fleet,
+            @Option(
+                            names = "--name",
+                            paramLabel = "NAME",
+                            required = true,
+                            description = "Host names that devices may have; '*.' stands for one label. Repeat it.")
+                    List<String> names,
+            @Option(
+                            names = "--network",
+                            paramLabel = "CIDR",
+                            required = true,
+                            description = "Where http-01 may be fetched from; nowhere else. Repeat it.")
+                    List<String> networks,
+            @Option(
+                            names = "--http-port",
+                            paramLabel = "PORT",
+                            defaultValue = "80",
+                            description = "Where http-01 is fetched (default: 80).")
+                    int httpPort,
+            @Option(names = "--attestation", description = "Offer device-attest-01 where the server can verify it.")
+                    boolean attestation) {
+        ObjectNode body = ApiClient.object();
+        names.forEach(body.putArray("names")::add);
+        networks.forEach(body.putArray("networks")::add);
+        body.put("httpPort", httpPort).put("attestation", attestation);
+        try (ApiClient api = session.api()) {
+            session.output()
+                    .fields(api.put(
+                            path(fleet), "application/json", body.toString().getBytes(StandardCharsets.UTF_8)));
+        }
+    }
+
+    @Command(description = "Show what a fleet offers by ACME.", footer = "  tegata acme show FLEET")
+    void show(@Parameters(paramLabel = "FLEET", description = "The fleet's id.") String fleet) {
+        try (ApiClient api = session.api()) {
+            session.output().fields(api.get(path(fleet)));
+        }
+    }
+
+    @Command(
+            description = "Offer no ACME any more. What was issued stays valid.",
+            footer = "  tegata acme remove FLEET")
+    void remove(@Parameters(paramLabel = "FLEET", description = "The fleet's id.") String fleet) {
+        try (ApiClient api = session.api()) {
+            api.delete(path(fleet));
+            session.output().done("The fleet offers no ACME.");
+        }
+    }
+}

@@ -1,0 +1,307 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.acme;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.key.EcdsaSignature;
+import dev.tegata.pki.key.KeyAlgorithm;
+import dev.tegata.pki.key.SignatureAlgorithm;
+import dev.tegata.pki.key.SoftwareKey;
+import dev.tegata.server.RunningServer;
+import dev.tegata.server.est.EstDevice;
+import dev.tegata.server.est.EstTenant;
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.Random;
+import javax.crypto.Mac;
+import javax.crypto.spec.SecretKeySpec;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import tools.jackson.databind.JsonNode;
+
+/// ACME request by request, for what no well-behaved client does.
+@DisplayName("ACME")
+class AcmeTest {
+    private static final EstTenant TENANT = new EstTenant("ACME");
+    private static final String FLEET = TENANT.fleet("");
+
+    private final SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+    private String account = "";
+
+    @BeforeEach
+    void offerAcme() {
+        TENANT.offerAcme(FLEET, "*.gateways.example", 1);
+    }
+
+    private static String url(String fleet, String path) {
+        return RunningServer.shared().server().devicesUrl() + "/acme/" + fleet + path;
+    }
+
+    private static HttpResponse<String> send(HttpRequest.Builder request) {
+        try {
+            return RunningServer.shared().client().send(request.build(), BodyHandlers.ofString());
+        } catch (IOException e) {
+            throw new IllegalStateException(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static String nonce(String fleet) {
+        return send(HttpRequest.newBuilder(URI.create(url(fleet, "/new-nonce"))))
+                .headers()
+                .firstValue("Replay-Nonce")
+                .orElseThrow();
+    }
+
+    private static String jwk(SoftwareKey key) {
+        byte[] point = key.publicKey().encoded().toArray();
+        return "{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\"%s\",\"y\":\"%s\"}"
+                .formatted(
+                        Bytes.of(point, 27, 32).base64Url(),
+                        Bytes.of(point, 59, 32).base64Url());
+    }
+
+    private static String base64(String text) {
+        return Bytes.of(text.getBytes(StandardCharsets.UTF_8)).base64Url();
+    }
+
+    private static String jws(String header, String payload, SoftwareKey signer) {
+        String input = base64(header) + "." + base64(payload);
+        byte[] der = signer.sign(SignatureAlgorithm.ECDSA_SHA256, input.getBytes(StandardCharsets.US_ASCII));
+        return jws(header, payload, Bytes.of(EcdsaSignature.rawOf(der, KeyAlgorithm.EC_P256)));
+    }
+
+    private static String jws(String header, String payload, Bytes signature) {
+        return "{\"protected\":\"%s\",\"payload\":\"%s\",\"signature\":\"%s\"}"
+                .formatted(base64(header), base64(payload), signature.base64Url());
+    }
+
+    private String header(String nonce, String url) {
+        String who = account.isEmpty() ? "\"jwk\":" + jwk(key) : "\"kid\":\"" + account + "\"";
+        return "{\"alg\":\"ES256\",%s,\"nonce\":\"%s\",\"url\":\"%s\"}".formatted(who, nonce, url);
+    }
+
+    private static HttpResponse<String> post(String url, String body) {
+        return send(HttpRequest.newBuilder(URI.create(url))
+                .header("Content-Type", "application/jose+json")
+                .POST(BodyPublishers.ofString(body)));
+    }
+
+    private HttpResponse<String> post(String path, String payload, SoftwareKey signer) {
+        String url = path.startsWith("https:") ? path : url(FLEET, path);
+        return post(url, jws(header(nonce(FLEET), url), payload, signer));
+    }
+
+    private static void assertProblem(HttpResponse<String> response, int status, String type) {
+        assertThat(response.statusCode()).as(response.body()).isEqualTo(status);
+        assertThat(RunningServer.json(response.body()).path("type").asString())
+                .isEqualTo("urn:ietf:params:acme:error:" + type);
+        assertThat(response.headers().firstValue("Replay-Nonce")).isPresent();
+    }
+
+    /// The payload of newAccount with a binding made with `secret`.
+    private String binding(String id, String secret, SoftwareKey bound) {
+        String header = "{\"alg\":\"HS256\",\"kid\":\"%s\",\"url\":\"%s\"}".formatted(id, url(FLEET, "/new-account"));
+        try {
+            Mac mac = Mac.getInstance("HmacSHA256");
+            mac.init(new SecretKeySpec(Bytes.ofBase64Url(secret).toArray(), "HmacSHA256"));
+            Bytes tag = Bytes.of(
+                    mac.doFinal((base64(header) + "." + base64(jwk(bound))).getBytes(StandardCharsets.US_ASCII)));
+            return "{\"termsOfServiceAgreed\":true,\"externalAccountBinding\":" + jws(header, jwk(bound), tag) + "}";
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private void register() {
+        JsonNode binding = TENANT.acmeKey(TENANT.claim(FLEET), "127.0.0.1");
+        HttpResponse<String> made = post(
+                "/new-account",
+                binding(binding.path("id").asString(), binding.path("secret").asString(), key),
+                key);
+        assertThat(made.statusCode()).as(made.body()).isEqualTo(201);
+        account = made.headers().firstValue("Location").orElseThrow();
+    }
+
+    private JsonNode order(String names) {
+        HttpResponse<String> made = post("/new-order", "{\"identifiers\":[" + names + "]}", key);
+        assertThat(made.statusCode()).as(made.body()).isEqualTo(201);
+        return RunningServer.json(made.body());
+    }
+
+    private static String dns(String name) {
+        return "{\"type\":\"dns\",\"value\":\"" + name + "\"}";
+    }
+
+    @Test
+    @DisplayName("RFC 8555 §6.5: a nonce that was used, is of another tenant, or is nobody's")
+    void nonces() {
+        register();
+        String url = url(FLEET, "/new-order");
+        String once = nonce(FLEET);
+        String payload = "{\"identifiers\":[" + dns("a.gateways.example") + "]}";
+        assertThat(post(url, jws(header(once, url), payload, key)).statusCode()).isEqualTo(201);
+        assertProblem(post(url, jws(header(once, url), payload, key)), 400, "badNonce");
+        EstTenant other = new EstTenant("ACME elsewhere");
+        String foreign = other.fleet("");
+        other.offerAcme(foreign, "*.gateways.example", 1);
+        assertProblem(post(url, jws(header(nonce(foreign), url), payload, key)), 400, "badNonce");
+        assertProblem(post(url, jws(header("AAAA", url), payload, key)), 400, "badNonce");
+
+        String elsewhere = url(foreign, "/new-order");
+        String walls = "{\"alg\":\"ES256\",\"kid\":\"%s\",\"nonce\":\"%s\",\"url\":\"%s\"}"
+                .formatted(account.replace(FLEET, foreign), nonce(foreign), elsewhere);
+        assertProblem(post(elsewhere, jws(walls, payload, key)), 400, "accountDoesNotExist");
+        assertProblem(
+                post(elsewhere, jws(header(nonce(foreign), elsewhere), payload, key)), 400, "accountDoesNotExist");
+    }
+
+    @Test
+    @DisplayName("RFC 8555 §6.2: other URLs, keys, algorithms, media types and sizes")
+    void signatures() {
+        register();
+        String url = url(FLEET, "/new-order");
+        String payload = "{\"identifiers\":[" + dns("a.gateways.example") + "]}";
+        SoftwareKey other = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+        assertProblem(post(url, jws(header(nonce(FLEET), url), payload, other)), 403, "unauthorized");
+        assertProblem(post(url, jws(header(nonce(FLEET), url(FLEET, "/revoke")), payload, key)), 403, "unauthorized");
+        String none = header(nonce(FLEET), url).replace("ES256", "none");
+        assertProblem(post(url, jws(none, payload, key)), 400, "badSignatureAlgorithm");
+        assertProblem(
+                send(HttpRequest.newBuilder(URI.create(url))
+                        .header("Content-Type", "application/json")
+                        .POST(BodyPublishers.ofString("{}"))),
+                415,
+                "malformed");
+        assertThat(post(url, "x".repeat(1_000_000)).statusCode()).isEqualTo(413);
+        String without = TENANT.fleet("");
+        assertThat(send(HttpRequest.newBuilder(URI.create(url(without, "/directory"))))
+                        .statusCode())
+                .isEqualTo(404);
+    }
+
+    @Test
+    @DisplayName("RFC 8555 §7.3.4: a binding that is missing, wrong, for another key, or used")
+    void bindings() {
+        assertProblem(post("/new-account", "{}", key), 403, "externalAccountRequired");
+        assertProblem(post("/new-account", "{\"onlyReturnExisting\":true}", key), 400, "accountDoesNotExist");
+        JsonNode binding = TENANT.acmeKey(TENANT.claim(FLEET), "127.0.0.1");
+        String id = binding.path("id").asString();
+        String secret = binding.path("secret").asString();
+        assertProblem(post("/new-account", binding(id, "A".repeat(43), key), key), 403, "unauthorized");
+        SoftwareKey other = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+        assertProblem(post("/new-account", binding(id, secret, other), key), 400, "malformed");
+        assertThat(post("/new-account", binding(id, secret, key), key).statusCode())
+                .isEqualTo(201);
+        assertThat(post("/new-account", binding(id, secret, key), key).statusCode())
+                .isEqualTo(200);
+        AcmeTest again = new AcmeTest();
+        assertProblem(again.post("/new-account", binding(id, secret, again.key), again.key), 403, "unauthorized");
+    }
+
+    @Test
+    @DisplayName("RFC 8555 §7.4: names that are not allowed, orders that are not ready or not one's own")
+    void orders() {
+        register();
+        for (String wrong : new String[] {"a.b.gateways.example", "*.gateways.example", "gateways.example", "x", ""}) {
+            assertProblem(post("/new-order", "{\"identifiers\":[" + dns(wrong) + "]}", key), 403, "rejectedIdentifier");
+        }
+        assertProblem(
+                post("/new-order", "{\"identifiers\":[{\"type\":\"permanent-identifier\",\"value\":\"x\"}]}", key),
+                400,
+                "unsupportedIdentifier");
+        assertProblem(post("/new-order", "{\"identifiers\":[]}", key), 400, "malformed");
+        JsonNode order = order(dns("b.gateways.example"));
+        String csr = EstDevice.request(SoftwareKey.generate(KeyAlgorithm.EC_P256))
+                .encoded()
+                .base64Url();
+        assertProblem(post(order.path("finalize").asString(), "{\"csr\":\"" + csr + "\"}", key), 403, "orderNotReady");
+
+        AcmeTest other = new AcmeTest();
+        other.register();
+        String authorization = order.at("/authorizations/0").asString();
+        assertProblem(other.post(authorization, "", other.key), 404, "malformed");
+        assertProblem(other.post(order.path("finalize").asString(), "{}", other.key), 404, "malformed");
+        assertProblem(other.post(account, "", other.key), 403, "unauthorized");
+    }
+
+    @Test
+    @DisplayName("RFC 8555 §8.3: a challenge that nobody answers makes authorization and order invalid")
+    void unanswered() throws Exception {
+        register();
+        JsonNode order = order(dns("c.gateways.example"));
+        String authorization = order.at("/authorizations/0").asString();
+        JsonNode challenge =
+                RunningServer.json(post(authorization, "", key).body()).at("/challenges/0");
+        assertThat(challenge.path("type").asString()).isEqualTo("http-01");
+        post(challenge.path("url").asString(), "{}", key);
+        long deadline = System.nanoTime() + 20_000_000_000L;
+        String status;
+        do {
+            Thread.sleep(50); // nothing says when a validation has ended but its state
+            status = RunningServer.json(post(authorization, "", key).body())
+                    .path("status")
+                    .asString();
+            assertThat(System.nanoTime()).isLessThan(deadline);
+        } while (status.equals("pending"));
+        assertThat(status).isEqualTo("invalid");
+        String orderUrl = order.path("finalize").asString().replace("/finalize", "");
+        assertThat(RunningServer.json(post(orderUrl, "", key).body())
+                        .path("status")
+                        .asString())
+                .isEqualTo("invalid");
+    }
+
+    @Test
+    @DisplayName("RFC 8555 §7.3.5, §7.3.6: an account with another key, and one that was given up")
+    void accounts() {
+        register();
+        SoftwareKey next = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+        String url = url(FLEET, "/key-change");
+        String inner = "{\"alg\":\"ES256\",\"jwk\":%s,\"url\":\"%s\"}".formatted(jwk(next), url);
+        String change = "{\"account\":\"%s\",\"oldKey\":%s}".formatted(account, jwk(key));
+        assertProblem(post("/key-change", jws(inner, change, key), key), 403, "unauthorized");
+        assertThat(post("/key-change", jws(inner, change, next), key).statusCode())
+                .isEqualTo(200);
+        assertProblem(post(account, "", key), 403, "unauthorized");
+        assertThat(post(account, "", next).statusCode()).isEqualTo(200);
+        assertThat(post(account, "{\"status\":\"deactivated\"}", next).statusCode())
+                .isEqualTo(200);
+        assertProblem(
+                post("/new-order", "{\"identifiers\":[" + dns("a.gateways.example") + "]}", next), 403, "unauthorized");
+    }
+
+    @Test
+    @DisplayName("changed requests are answered with a problem")
+    void fuzz() {
+        register();
+        String url = url(FLEET, "/new-order");
+        String payload = "{\"identifiers\":[" + dns("a.gateways.example") + "]}";
+        Random random = new Random(3);
+        for (int i = 0; i < 300; i++) {
+            byte[] good = jws(header(nonce(FLEET), url), payload, key).getBytes(StandardCharsets.US_ASCII);
+            byte[] changed = random.nextInt(4) == 0 ? Arrays.copyOf(good, random.nextInt(good.length)) : good.clone();
+            for (int n = 0; n < 1 + random.nextInt(3) && changed.length > 0; n++) {
+                changed[random.nextInt(changed.length)] = (byte) (32 + random.nextInt(95));
+            }
+            if (Arrays.equals(changed, good)) {
+                continue;
+            }
+            HttpResponse<String> response = post(url, new String(changed, StandardCharsets.US_ASCII));
+            assertThat(response.statusCode())
+                    .as("change %d: %s", i, new String(changed, StandardCharsets.US_ASCII))
+                    .isBetween(400, 429);
+        }
+    }
+}
