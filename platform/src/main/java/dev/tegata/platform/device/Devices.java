@@ -230,6 +230,11 @@ public final class Devices {
     /// @param receipt signed with a birth key of the device, about the order that it answers
     /// @return why the receipt is not believed, with nothing changed; empty where all is well
     public Optional<String> refurbished(Handle tx, TenantId tenant, DeviceId id, UUID order, Optional<Bytes> receipt) {
+        tx.createQuery("SELECT 1 FROM device WHERE tenant_id = :tenant AND device_id = :device FOR UPDATE")
+                .bind("tenant", tenant)
+                .bind("device", id)
+                .mapTo(Integer.class)
+                .findOne();
         Device device = find(tx, tenant, id);
         if (device.state().after(DeviceState.Action.REFURBISHED).isEmpty()) {
             return Optional.of("the device is " + device.state() + ", not on its way to be refurbished");

@@ -14,6 +14,7 @@ import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
+import dev.tegata.platform.JobId;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.device.Device;
@@ -447,6 +448,31 @@ class LifeTest {
             assertThat(world.state(ids.get(0))).isEqualTo(DeviceState.REVOKED);
             assertThat(world.state(ids.get(1))).isEqualTo(DeviceState.REVOKED);
             assertThat(world.state(ids.get(2))).isEqualTo(DeviceState.ACTIVE);
+        }
+
+        @Test
+        @DisplayName("goes on where a killed server has left it, and changes nothing twice")
+        void killed() {
+            List<DeviceId> ids = claimAndActivate(12, "4f");
+            List<String> names = ids.stream().map(DeviceId::toString).toList();
+            // The node that works on it falls silent in the middle of a step, which then comes to nothing.
+            JobId id = world.bulk.start(
+                    world.tenant,
+                    DeviceChange.of(DeviceChange.Kind.SUSPEND, "a recall"),
+                    names,
+                    false,
+                    EnrolmentWorld.OPERATOR);
+            world.database.inTenant(
+                    world.tenant,
+                    tx -> tx.execute("UPDATE open_job SET leased_by = gen_random_uuid(), due_at = now(),"
+                            + " leased_until = now() + interval '200 milliseconds'"));
+
+            Job job = world.ended(id);
+
+            assertThat(job.done() + job.refused()).isEqualTo(12);
+            for (DeviceId device : ids) {
+                assertThat(eventsAbout(device)).containsExactly("device.activated", "device.suspended");
+            }
         }
 
         @Test
