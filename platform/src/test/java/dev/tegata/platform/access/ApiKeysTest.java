@@ -256,6 +256,8 @@ final class ApiKeysTest {
                         Permission.IMPORT_MANIFESTS,
                         Permission.READ_DEVICES,
                         Permission.MANAGE_DEVICES,
+                        Permission.VERIFY_EVIDENCE,
+                        Permission.READ_APPRAISALS,
                         Permission.READ_AUDIT);
         assertThat(allowed(Role.AUDITOR)).allMatch(permission -> permission.id().startsWith("read-"));
         assertThat(allowed(Role.DEVICE_IMPORT))
