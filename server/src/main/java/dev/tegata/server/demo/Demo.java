@@ -73,12 +73,12 @@ final class Demo {
             Path keyFile = writeKey(created.at("/apiKey/secret").asString());
             try (DemoApi api =
                     new DemoApi(server.apiUrl(), created.at("/apiKey/secret").asString(), authority)) {
-                return run(api, keyFile, authority);
+                return run(operator, api, keyFile, authority);
             }
         }
     }
 
-    private boolean run(DemoApi api, Path keyFile, Path authority) throws IOException, InterruptedException {
+    private boolean run(DemoApi operator, DemoApi api, Path keyFile, Path authority) throws IOException, InterruptedException {
         String fleet = timed("Fleet 'Smart lock 1'", () -> api.post("/fleets", "{\"name\":\"Smart lock 1\"}"))
                 .path("id")
                 .asString();
@@ -101,19 +101,19 @@ final class Demo {
                 report.path("claimed").asLong(),
                 report.path("rejected").asLong(),
                 report.path("conflicts").asLong());
-        int lives = Math.min(LIVES, devices / 2);
+        int lives = devices < 2 * LIVES ? 0 : LIVES;
         Optional<Certificate> sample = enrolAll(fleet, chips.subList(lives, devices), authority);
         if (lives > 0) {
-            live(api, fleet, chips.subList(0, lives), authority);
+            live(operator, api, fleet, chips.subList(0, lives), authority);
         }
         JsonNode status = api.get("/status");
         sample.ifPresent(certificate -> showChain(api, certificate));
         showHowToGoOn(keyFile, authority, fleet, status);
-        // One is stolen, where there are enough to tell the whole story.
-        return status.at("/devices/active").asLong() == devices - (lives > 0 ? 1 : 0);
+        // One is stolen and one is sold, where there are enough to tell the whole story.
+        return status.at("/devices/active").asLong() == devices - (lives > 0 ? 2 : 0);
     }
 
-    private void live(DemoApi api, String fleet, List<VirtualChip> chips, Path authority)
+    private void live(DemoApi operator, DemoApi api, String fleet, List<VirtualChip> chips, Path authority)
             throws IOException, InterruptedException {
         out.println();
         DemoLives lives =
@@ -121,6 +121,20 @@ final class Demo {
         lives.begin(chips);
         lives.renewalWave();
         lives.theft();
+        sell(operator, lives, authority);
+    }
+
+    private void sell(DemoApi operator, DemoLives lives, Path authority) throws IOException, InterruptedException {
+        JsonNode buyer = operator.post("/tenants", """
+                {"name":"Second Hand Locks","subject":{"organization":"Second Hand Locks S.r.l.","country":"IT"}}""");
+        try (DemoApi buyersApi =
+                new DemoApi(server.apiUrl(), buyer.at("/apiKey/secret").asString(), authority)) {
+            String fleet = buyersApi
+                    .post("/fleets", "{\"name\":\"Used locks\"}")
+                    .path("id")
+                    .asString();
+            lives.sale(buyersApi, buyer.at("/tenant/id").asString(), fleet);
+        }
     }
 
     private Instant now() {

@@ -105,7 +105,8 @@ final class AgentLifeTest {
 
             String renew = order("{\"kind\":\"renew-key\"}");
             String store = order("{\"kind\":\"store\",\"name\":\"a.txt\",\"value\":\"AQID\"}");
-            String anchors = order("{\"kind\":\"update-trust-anchors\"}");
+            String anchors = order("{\"kind\":\"update-trust-anchors\",\"anchors\":[\"%s\"]}"
+                    .formatted(TENANT.authorities().getFirst().pem().replace("\n", "\\n")));
             agent.step();
             agent.step();
             assertThat(stateOf(renew)).as(events.toString()).isEqualTo("done");
