@@ -487,10 +487,18 @@ public final class Agent {
             return Optional.empty();
         }
         return switch (answer.state()) {
-            case CLAIMED -> enrol();
+            case CLAIMED -> asBorn ? enrol() : fallBack(answer.state());
             case ACTIVE -> asBorn ? recover() : Optional.of(next);
-            case SUSPENDED, REVOKED, REFURBISHING, RETIRED -> Optional.of(next);
+            case REFURBISHING -> asBorn ? Optional.of(next) : fallBack(answer.state());
+            case SUSPENDED, REVOKED, RETIRED -> Optional.of(next);
         };
+    }
+
+    /// The server hears the device only by its birth identity.
+    private Optional<Duration> fallBack(CheckInAnswer.State why) {
+        identityRefused = true;
+        setup.events().accept(new AgentEvent.FellBack("the device is " + why));
+        return Optional.empty();
     }
 
     /// The device is active, and has no identity that the server takes. One that was only suspended may be good again.

@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server;
 
+import dev.tegata.pki.certificate.InvalidCertificateException;
+import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.key.KeyEncryptionKey;
 import dev.tegata.pki.key.SoftwareVault;
 import dev.tegata.pki.key.Vault;
@@ -96,6 +98,7 @@ import io.micrometer.prometheusmetrics.PrometheusConfig;
 import io.micrometer.prometheusmetrics.PrometheusMeterRegistry;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -212,7 +215,7 @@ public final class Server implements AutoCloseable {
                                     (fleet, device, _, now) -> Renewals.due(fleet, device, now),
                                     (_, _, _, _, _) -> {},
                                     (tx, tenant, seen, at) -> usage.count(tx, tenant, seen, Operation.CHECK_IN, at))
-                            .with(new HandedOverDevices(database, issuingFleets, this::devicesUrlForDevices)),
+                            .with(new HandedOverDevices(database, issuingFleets, this::portForDevices)),
                     clock,
                     random);
             ClaimTokens claimTokens = new ClaimTokens(database, auditLog, clock, random);
@@ -377,10 +380,21 @@ public final class Server implements AutoCloseable {
     }
 
     /// As devices elsewhere write it: by the first name that the server's certificate is made for.
-    private String devicesUrlForDevices() {
-        return config.tlsNames().isEmpty()
+    /// Where devices find this server, and what they know it by.
+    private HandedOverDevices.Port portForDevices() {
+        String url = config.tlsNames().isEmpty()
                 ? devicesUrl()
                 : "https://" + config.tlsNames().getFirst() + ":" + devices.port();
+        try {
+            Optional<Path> authority = identity.authorityFile();
+            String pem = authority.isPresent()
+                    ? Files.readString(authority.get())
+                    : new String(identity.material().chain(), StandardCharsets.US_ASCII);
+            return new HandedOverDevices.Port(
+                    url, Certificate.parsePem(pem).getLast().encoded());
+        } catch (IOException | InvalidCertificateException e) {
+            throw new IllegalStateException("the server's own certificate cannot be read", e);
+        }
     }
 
     public String publicUrl() {

@@ -18,24 +18,29 @@ import java.util.function.Supplier;
 public final class HandedOverDevices implements Departures {
     private final Database database;
     private final IssuingFleets fleets;
-    private final Supplier<String> devicesUrl;
+    private final Supplier<Port> port;
 
-    /// @param devicesUrl where devices of this installation enrol
-    public HandedOverDevices(Database database, IssuingFleets fleets, Supplier<String> devicesUrl) {
+    /// Where devices of this installation enrol.
+    ///
+    /// @param anchor what the port's TLS certificate leads to, in DER: by it the device finds the server again
+    public record Port(String url, Bytes anchor) {}
+
+    public HandedOverDevices(Database database, IssuingFleets fleets, Supplier<Port> port) {
         this.database = database;
         this.fleets = fleets;
-        this.devicesUrl = devicesUrl;
+        this.port = port;
     }
 
     @Override
     public Optional<Departed> find(TenantId tenant, Certificate shown) {
         return HandedOver.find(database, tenant, shown).map(gone -> {
             IssuingFleet home = fleets.get(gone.newFleet());
-            Bytes anchor = home.authority().chain().getLast().encoded();
+            Bytes root = home.authority().chain().getLast().encoded();
+            Port at = port.get();
             return new Departed(
                     gone.device(),
                     gone.serial(),
-                    new NewHome(gone.newFleet().value(), devicesUrl.get(), List.of(anchor)));
+                    new NewHome(gone.newFleet().value(), at.url(), List.of(root, at.anchor())));
         });
     }
 }

@@ -98,7 +98,10 @@ final class CustodyWorld implements AutoCloseable {
                         platform.refusals),
                 CheckIns.Hooks.none()
                         .with(new HandedOverDevices(
-                                database, platform.issuingFleets, () -> "https://devices.example:8444")),
+                                database,
+                                platform.issuingFleets,
+                                () -> new HandedOverDevices.Port(
+                                        "https://devices.example:8444", Bytes.of((byte) 0x30, (byte) 0)))),
                 clock,
                 random);
         workers = JobWorkers.start(database, platform.jobs, Map.of(Transfers.OFFER_JOB, transfers::offerStep));

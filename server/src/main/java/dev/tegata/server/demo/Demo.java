@@ -121,6 +121,7 @@ final class Demo {
         lives.begin(chips);
         lives.renewalWave();
         lives.theft();
+        lives.refurbishment();
         sell(operator, lives, authority);
     }
 

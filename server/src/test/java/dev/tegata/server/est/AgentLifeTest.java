@@ -133,4 +133,56 @@ final class AgentLifeTest {
                     .noneMatch(event -> event instanceof AgentEvent.Enrolled || event instanceof AgentEvent.Renewed);
         }
     }
+
+    @Test
+    @DisplayName("it is refurbished, and then sold: each time with a new key, and its old owner sees it no more")
+    void refurbishedAndSold() throws Exception {
+        EstTenant buyer = new EstTenant("Agent's buyer");
+        String buyersFleet = buyer.fleet("");
+        try (ChipKeys keys = ChipKeys.of(new Ecc608(Transport.of(chip), new SecureRandom()))) {
+            Agent agent = start(keys, Duration.ZERO);
+            agent.step();
+            String first = agent.state().identity().orElseThrow().key();
+            Bytes firstKey = keys.open(first).publicKey().encoded();
+
+            TENANT.change(device, "refurbish");
+            agent.step();
+            assertThat(TENANT.state(device)).as(events.toString()).isEqualTo("active");
+            Bytes secondKey = publicKey(keys, agent);
+            assertThat(secondKey).isNotEqualTo(firstKey);
+
+            HttpResponse<String> offer = TENANT.running.post(
+                    TENANT.tenant.ownerKey(),
+                    "/api/v1/transfers",
+                    "{\"to\":\"%s\",\"devices\":[\"%s\"]}".formatted(buyer.tenant.id(), device));
+            assertThat(offer.statusCode()).as(offer.body()).isEqualTo(201);
+            String transfer =
+                    dev.tegata.server.RunningServer.body(offer).path("id").asString();
+            HttpResponse<String> accepted = TENANT.running.post(
+                    buyer.tenant.ownerKey(),
+                    "/api/v1/incoming-transfers/" + transfer + "/accept",
+                    "{\"fleet\":\"" + buyersFleet + "\"}");
+            assertThat(accepted.statusCode()).as(accepted.body()).isEqualTo(200);
+            for (int i = 0; i < 40 && !hasMoved(agent, buyersFleet); i++) {
+                agent.step();
+                Thread.sleep(100);
+            }
+            assertThat(hasMoved(agent, buyersFleet)).as(events.toString()).isTrue();
+            assertThat(buyer.state(buyer.deviceOf(serial))).isEqualTo("active");
+            assertThat(publicKey(keys, agent)).isNotIn(firstKey, secondKey);
+            assertThat(TENANT.running
+                            .get(TENANT.tenant.ownerKey(), "/api/v1/devices/" + device)
+                            .statusCode())
+                    .isEqualTo(404);
+        }
+    }
+
+    private static boolean hasMoved(Agent agent, String fleet) {
+        return agent.state().home().fleet().equals(fleet)
+                && agent.state().identity().isPresent();
+    }
+
+    private static Bytes publicKey(ChipKeys keys, Agent agent) throws Exception {
+        return keys.open(agent.state().identity().orElseThrow().key()).publicKey().encoded();
+    }
 }
