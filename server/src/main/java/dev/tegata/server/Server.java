@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server;
 
-import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.pki.key.KeyEncryptionKey;
 import dev.tegata.pki.key.SoftwareVault;
 import dev.tegata.pki.key.Vault;

@@ -78,7 +78,8 @@ final class Demo {
         }
     }
 
-    private boolean run(DemoApi operator, DemoApi api, Path keyFile, Path authority) throws IOException, InterruptedException {
+    private boolean run(DemoApi operator, DemoApi api, Path keyFile, Path authority)
+            throws IOException, InterruptedException {
         String fleet = timed("Fleet 'Smart lock 1'", () -> api.post("/fleets", "{\"name\":\"Smart lock 1\"}"))
                 .path("id")
                 .asString();

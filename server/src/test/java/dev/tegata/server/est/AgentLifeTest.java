@@ -183,6 +183,8 @@ final class AgentLifeTest {
     }
 
     private static Bytes publicKey(ChipKeys keys, Agent agent) throws Exception {
-        return keys.open(agent.state().identity().orElseThrow().key()).publicKey().encoded();
+        return keys.open(agent.state().identity().orElseThrow().key())
+                .publicKey()
+                .encoded();
     }
 }
