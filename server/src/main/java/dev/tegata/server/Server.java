@@ -41,6 +41,7 @@ import dev.tegata.platform.custody.Transfers;
 import dev.tegata.platform.device.BulkChanges;
 import dev.tegata.platform.device.DeviceCounts;
 import dev.tegata.platform.device.Devices;
+import dev.tegata.platform.endorsement.ReappraisalRequests;
 import dev.tegata.platform.enrol.Enrolments;
 import dev.tegata.platform.enrol.Identification;
 import dev.tegata.platform.enrol.Renewals;
@@ -54,6 +55,10 @@ import dev.tegata.platform.metering.Usage;
 import dev.tegata.platform.metering.UsageRow.Operation;
 import dev.tegata.platform.order.OrderSigners;
 import dev.tegata.platform.order.Orders;
+import dev.tegata.platform.posture.AttestationOrders;
+import dev.tegata.platform.posture.PostureWatch;
+import dev.tegata.platform.posture.Postures;
+import dev.tegata.platform.posture.ReappraisalJob;
 import dev.tegata.platform.repeat.Answers;
 import dev.tegata.platform.seal.TenantSeals;
 import dev.tegata.platform.status.AuthorityStatuses;
@@ -190,6 +195,12 @@ public final class Server implements AutoCloseable {
             DeviceCounts counts = opened(new DeviceCounts(database, clock));
             BulkChanges bulk = new BulkChanges(database, jobs, devices);
             opened(new Renewals(database, auditLog, outbox, clock));
+            Verification verification = Verification.of(
+                    new Verification.Ground(database, vault, auditLog, jobs, trusted, version()), clock, random);
+            Postures postures = new Postures(database, outbox, clock);
+            verification.appraisals().whenKept(postures::note);
+            AttestationOrders attestation =
+                    new AttestationOrders(database, verification.appraisals(), postures, random);
             CheckIns checkIns = new CheckIns(
                     new CheckIns.Services(
                             database,
@@ -215,6 +226,7 @@ public final class Server implements AutoCloseable {
                                     (fleet, device, _, now) -> Renewals.due(fleet, device, now),
                                     (_, _, _, _, _) -> {},
                                     (tx, tenant, seen, at) -> usage.count(tx, tenant, seen, Operation.CHECK_IN, at))
+                            .with(attestation, attestation, Map.of(OrderKind.ATTEST, attestation))
                             .with(new HandedOverDevices(database, issuingFleets, this::portForDevices)),
                     clock,
                     random);
@@ -224,8 +236,8 @@ public final class Server implements AutoCloseable {
             CmpEndpoint cmp = new CmpEndpoint(
                     enrolments, sharedSecrets, new CmpTransactions(database, clock), refusals, vault, clock, random);
             Tenants tenants = new Tenants(database, vault, auditLog, apiKeys, maker, authorities, clock, random);
-            Verification verification = Verification.of(
-                    new Verification.Ground(database, vault, auditLog, jobs, trusted, version()), clock, random);
+            opened(new PostureWatch(
+                    new PostureWatch.Services(database, tenants, devices, outbox, auditLog), clock));
             opened(new VerificationUpkeep(database, tenants, verification.endorsements(), clock));
             CustodyLog custody = new CustodyLog(database, vault, clock);
             Mover mover = opened(new Mover(database, auditLog, outbox, custody, clock));
@@ -280,6 +292,9 @@ public final class Server implements AutoCloseable {
             Map<String, JobHandler> handlers = new HashMap<>(bulk.handlers());
             handlers.putAll(usage.handlers());
             handlers.put(Transfers.OFFER_JOB, transfers::offerStep);
+            handlers.put(
+                    ReappraisalRequests.JOB_KIND,
+                    new ReappraisalJob(database, verification.appraisals(), outbox, auditLog, clock));
             opened(JobWorkers.start(database, jobs, handlers));
             this.apiRoutes = routes.routes();
             this.identity = identity();

@@ -212,7 +212,7 @@ final class AppraisalLog {
                 Bytes.of(row.getString("result").getBytes(StandardCharsets.UTF_8)));
     }
 
-    private static List<EvidenceOutcome> outcomes(Array claims, String problems) throws SQLException {
+    static List<EvidenceOutcome> outcomes(Array claims, String problems) throws SQLException {
         List<EvidenceOutcome> outcomes = new ArrayList<>();
         try {
             for (byte[] encoded : (byte[][]) claims.getArray()) {

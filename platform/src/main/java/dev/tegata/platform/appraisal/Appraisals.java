@@ -35,6 +35,7 @@ import dev.tegata.platform.endorsement.AttestationTrust;
 import dev.tegata.platform.endorsement.EndorsementIndex;
 import dev.tegata.platform.store.Database;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.Instant;
@@ -73,6 +74,7 @@ public final class Appraisals {
     private final Ear.VerifierId verifier;
     private final InstantSource clock;
     private final SecureRandom random;
+    private volatile Listener listener = (_, _, _) -> {};
 
     /// What appraising rests on.
     public record Foundations(
@@ -167,7 +169,7 @@ public final class Appraisals {
                 basis.endorsementVersion(),
                 now.plus(RESULT_LIFE),
                 result.toJson());
-        return new Appraised(stored, result, key, resultKeys.signer(tenant, key));
+        return new Appraised(stored, verdict, result, key, resultKeys.signer(tenant, key));
     }
 
     private List<EvidenceOutcome> verify(TenantId tenant, AppraisalBasis basis, Request request, Instant now) {
@@ -204,6 +206,15 @@ public final class Appraisals {
         Endorsements endorsements = index.find(tenant, basis.endorsementVersion(), subjects);
         Policy policy = policies.of(tenant, basis);
         return new Appraiser(endorsements, policy).appraise(outcomes, device);
+    }
+
+    /// The claims of a result in JSON, for stored evidence that was judged again.
+    ///
+    /// @param at when the evidence came: the result holds no longer than the first one did
+    public String resultOf(Verdict verdict, Instant at, @Nullable Bytes nonce) {
+        Ear ear =
+                verdict.toEar(new Verdict.Issue(EarProfile.DRAFT_04, verifier, at, at.plus(RESULT_LIFE), nonce), null);
+        return new String(ear.toJson().toArray(), StandardCharsets.UTF_8);
     }
 
     /// Under what the statements stand that can touch these outcomes.
@@ -264,7 +275,7 @@ public final class Appraisals {
     }
 
     /// The worst value of each claim over all attesters.
-    static Map<String, Integer> worst(Verdict verdict) {
+    public static Map<String, Integer> worst(Verdict verdict) {
         Map<String, Integer> worst = new LinkedHashMap<>();
         for (Appraisal appraisal : verdict.appraisals().values()) {
             TrustVector vector = appraisal.vector();
@@ -281,9 +292,22 @@ public final class Appraisals {
         return Tier.ofValue(right).compareTo(Tier.ofValue(left)) > 0 ? right : left;
     }
 
+    /// Whoever is told of appraisals that are kept.
+    @FunctionalInterface
+    public interface Listener {
+        /// Draws consequences, as part of the transaction `tx` that keeps the appraisal.
+        void kept(Handle tx, TenantId tenant, Appraised appraised);
+    }
+
+    /// Has `told` hear of each appraisal that is kept from now on.
+    public void whenKept(Listener told) {
+        listener = told;
+    }
+
     /// Keeps an appraisal, as part of the transaction `tx`.
     public void keep(Handle tx, TenantId tenant, Appraised appraised) {
         log.insert(tx, tenant, appraised.stored());
+        listener.kept(tx, tenant, appraised);
     }
 
     /// @throws RefusedException [ErrorCode#NOT_FOUND]
@@ -325,6 +349,8 @@ public final class Appraisals {
             throw new RefusedException(ErrorCode.EXCHANGE_OVER, "the result ended at " + stored.expiresAt());
         }
         ResultKeys.ResultKey key = resultKeys.current(tenant);
-        return new Appraised(stored, AppraisalLog.result(stored), key, resultKeys.signer(tenant, key));
+        Ear result = AppraisalLog.result(stored);
+        Verdict verdict = new Verdict(result.submodules(), Map.of());
+        return new Appraised(stored, verdict, result, key, resultKeys.signer(tenant, key));
     }
 }

@@ -43,11 +43,13 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// Answers check-ins: one service for devices that come themselves and for those that come by way of a
@@ -104,6 +106,16 @@ public final class CheckIns {
         /// No device ever leaves.
         public Hooks(Map<OrderKind, OrderResults> results, DueOrders due, EvidenceSink evidence, SeenListener seen) {
             this(results, due, evidence, seen, (_, _) -> Optional.empty());
+        }
+
+        /// The same, with evidence asked for and appraised.
+        public Hooks with(DueOrders asked, EvidenceSink sink, Map<OrderKind, OrderResults> more) {
+            Map<OrderKind, OrderResults> all = new HashMap<>(results);
+            all.putAll(more);
+            DueOrders both = (fleet, device, said, now) -> Stream.concat(
+                            due.due(fleet, device, said, now).stream(), asked.due(fleet, device, said, now).stream())
+                    .toList();
+            return new Hooks(all, both, sink, seen, departures);
         }
 
         /// The same, with devices that have left.

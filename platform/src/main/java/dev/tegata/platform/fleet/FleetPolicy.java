@@ -17,6 +17,7 @@ import java.time.Duration;
 /// @param checkIn how often devices check in
 /// @param transfer what it takes for a device to change owners
 /// @param life how certificates give way to others, and who comes back after a refurbishment
+/// @param attestation how often devices prove how they are, and what follows where they do not
 public record FleetPolicy(
         boolean approvalRequired,
         boolean serverKeyGeneration,
@@ -25,7 +26,8 @@ public record FleetPolicy(
         Duration retryAfter,
         CheckInPolicy checkIn,
         TransferPolicy transfer,
-        LifePolicy life) {
+        LifePolicy life,
+        AttestationPolicy attestation) {
     private static final Duration MAX_GRACE = Duration.ofDays(3653);
     private static final Duration MIN_RETRY = Duration.ofSeconds(10);
     private static final Duration MAX_RETRY = Duration.ofDays(7);
@@ -38,12 +40,37 @@ public record FleetPolicy(
         if (life == null) {
             life = LifePolicy.standard();
         }
+        if (attestation == null) {
+            attestation = AttestationPolicy.none();
+        }
         if (graceAfterExpiry.isNegative() || graceAfterExpiry.compareTo(MAX_GRACE) > 0) {
             throw Fields.invalid("policy.graceAfterExpiry", "must be from PT0S to " + MAX_GRACE);
         }
         if (retryAfter.compareTo(MIN_RETRY) < 0 || retryAfter.compareTo(MAX_RETRY) > 0) {
             throw Fields.invalid("policy.retryAfter", "must be from " + MIN_RETRY + " to " + MAX_RETRY);
         }
+    }
+
+    /// Devices are not asked for evidence.
+    public FleetPolicy(
+            boolean approvalRequired,
+            boolean serverKeyGeneration,
+            boolean acceptAnyOfBirthCa,
+            Duration graceAfterExpiry,
+            Duration retryAfter,
+            CheckInPolicy checkIn,
+            TransferPolicy transfer,
+            LifePolicy life) {
+        this(
+                approvalRequired,
+                serverKeyGeneration,
+                acceptAnyOfBirthCa,
+                graceAfterExpiry,
+                retryAfter,
+                checkIn,
+                transfer,
+                life,
+                AttestationPolicy.none());
     }
 
     /// What a fleet gets that asks for nothing else: claimed devices, their own keys, no approval.
@@ -61,7 +88,8 @@ public record FleetPolicy(
                 Duration.ofMinutes(5),
                 CheckInPolicy.standard(),
                 TransferPolicy.standard(),
-                LifePolicy.standard());
+                LifePolicy.standard(),
+                AttestationPolicy.none());
     }
 
     /// The same with another rule for transfers.
@@ -74,7 +102,8 @@ public record FleetPolicy(
                 retryAfter,
                 checkIn,
                 other,
-                life);
+                life,
+                attestation);
     }
 
     /// The same with another life.
@@ -87,6 +116,21 @@ public record FleetPolicy(
                 retryAfter,
                 checkIn,
                 transfer,
+                other,
+                attestation);
+    }
+
+    /// The same with another rule for attestation.
+    public FleetPolicy with(AttestationPolicy other) {
+        return new FleetPolicy(
+                approvalRequired,
+                serverKeyGeneration,
+                acceptAnyOfBirthCa,
+                graceAfterExpiry,
+                retryAfter,
+                checkIn,
+                transfer,
+                life,
                 other);
     }
 }

@@ -171,6 +171,11 @@ public final class Fleets {
                 .orElseThrow(() -> new RefusedException(ErrorCode.NOT_FOUND, "there is no fleet " + id));
     }
 
+    /// What a fleet asks of its devices' evidence; nothing where there is no such fleet.
+    public static AttestationPolicy attestation(Handle tx, TenantId tenant, FleetId id) {
+        return find(tx, tenant, id).map(fleet -> fleet.policy().attestation()).orElseGet(AttestationPolicy::none);
+    }
+
     static Optional<Fleet> find(Handle tx, TenantId tenant, FleetId id) {
         return tx.createQuery("SELECT " + COLUMNS + " FROM fleet WHERE tenant_id = :tenant AND fleet_id = :fleet")
                 .bind("tenant", tenant)

@@ -80,6 +80,7 @@ public final class EnrolmentWorld implements AutoCloseable {
     private final ApiKeys apiKeys;
     final Fleets fleets;
     private final Enrolments enrolments;
+    private final Tenants tenants;
     final CreatedTenant created;
 
     public EnrolmentWorld(Database database) {
@@ -109,9 +110,14 @@ public final class EnrolmentWorld implements AutoCloseable {
                 refusals,
                 clock,
                 random);
-        this.created = new Tenants(database, vault, audit, apiKeys, maker, authorities, clock, random)
-                .create(Actor.OPERATOR, NewTenant.of("Acme", new TenantSubject("Acme S.r.l.", "IT", null, null, null)));
+        this.tenants = new Tenants(database, vault, audit, apiKeys, maker, authorities, clock, random);
+        this.created = tenants.create(
+                Actor.OPERATOR, NewTenant.of("Acme", new TenantSubject("Acme S.r.l.", "IT", null, null, null)));
         this.tenant = created.tenant().id();
+    }
+
+    public Tenants tenants() {
+        return tenants;
     }
 
     public FleetId fleet(FleetPolicy policy) {

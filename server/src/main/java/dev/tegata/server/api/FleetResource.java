@@ -11,6 +11,7 @@ import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.access.Permission;
 import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.authority.Authority;
+import dev.tegata.platform.fleet.AttestationPolicy;
 import dev.tegata.platform.fleet.CheckInPolicy;
 import dev.tegata.platform.fleet.Fleet;
 import dev.tegata.platform.fleet.FleetPolicy;
@@ -69,7 +70,8 @@ final class FleetResource {
             @Nullable Duration retryAfter,
             @Nullable CheckInBody checkIn,
             @Nullable TransferBody transfer,
-            @Nullable LifeBody life) {
+            @Nullable LifeBody life,
+            @Nullable AttestationBody attestation) {
         static PolicyBody of(FleetPolicy policy) {
             return new PolicyBody(
                     policy.approvalRequired(),
@@ -81,7 +83,8 @@ final class FleetResource {
                     new TransferBody(
                             Names.of(policy.transfer().consent()),
                             policy.transfer().coolDown()),
-                    LifeBody.of(policy.life()));
+                    LifeBody.of(policy.life()),
+                    AttestationBody.of(policy.attestation()));
         }
 
         FleetPolicy over(FleetPolicy base) {
@@ -93,7 +96,8 @@ final class FleetResource {
                     retryAfter == null ? base.retryAfter() : retryAfter,
                     checkIn == null ? base.checkIn() : checkIn.over(base.checkIn()),
                     transfer == null ? base.transfer() : transfer.over(base.transfer()),
-                    life == null ? base.life() : life.over(base.life()));
+                    life == null ? base.life() : life.over(base.life()),
+                    attestation == null ? base.attestation() : attestation.over(base.attestation()));
         }
     }
 
@@ -112,6 +116,34 @@ final class FleetResource {
                     settling == null ? base.settling() : settling,
                     slow == null ? base.slow() : slow,
                     suspendClones == null ? base.suspendClones() : suspendClones);
+        }
+    }
+
+    record ConsequenceBody(String action, Duration after) {}
+
+    record AttestationBody(
+            @Nullable Duration freshness, @Nullable List<ConsequenceBody> consequences) {
+        static AttestationBody of(AttestationPolicy policy) {
+            return new AttestationBody(
+                    policy.freshness(),
+                    policy.consequences().stream()
+                            .map(step -> new ConsequenceBody(Names.of(step.action()), step.after()))
+                            .toList());
+        }
+
+        AttestationPolicy over(AttestationPolicy base) {
+            return new AttestationPolicy(
+                    freshness == null ? base.freshness() : freshness,
+                    consequences == null
+                            ? base.consequences()
+                            : consequences.stream()
+                                    .map(step -> new AttestationPolicy.Consequence(
+                                            Names.constant(
+                                                    AttestationPolicy.Action.class,
+                                                    "policy.attestation.consequences.action",
+                                                    step.action()),
+                                            step.after()))
+                                    .toList());
         }
     }
 

@@ -1,0 +1,389 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.posture;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.tegata.attestation.appraisal.Evidence;
+import dev.tegata.attestation.cbor.Cbor;
+import dev.tegata.attestation.corim.Corim;
+import dev.tegata.attestation.corim.CryptoKeys;
+import dev.tegata.attestation.corim.Environment;
+import dev.tegata.attestation.corim.Tag;
+import dev.tegata.attestation.corim.TagIdentity;
+import dev.tegata.attestation.corim.Triple;
+import dev.tegata.attestation.cose.Signer;
+import dev.tegata.attestation.psa.PsaProfile;
+import dev.tegata.attestation.psa.PsaToken;
+import dev.tegata.attestation.psa.SoftwareComponent;
+import dev.tegata.attestation.result.Tier;
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.key.PublicKeyInfo;
+import dev.tegata.platform.DeviceId;
+import dev.tegata.platform.FleetId;
+import dev.tegata.platform.Page;
+import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.access.Actor;
+import dev.tegata.platform.appraisal.Verification;
+import dev.tegata.platform.claim.TrustedCertificates;
+import dev.tegata.platform.decision.Decision;
+import dev.tegata.platform.decision.Decisions;
+import dev.tegata.platform.decision.PartyPolicy;
+import dev.tegata.platform.decision.RelyingParties;
+import dev.tegata.platform.decision.RelyingParty;
+import dev.tegata.platform.decision.Subject;
+import dev.tegata.platform.device.DeviceState;
+import dev.tegata.platform.endorsement.Endorsement;
+import dev.tegata.platform.endorsement.ReappraisalRequests;
+import dev.tegata.platform.enrol.EnrolmentWorld;
+import dev.tegata.platform.event.Outbox;
+import dev.tegata.platform.event.RecordedEvent;
+import dev.tegata.platform.fleet.AttestationPolicy;
+import dev.tegata.platform.fleet.AttestationPolicy.Action;
+import dev.tegata.platform.fleet.AttestationPolicy.Consequence;
+import dev.tegata.platform.fleet.FleetPolicy;
+import dev.tegata.platform.job.Job;
+import dev.tegata.platform.job.JobWorkers;
+import dev.tegata.platform.job.Jobs;
+import dev.tegata.platform.order.OrderId;
+import dev.tegata.platform.testing.TestDatabase;
+import dev.tegata.protocol.CheckIn;
+import java.nio.charset.StandardCharsets;
+import java.security.KeyPair;
+import java.security.KeyPairGenerator;
+import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.UUID;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+@DisplayName("Posture")
+class PostureTest {
+    private static final Bytes IMPLEMENTATION = Bytes.ofHex("aa".repeat(32));
+    private static final Bytes MAKER = Bytes.ofHex("cc".repeat(32));
+    private static final Environment CLASS = Environment.ofBytes(IMPLEMENTATION, null);
+    private static final Actor ACTOR = Actor.apiKey("00000000");
+    private static final SoftwareComponent FIRMWARE = firmware("11", "1.3.5");
+    private static final SoftwareComponent NEWER = firmware("22", "1.4.0");
+    private static final Duration BUDGET = Duration.ofHours(24);
+
+    @RegisterExtension
+    static final TestDatabase DATABASE = new TestDatabase();
+
+    private final SecureRandom random = new SecureRandom();
+    private final Signer attester = signer();
+    private EnrolmentWorld world;
+    private TenantId tenant;
+    private Outbox outbox;
+    private Jobs jobs;
+    private Verification verification;
+    private Postures postures;
+    private AttestationOrders orders;
+    private PostureWatch watch;
+    private RelyingParties parties;
+    private Decisions decisions;
+
+    @BeforeEach
+    void open() {
+        world = new EnrolmentWorld(DATABASE.database());
+        tenant = world.tenant;
+        outbox = new Outbox(world.database, world.clock, random);
+        jobs = new Jobs(world.database, world.audit, outbox, world.clock, random);
+        verification = Verification.of(
+                new Verification.Ground(
+                        world.database,
+                        world.vault,
+                        world.audit,
+                        jobs,
+                        new TrustedCertificates(world.database, world.audit, world.clock),
+                        "test"),
+                world.clock,
+                random);
+        postures = new Postures(world.database, outbox, world.clock);
+        verification.appraisals().whenKept(postures::note);
+        orders = new AttestationOrders(world.database, verification.appraisals(), postures, random);
+        watch = watch();
+        parties = new RelyingParties(world.database, world.audit, world.clock);
+        decisions = new Decisions(world.database, parties, world.clock);
+    }
+
+    private PostureWatch watch() {
+        return new PostureWatch(
+                new PostureWatch.Services(world.database, world.tenants(), world.devices, outbox, world.audit),
+                world.clock);
+    }
+
+    @AfterEach
+    void close() {
+        watch.close();
+        outbox.close();
+        world.close();
+    }
+
+    private static Signer signer() {
+        try {
+            KeyPairGenerator generator = KeyPairGenerator.getInstance("EC");
+            generator.initialize(256);
+            KeyPair pair = generator.generateKeyPair();
+            return Signer.of(PublicKeyInfo.of(pair.getPublic()), pair.getPrivate());
+        } catch (Exception e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static SoftwareComponent firmware(String digest, String version) {
+        return new SoftwareComponent("PRoT", Bytes.ofHex(digest.repeat(32)), version, MAKER, null);
+    }
+
+    /// A device with a certificate, whose serial number is in its evidence.
+    private record Unit(DeviceId id, Bytes instance, Bytes certificate) {}
+
+    private Unit unit(FleetId fleet) {
+        String serial = Bytes.sha256(UUID.randomUUID().toString().getBytes(StandardCharsets.UTF_8))
+                .hex();
+        EnrolmentWorld.Unit claimed = world.claim(fleet, serial);
+        world.enrol(fleet, claimed.birth(), claimed.birth());
+        Bytes certificate =
+                world.devices.certificates(tenant, claimed.id()).getFirst().encoded();
+        Unit unit = new Unit(claimed.id(), Bytes.ofHex("01" + serial), certificate);
+        submit(
+                "keys-" + serial,
+                new Triple.Keys(
+                        true,
+                        Environment.ofBytes(IMPLEMENTATION, unit.instance),
+                        List.of(CryptoKeys.of(attester.publicKey())),
+                        null,
+                        List.of()));
+        return unit;
+    }
+
+    private Endorsement submit(String id, Triple... triples) {
+        Tag.Comid tag = new Tag.Comid(null, new TagIdentity(Cbor.of(id), 1), List.of(), List.of(), List.of(triples));
+        Corim corim = new Corim(Cbor.of(id), List.of(tag), List.of(), null, null, List.of());
+        return verification.endorsements().submit(tenant, ACTOR, corim.encode());
+    }
+
+    private Endorsement reference(SoftwareComponent component) {
+        return submit("ref-" + component.version(), new Triple.Reference(CLASS, List.of(component.toMeasurement())));
+    }
+
+    private Bytes token(Unit unit, SoftwareComponent component, Bytes nonce) {
+        return new PsaToken(
+                        PsaProfile.RFC_9783,
+                        nonce,
+                        unit.instance,
+                        IMPLEMENTATION,
+                        1,
+                        0x3000,
+                        null,
+                        null,
+                        List.of(component),
+                        null)
+                .sign(attester, List.of());
+    }
+
+    private OrderId attest(Unit unit, SoftwareComponent component) {
+        OrderId order = new OrderId(UUID.randomUUID());
+        attest(unit, component, order);
+        return order;
+    }
+
+    private void attest(Unit unit, SoftwareComponent component, OrderId order) {
+        byte[] nonce = new byte[32];
+        random.nextBytes(nonce);
+        orders.take(
+                tenant,
+                world.devices.get(tenant, unit.id).fleet(),
+                unit.id,
+                order,
+                new CheckIn.Evidence(Evidence.PSA, token(unit, component, Bytes.of(nonce)), Bytes.of(nonce)));
+    }
+
+    private FleetId fleet(Consequence... consequences) {
+        return world.fleet(FleetPolicy.standard().with(new AttestationPolicy(BUDGET, List.of(consequences))));
+    }
+
+    private List<String> events() {
+        return outbox.after(tenant, 0, 1000).stream()
+                .filter(event -> event.type().startsWith("dev.tegata.posture."))
+                .map(RecordedEvent::type)
+                .map(type -> type.substring("dev.tegata.posture.".length()))
+                .toList();
+    }
+
+    private void reappraise() {
+        ReappraisalJob job =
+                new ReappraisalJob(world.database, verification.appraisals(), outbox, world.audit, world.clock);
+        try (JobWorkers _ = JobWorkers.start(world.database, jobs, Map.of(ReappraisalRequests.JOB_KIND, job))) {
+            long end = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+            while (!jobs.list(tenant, Job.State.RUNNING, Page.Request.first())
+                    .items()
+                    .isEmpty()) {
+                assertThat(System.nanoTime()).isLessThan(end);
+                Thread.onSpinWait();
+            }
+        }
+        assertThat(jobs.list(tenant, Job.State.FAILED, Page.Request.first()).items())
+                .isEmpty();
+    }
+
+    private Decision decide(Unit unit) {
+        world.clock.advance(Decisions.REMEMBERED);
+        return decisions.decide(tenant, new Subject.Id(unit.id), "00000000");
+    }
+
+    @Test
+    @DisplayName("evidence at check-in makes a posture, once, and opens the door until it grows stale")
+    void fresh() {
+        reference(FIRMWARE);
+        Unit unit = unit(fleet());
+        assertThat(decide(unit).reasons().getFirst().code()).isEqualTo("never-attested");
+        OrderId order = attest(unit, FIRMWARE);
+        attest(unit, FIRMWARE, order);
+        Posture posture = postures.get(tenant, unit.id);
+        assertThat(posture.status()).isEqualTo(Tier.AFFIRMING);
+        assertThat(posture.release()).isEqualTo("1.3.5");
+        assertThat(verification
+                        .appraisals()
+                        .list(tenant, unit.id, Page.Request.first())
+                        .items())
+                .hasSize(1);
+        assertThat(decide(unit).allowed()).isTrue();
+        assertThat(decisions
+                        .decide(tenant, new Subject.Certificate(unit.certificate.sha256()), "00000000")
+                        .allowed())
+                .isTrue();
+        watch.run(tenant);
+        assertThat(events()).containsExactly("changed");
+        world.clock.advance(BUDGET);
+        Decision late = decide(unit);
+        assertThat(late.allowed()).isFalse();
+        assertThat(late.posture()).isEqualTo("stale");
+        watch.run(tenant);
+        try (PostureWatch restarted = watch()) {
+            restarted.run(tenant);
+        }
+        assertThat(events()).containsExactly("changed", "stale");
+        attest(unit, FIRMWARE);
+        assertThat(events()).containsExactly("changed", "stale", "changed");
+        assertThat(decide(unit).allowed()).isTrue();
+    }
+
+    @Test
+    @DisplayName("a withdrawn reference value turns the devices on it, with one event each, and no others")
+    void reappraised() {
+        Endorsement old = reference(FIRMWARE);
+        reference(NEWER);
+        FleetId fleet = fleet();
+        Unit first = unit(fleet);
+        Unit second = unit(fleet);
+        Unit other = unit(fleet);
+        attest(first, FIRMWARE);
+        attest(second, FIRMWARE);
+        attest(other, NEWER);
+        reappraise();
+        assertThat(events()).containsOnly("changed").hasSize(3);
+        verification.endorsements().withdraw(tenant, ACTOR, old.id());
+        reappraise();
+        assertThat(postures.get(tenant, first.id).vector()).containsEntry("executables", 33);
+        assertThat(postures.get(tenant, first.id).trend()).isEqualTo(Posture.Trend.WORSE);
+        assertThat(postures.get(tenant, second.id).reasons()).isNotEmpty();
+        assertThat(postures.get(tenant, other.id).status()).isEqualTo(Tier.AFFIRMING);
+        assertThat(events()).hasSize(5);
+        reappraise();
+        assertThat(events()).hasSize(5);
+        assertThat(decide(first).reasons().getFirst().code()).isEqualTo("posture-warning");
+        List<Postures.Count> matrix = postures.summary(tenant, fleet);
+        assertThat(matrix)
+                .containsExactly(
+                        new Postures.Count("1.3.5", Tier.WARNING, "today", 2),
+                        new Postures.Count("1.4.0", Tier.AFFIRMING, "today", 1));
+        assertThat(postures.list(tenant, Tier.WARNING, Page.Request.first()).items())
+                .hasSize(2);
+        assertThat(postures.list(tenant, Tier.AFFIRMING, Page.Request.first()).items())
+                .hasSize(1);
+    }
+
+    @Test
+    @DisplayName("consequences come after their grace, and are taken back when the device is good again")
+    void consequences() {
+        reference(FIRMWARE);
+        Unit unit = unit(fleet(
+                new Consequence(Action.NOTIFY, Duration.ZERO), new Consequence(Action.SUSPEND, Duration.ofHours(1))));
+        attest(unit, NEWER);
+        watch.run(tenant);
+        watch.run(tenant);
+        assertThat(events()).containsExactly("changed", "consequence");
+        assertThat(world.state(unit.id)).isEqualTo(DeviceState.ACTIVE);
+        world.clock.advance(Duration.ofHours(1));
+        watch.run(tenant);
+        assertThat(world.state(unit.id)).isEqualTo(DeviceState.SUSPENDED);
+        assertThat(decide(unit).reasons()).extracting(Decision.Reason::code).contains("device-suspended");
+        assertThat(decisions
+                        .decide(tenant, new Subject.Certificate(unit.certificate.sha256()), "00000000")
+                        .reasons())
+                .extracting(Decision.Reason::code)
+                .contains("certificate-revoked");
+        reference(NEWER);
+        reappraise();
+        watch.run(tenant);
+        assertThat(world.state(unit.id)).isEqualTo(DeviceState.ACTIVE);
+        assertThat(decide(unit).allowed()).isTrue();
+        watch.run(tenant);
+        assertThat(events()).containsExactly("changed", "consequence", "consequence", "changed", "consequence");
+    }
+
+    @Test
+    @DisplayName("relying parties require what they want; other tenants' devices are nobody's")
+    void parties() {
+        reference(FIRMWARE);
+        Unit unit = unit(fleet());
+        attest(unit, NEWER);
+        RelyingParty lenient = parties.put(
+                tenant,
+                ACTOR,
+                new RelyingParty(
+                        "updates",
+                        null,
+                        new PartyPolicy(
+                                Tier.WARNING, true, Set.of(), Set.of(DeviceState.ACTIVE), Duration.ofMinutes(1))));
+        assertThat(decide(unit).allowed()).isFalse();
+        assertThat(decisions.decide(tenant, new Subject.Id(unit.id), lenient).allowed())
+                .isTrue();
+        RelyingParty elsewhere = new RelyingParty(
+                "elsewhere",
+                null,
+                new PartyPolicy(
+                        Tier.NONE,
+                        true,
+                        Set.of(FleetId.random(tenant, random)),
+                        Set.of(DeviceState.ACTIVE),
+                        Duration.ofMinutes(1)));
+        assertThat(decisions.decide(tenant, new Subject.Id(unit.id), elsewhere).reasons())
+                .extracting(Decision.Reason::code)
+                .containsExactly("wrong-fleet");
+        try (EnrolmentWorld other = new EnrolmentWorld(DATABASE.database())) {
+            assertThat(decisions
+                            .decide(other.tenant, new Subject.Id(unit.id), "00000000")
+                            .reasons()
+                            .getFirst()
+                            .code())
+                    .isEqualTo("unknown-device");
+            assertThat(decisions
+                            .decide(other.tenant, new Subject.Certificate(unit.certificate.sha256()), "00000000")
+                            .allowed())
+                    .isFalse();
+            assertThatThrownBy(() -> postures.get(other.tenant, unit.id)).isInstanceOf(RefusedException.class);
+            assertThat(postures.summary(other.tenant, null)).isEmpty();
+            assertThatThrownBy(() -> parties.get(other.tenant, "updates")).isInstanceOf(RefusedException.class);
+        }
+    }
+}
