@@ -17,6 +17,8 @@ import dev.tegata.platform.acme.AcmeAccounts;
 import dev.tegata.platform.acme.AcmeNonces;
 import dev.tegata.platform.acme.AcmeOrders;
 import dev.tegata.platform.acme.AcmeSettings;
+import dev.tegata.platform.admission.Admissions;
+import dev.tegata.platform.admission.Door;
 import dev.tegata.platform.appraisal.DeviceCertificates;
 import dev.tegata.platform.appraisal.Verification;
 import dev.tegata.platform.appraisal.VerificationUpkeep;
@@ -268,6 +270,7 @@ public final class Server implements AutoCloseable {
                             sharedSecrets,
                             acmeSettings,
                             devices,
+                            new Admissions(database, Door.open(), clock),
                             orders,
                             custody,
                             transfers,

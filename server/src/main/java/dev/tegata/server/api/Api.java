@@ -6,6 +6,7 @@ import dev.tegata.pki.key.Vault;
 import dev.tegata.platform.access.ApiKeys;
 import dev.tegata.platform.access.OperatorKey;
 import dev.tegata.platform.acme.AcmeSettings;
+import dev.tegata.platform.admission.Admissions;
 import dev.tegata.platform.appraisal.Verification;
 import dev.tegata.platform.approval.Approvals;
 import dev.tegata.platform.audit.AuditExport;
@@ -61,6 +62,7 @@ public final class Api {
             SharedSecrets sharedSecrets,
             AcmeSettings acme,
             Devices devices,
+            Admissions admissions,
             Orders orders,
             CustodyLog custody,
             Transfers transfers,
@@ -98,6 +100,7 @@ public final class Api {
         routes.addAll(new ClaimTokenResource(services.claimTokens(), services.sharedSecrets()).routes(gate));
         routes.addAll(new AcmeResource(services.acme()).routes(gate));
         routes.addAll(new DeviceResource(services.devices(), services.auditLog()).routes(gate));
+        routes.addAll(new AdmissionResource(services.admissions()).routes(gate));
         routes.addAll(new OrderResource(services.orders(), random).routes(gate));
         Discovery discovery = new Discovery(services.verification().resultKeys(), services.version());
         routes.addAll(discovery.routes());

@@ -66,6 +66,7 @@ public final class Tegata {
             new Entry("device", "Devices: find them, decide about them, shut them out.", DeviceCommands::new),
             new Entry("order", "Orders: what devices were told to do, and what came of it.", OrderCommands::new),
             new Entry("gateway", "Carry check-ins of devices without a network of their own.", GatewayCommand::new),
+            new Entry("mqtt-guard", "Tell an MQTT broker who may be in, and who no more.", MqttGuardCommand::new),
             new Entry("transfer", "Transfers: devices change owners.", TransferCommands::new),
             new Entry("grant", "Grants: others use a device until a date.", GrantCommands::new),
             new Entry("custody", "Custody: who owned a device, as a signed chain.", CustodyCommands::new),

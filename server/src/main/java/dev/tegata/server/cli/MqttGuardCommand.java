@@ -1,0 +1,102 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.cli;
+
+import dev.tegata.server.mqtt.MqttGuard;
+import dev.tegata.server.mqtt.MqttGuard.Answer;
+import dev.tegata.server.mqtt.MqttGuard.Certificate;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.node.ArrayNode;
+import tools.jackson.databind.node.ObjectNode;
+
+/// Tells an MQTT broker's plugin who may be in, until it is told to end.
+@Command(footer = {"  tegata mqtt-guard --socket /run/tegata/guard.sock --service telemetry"})
+final class MqttGuardCommand implements Callable<Integer> {
+    private final Session session;
+
+    @Option(
+            names = "--socket",
+            paramLabel = "FILE",
+            required = true,
+            description = "The unix socket that the broker's plugin asks at. Its owner and its group may.")
+    Path socket = Path.of("");
+
+    @Option(
+            names = "--service",
+            paramLabel = "NAME",
+            defaultValue = "mqtt",
+            description = "What devices use here, as decisions call it (default: mqtt).")
+    String service = "";
+
+    @Option(
+            names = "--every",
+            paramLabel = "SECONDS",
+            defaultValue = "1",
+            description = "How often the server is asked about everybody who is connected (default: 1).")
+    int every;
+
+    @Option(
+            names = "--lease",
+            paramLabel = "SECONDS",
+            defaultValue = "60",
+            description = "How long devices stay connected when the server cannot be asked (default: 60).")
+    int lease;
+
+    MqttGuardCommand(Session session) {
+        this.session = session;
+    }
+
+    @Override
+    public Integer call() throws InterruptedException {
+        if (every < 1 || lease < 3 * every || lease > 86_400) {
+            throw CommandFailure.usage("--every is a second or more, and --lease three times that, up to a day");
+        }
+        MqttGuard.Pace pace = new MqttGuard.Pace(Duration.ofSeconds(every), Duration.ofSeconds(lease));
+        try (ApiClient api = session.api();
+                MqttGuard guard =
+                        MqttGuard.start(socket, asked -> judge(api, asked), pace, InstantSource.system())) {
+            Runtime.getRuntime().addShutdownHook(Thread.ofPlatform().unstarted(guard::close));
+            session.output().say("The guard is ready at " + socket + ". Stop it with Ctrl-C.");
+            new CountDownLatch(1).await();
+        } catch (UncheckedIOException e) {
+            throw CommandFailure.unreachable(String.valueOf(e.getMessage()));
+        }
+        return 0;
+    }
+
+    private Map<String, Answer> judge(ApiClient api, List<Certificate> asked) {
+        ObjectNode body = ApiClient.object().put("service", service);
+        ArrayNode certificates = body.putArray("certificates");
+        for (Certificate one : asked) {
+            certificates.addObject().put("serialNumber", one.serial()).put("sha256", one.sha256());
+        }
+        Map<String, Answer> answers = new HashMap<>();
+        int at = 0;
+        for (JsonNode item : api.act("/admissions", body).path("items")) {
+            // The answers have the order of the questions.
+            answers.put(asked.get(at++).serial(), answer(item));
+        }
+        return answers;
+    }
+
+    private static Answer answer(JsonNode item) {
+        boolean allowed = item.path("allowed").asBoolean();
+        return new Answer(
+                item.path("device").asString(null),
+                allowed ? Optional.empty() : Optional.of(item.path("reason").asString("refused")),
+                item.hasNonNull("validUntil") ? Instant.parse(item.path("validUntil").asString()) : null);
+    }
+}

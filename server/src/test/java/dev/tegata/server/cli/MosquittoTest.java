@@ -1,0 +1,315 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.key.KeyAlgorithm;
+import dev.tegata.pki.key.SoftwareKey;
+import dev.tegata.server.RunningServer;
+import dev.tegata.server.est.EstDevice;
+import dev.tegata.server.est.EstTenant;
+import dev.tegata.server.est.Tool;
+import java.io.IOException;
+import java.net.ServerSocket;
+import java.net.http.HttpResponse;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+@DisplayName("Debian's Mosquitto with the plugin and tegata mqtt-guard")
+final class MosquittoTest {
+    private static final EstTenant TENANT = new EstTenant("Mosquitto");
+    private static final Path SOURCE = Path.of("../connectors/mosquitto/tegata_auth.c");
+
+    @TempDir
+    Path folder;
+
+    private final List<Process> processes = new ArrayList<>();
+    private final List<Thread> guards = new ArrayList<>();
+    private Tool tool;
+    private String fleet;
+    private int port;
+    private Path log;
+
+    /// A device with its operational certificate in files.
+    private record Device(String id, String name) {}
+
+    @BeforeEach
+    void start() throws IOException {
+        Tool.require("gcc", "gcc");
+        Tool.require("mosquitto_sub", "mosquitto-clients");
+        assertThat(Path.of("/usr/sbin/mosquitto")).isExecutable();
+        tool = new Tool(folder);
+        fleet = TENANT.fleet("");
+        Path source = Files.exists(SOURCE) ? SOURCE : Path.of("connectors/mosquitto/tegata_auth.c");
+        tool.run(
+                "gcc",
+                "-Wall",
+                "-Wextra",
+                "-Werror",
+                "-O2",
+                "-fPIC",
+                "-shared",
+                "-o",
+                "tegata_auth.so",
+                source.toAbsolutePath().toString(),
+                "-lcrypto");
+        tool.run(
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-keyout",
+                "broker.key",
+                "-out",
+                "broker.pem",
+                "-subj",
+                "/CN=localhost",
+                "-addext",
+                "subjectAltName=DNS:localhost");
+        tool.write(
+                "devices.pem",
+                TENANT.authorities().stream().map(Certificate::pem).collect(Collectors.joining()));
+        try (ServerSocket free = new ServerSocket(0)) {
+            port = free.getLocalPort();
+        }
+        guard();
+        broker();
+    }
+
+    @AfterEach
+    void stop() throws InterruptedException {
+        stopGuard();
+        for (Process process : processes) {
+            process.destroy();
+            process.waitFor(10, TimeUnit.SECONDS);
+        }
+    }
+
+    private void guard() {
+        Shell shell = Shell.of(TENANT.running, folder)
+                .with("TEGATA_API_KEY", auditorKey())
+                .with("TEGATA_CA", String.valueOf(TENANT.running.server().authorityFile().orElseThrow()));
+        Path socket = folder.resolve("guard.sock");
+        guards.add(Thread.ofVirtual()
+                .start(() -> shell.run("mqtt-guard", "--socket", socket.toString(), "--every", "1", "--lease", "3")));
+        await("the guard", () -> Files.exists(socket));
+    }
+
+    private static String auditorKey() {
+        HttpResponse<String> made = TENANT.running.post(
+                TENANT.tenant.ownerKey(), "/api/v1/api-keys", "{\"name\":\"broker\",\"role\":\"auditor\"}");
+        assertThat(made.statusCode()).as(made.body()).isEqualTo(201);
+        return RunningServer.body(made).path("secret").asString();
+    }
+
+    private void stopGuard() throws InterruptedException {
+        for (Thread guard : guards) {
+            guard.interrupt();
+            guard.join();
+        }
+        guards.clear();
+    }
+
+    private void broker() throws IOException {
+        Path config = tool.write("mosquitto.conf", """
+                listener %d 127.0.0.1
+                user root
+                cafile %2$s/devices.pem
+                certfile %2$s/broker.pem
+                keyfile %2$s/broker.key
+                require_certificate true
+                allow_anonymous false
+                plugin %2$s/tegata_auth.so
+                plugin_opt_guard %2$s/guard.sock
+                log_dest stderr
+                log_type all
+                """.formatted(port, folder));
+        Process broker = begin("broker.log", "/usr/sbin/mosquitto", "-c", config.toString());
+        log = folder.resolve("broker.log");
+        await("the broker", () -> text(log).contains("running") && broker.isAlive());
+    }
+
+    private Process begin(String output, String... command) throws IOException {
+        Process process = new ProcessBuilder(command)
+                .directory(folder.toFile())
+                .redirectErrorStream(true)
+                .redirectOutput(folder.resolve(output).toFile())
+                .start();
+        process.getOutputStream().close();
+        processes.add(process);
+        return process;
+    }
+
+    private Device device(String name) {
+        SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+        String id = TENANT.claim(fleet, key);
+        try (EstDevice device =
+                EstDevice.showing(TENANT.running.server().authorityFile().orElseThrow(), key)) {
+            HttpResponse<byte[]> issued = device.post(TENANT.est(fleet, "simpleenroll"), EstDevice.request(key));
+            assertThat(issued.statusCode()).as(EstDevice.text(issued)).isEqualTo(200);
+            tool.write(name + ".pem", EstDevice.certificates(issued).getFirst().pem());
+            tool.write(
+                    name + ".key",
+                    "-----BEGIN PRIVATE KEY-----\n"
+                            + Base64.getMimeEncoder(64, new byte[] {'\n'}).encodeToString(key.pkcs8())
+                            + "\n-----END PRIVATE KEY-----\n");
+        }
+        return new Device(id, name);
+    }
+
+    private List<String> client(String program, Device device, String clientId, String... more) {
+        List<String> words = new ArrayList<>(List.of(
+                "stdbuf",
+                "-oL",
+                program,
+                "-h",
+                "localhost",
+                "-p",
+                Integer.toString(port),
+                "--cafile",
+                "broker.pem",
+                "--cert",
+                device.name + ".pem",
+                "--key",
+                device.name + ".key",
+                "-i",
+                clientId,
+                "-d"));
+        words.addAll(List.of(more));
+        return words;
+    }
+
+    private Process subscribe(Device device, String output) throws IOException {
+        Process process = begin(
+                output,
+                client("mosquitto_sub", device, device.id, "-q", "1", "-t", "devices/" + device.id + "/#")
+                        .toArray(String[]::new));
+        await("a subscription", () -> text(folder.resolve(output)).contains("Subscribed"));
+        return process;
+    }
+
+    private Tool.Result publish(Device device, String clientId, String topic, String message) {
+        return tool.tryRun(client("mosquitto_pub", device, clientId, "-q", "1", "-t", topic, "-m", message)
+                .toArray(String[]::new));
+    }
+
+    private void await(String what, BooleanSupplier here) {
+        long end = System.nanoTime() + Duration.ofSeconds(20).toNanos();
+        while (!here.getAsBoolean()) {
+            assertThat(System.nanoTime())
+                    .as(() -> "waiting for " + what + "; the broker says:\n" + text(folder.resolve("broker.log")))
+                    .isLessThan(end);
+            try {
+                Thread.sleep(20);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new IllegalStateException(e);
+            }
+        }
+    }
+
+    private static String text(Path file) {
+        try {
+            return Files.exists(file) ? Files.readString(file) : "";
+        } catch (IOException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    @Test
+    @DisplayName("a device that is suspended is cut within two seconds and refused; resumed, it is in again")
+    void suspended() throws IOException, InterruptedException {
+        Device a = device("a");
+        Process subscriber = subscribe(a, "a.log");
+        assertThat(publish(a, a.id + "-up", "devices/" + a.id + "/up", "first").status())
+                .isZero();
+        await("the message", () -> text(folder.resolve("a.log")).contains("first"));
+
+        TENANT.change(a.id, "suspend");
+        long from = System.nanoTime();
+        await("the cut", () -> text(log).contains("cutting device " + a.id));
+        Duration took = Duration.ofNanos(System.nanoTime() - from);
+        assertThat(took).as("from the suspension to the cut").isLessThan(Duration.ofSeconds(2).plusMillis(500));
+        // It comes back by itself, and is refused.
+        assertThat(subscriber.waitFor(20, TimeUnit.SECONDS)).isTrue();
+        assertThat(text(folder.resolve("a.log"))).contains("not authorised");
+        assertThat(publish(a, a.id, "devices/" + a.id + "/up", "second").output())
+                .contains("not authorised");
+        assertThat(text(log)).contains("is let in no more: device-suspended");
+
+        TENANT.change(a.id, "resume");
+        subscribe(a, "again.log");
+        assertThat(publish(a, a.id + "-up", "devices/" + a.id + "/up", "third").status())
+                .isZero();
+        await("the message", () -> text(folder.resolve("again.log")).contains("third"));
+    }
+
+    @Test
+    @DisplayName("a device has its own topics and its own client ids, and nobody else's")
+    void own() throws IOException {
+        Device a = device("a");
+        Device b = device("b");
+        subscribe(a, "a.log");
+        assertThat(publish(b, b.id, "devices/" + a.id + "/up", "foreign").status())
+                .isZero();
+        assertThat(publish(b, a.id, "devices/" + b.id + "/up", "stolen").output())
+                .contains("not authorised");
+        assertThat(publish(a, a.id + "-up", "devices/" + a.id + "/up", "own").status())
+                .isZero();
+        await("the message", () -> text(folder.resolve("a.log")).contains("own"));
+        assertThat(text(folder.resolve("a.log"))).doesNotContain("foreign").doesNotContain("Client disconnected");
+
+        Tool.Result spying = tool.tryRun(client("mosquitto_sub", b, b.id, "-t", "devices/+/up", "-W", "2")
+                .toArray(String[]::new));
+        assertThat(spying.output()).contains("128");
+    }
+
+    @Test
+    @DisplayName("a second connection with the client id takes the place of the first, and is guarded like it")
+    void takenOver() throws IOException {
+        Device a = device("a");
+        subscribe(a, "first.log");
+        subscribe(a, "second.log");
+        assertThat(publish(a, a.id + "-up", "devices/" + a.id + "/up", "hello").status())
+                .isZero();
+        await(
+                "the message",
+                () -> text(folder.resolve("first.log")).contains("hello")
+                        || text(folder.resolve("second.log")).contains("hello"));
+        TENANT.change(a.id, "revoke");
+        await("the cut", () -> text(log).contains("cutting device " + a.id));
+    }
+
+    @Test
+    @DisplayName("without the guard nobody comes in, and who is in stays no longer than the lease")
+    void closed() throws IOException, InterruptedException {
+        Device a = device("a");
+        subscribe(a, "a.log");
+        stopGuard();
+        assertThat(publish(a, a.id + "-up", "devices/" + a.id + "/up", "x").output())
+                .contains("not authorised");
+        await("the cut", () -> text(log).contains("cutting device " + a.id));
+        guard();
+        await(
+                "coming in again",
+                () -> publish(a, a.id + "-up", "devices/" + a.id + "/up", "y").status() == 0);
+    }
+}
