@@ -25,7 +25,8 @@ import org.jdbi.v3.core.generic.GenericType;
 import org.jdbi.v3.core.qualifier.QualifiedType;
 import org.jspecify.annotations.Nullable;
 
-/// Says of many devices at once whether they may be in. Brokers ask when a device connects, and again and again while it
+/// Says of many devices at once whether they may be in. Brokers ask when a device connects, and again and again while
+/// it
 /// is there: so it is one statement over a primary key, whatever the number.
 public final class Admissions {
     /// How many can be asked about at once.
@@ -86,10 +87,8 @@ public final class Admissions {
         Map<Bytes, Issued> found = find(tenant, shown);
         List<Admission> first =
                 shown.stream().map(one -> judge(one, found, now)).toList();
-        Set<DeviceId> toJudge = first.stream()
-                .filter(Admission::allowed)
-                .map(Admission::device)
-                .collect(Collectors.toSet());
+        Set<DeviceId> toJudge =
+                first.stream().filter(Admission::allowed).map(Admission::device).collect(Collectors.toSet());
         if (toJudge.isEmpty()) {
             return first;
         }

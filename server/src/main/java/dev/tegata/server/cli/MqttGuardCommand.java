@@ -66,8 +66,7 @@ final class MqttGuardCommand implements Callable<Integer> {
         }
         MqttGuard.Pace pace = new MqttGuard.Pace(Duration.ofSeconds(every), Duration.ofSeconds(lease));
         try (ApiClient api = session.api();
-                MqttGuard guard =
-                        MqttGuard.start(socket, asked -> judge(api, asked), pace, InstantSource.system())) {
+                MqttGuard guard = MqttGuard.start(socket, asked -> judge(api, asked), pace, InstantSource.system())) {
             Runtime.getRuntime().addShutdownHook(Thread.ofPlatform().unstarted(guard::close));
             session.output().say("The guard is ready at " + socket + ". Stop it with Ctrl-C.");
             new CountDownLatch(1).await();
@@ -97,6 +96,8 @@ final class MqttGuardCommand implements Callable<Integer> {
         return new Answer(
                 item.path("device").asString(null),
                 allowed ? Optional.empty() : Optional.of(item.path("reason").asString("refused")),
-                item.hasNonNull("validUntil") ? Instant.parse(item.path("validUntil").asString()) : null);
+                item.hasNonNull("validUntil")
+                        ? Instant.parse(item.path("validUntil").asString())
+                        : null);
     }
 }

@@ -34,7 +34,8 @@ import org.slf4j.LoggerFactory;
 /// Stands beside a broker, holds the API key, and tells the broker's plugin who may be in and who no more.
 ///
 /// The plugin names certificates as their holders connect. From then on the guard asks the server about all of them in
-/// each round, and says so at once when an answer changes. A yes lasts for the lease only: if the server or the guard is
+/// each round, and says so at once when an answer changes. A yes lasts for the lease only: if the server or the guard
+/// is
 /// away for longer, the plugin cuts whoever is there. The lines between the two stand in
 /// `connectors/mosquitto/tegata_auth.c`.
 public final class MqttGuard implements AutoCloseable {
@@ -262,8 +263,8 @@ public final class MqttGuard implements AutoCloseable {
             }
             if (!in) {
                 present.remove(certificate.serial);
-                text.append("no " + certificate.serial + " "
-                        + word(answer.reason().orElse("expired")) + "\n");
+                text.append(
+                        "no " + certificate.serial + " " + word(answer.reason().orElse("expired")) + "\n");
                 return;
             }
             // It is said again after a third of its time, so that one lost answer does no harm.

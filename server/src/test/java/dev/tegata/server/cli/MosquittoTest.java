@@ -106,7 +106,9 @@ final class MosquittoTest {
     private void guard() {
         Shell shell = Shell.of(TENANT.running, folder)
                 .with("TEGATA_API_KEY", auditorKey())
-                .with("TEGATA_CA", String.valueOf(TENANT.running.server().authorityFile().orElseThrow()));
+                .with(
+                        "TEGATA_CA",
+                        String.valueOf(TENANT.running.server().authorityFile().orElseThrow()));
         Path socket = folder.resolve("guard.sock");
         guards.add(Thread.ofVirtual()
                 .start(() -> shell.run("mqtt-guard", "--socket", socket.toString(), "--every", "1", "--lease", "3")));
@@ -247,7 +249,9 @@ final class MosquittoTest {
         long from = System.nanoTime();
         await("the cut", () -> text(log).contains("cutting device " + a.id));
         Duration took = Duration.ofNanos(System.nanoTime() - from);
-        assertThat(took).as("from the suspension to the cut").isLessThan(Duration.ofSeconds(2).plusMillis(500));
+        assertThat(took)
+                .as("from the suspension to the cut")
+                .isLessThan(Duration.ofSeconds(2).plusMillis(500));
         // It comes back by itself, and is refused.
         assertThat(subscriber.waitFor(20, TimeUnit.SECONDS)).isTrue();
         assertThat(text(folder.resolve("a.log"))).contains("not authorised");
