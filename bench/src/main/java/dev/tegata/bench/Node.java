@@ -22,6 +22,7 @@ import dev.tegata.platform.claim.ManifestUpload;
 import dev.tegata.platform.claim.Manifests;
 import dev.tegata.platform.claim.TrustPurpose;
 import dev.tegata.platform.claim.TrustedCertificates;
+import dev.tegata.platform.custody.CustodyLog;
 import dev.tegata.platform.device.BulkChanges;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.enrol.Enrolments;
@@ -90,7 +91,10 @@ final class Node implements AutoCloseable {
                 database, vault, issuingFleets, _ -> TrustAnchors.of(), audit, outbox, refusals, clock, random);
         jobs = new Jobs(database, audit, outbox, clock, random);
         Orders orders = new Orders(database, audit, outbox, clock, random);
-        bulk = new BulkChanges(database, jobs, new Devices(database, audit, outbox, orders::place, List.of(), clock));
+        bulk = new BulkChanges(
+                database,
+                jobs,
+                new Devices(database, audit, outbox, orders::place, List.of(), CustodyLog::noteTurn, clock));
         opened(JobWorkers.start(database, jobs, bulk.handlers()));
     }
 

@@ -193,7 +193,8 @@ public final class Server implements AutoCloseable {
                     clock,
                     random);
             Orders orders = new Orders(database, auditLog, outbox, clock, random);
-            Devices devices = new Devices(database, auditLog, outbox, orders::place, List.of(orders::forget), clock);
+            Devices devices = new Devices(
+                    database, auditLog, outbox, orders::place, List.of(orders::forget), CustodyLog::noteTurn, clock);
             DeviceCounts counts = opened(new DeviceCounts(database, clock));
             BulkChanges bulk = new BulkChanges(database, jobs, devices);
             opened(new Renewals(database, auditLog, outbox, clock));

@@ -16,6 +16,7 @@ import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.UnavailableException;
 import dev.tegata.platform.custody.CustodyEntry.Owner;
+import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.Json;
 import java.time.Instant;
@@ -52,7 +53,7 @@ public final class CustodyLog {
 
     /// Notes a refurbishment or a retirement in the transaction that carries it out; it is signed
     /// within a moment.
-    public static void note(Handle tx, TenantId tenant, DeviceId device, CustodyKind kind, Instant at) {
+    static void note(Handle tx, TenantId tenant, DeviceId device, CustodyKind kind, Instant at) {
         if (kind != CustodyKind.REFURBISHED && kind != CustodyKind.RETIRED) {
             throw new IllegalArgumentException(kind + " is not noted by others");
         }
@@ -73,6 +74,13 @@ public final class CustodyLog {
                 .bind("device", device)
                 .bind("at", at)
                 .execute();
+    }
+
+    /// Puts down a turn of devices' lives ([dev.tegata.platform.device.LifeRecord]).
+    public static void noteTurn(
+            Handle tx, TenantId tenant, List<DeviceId> devices, DeviceState.Action turn, Instant at) {
+        CustodyKind kind = turn == DeviceState.Action.RETIRE ? CustodyKind.RETIRED : CustodyKind.REFURBISHED;
+        devices.forEach(device -> note(tx, tenant, device, kind, at));
     }
 
     /// Notes the claim of a device that this tenant owns, where it has no chain yet.

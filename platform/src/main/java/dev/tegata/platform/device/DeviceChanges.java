@@ -43,14 +43,21 @@ final class DeviceChanges {
     private final Outbox outbox;
     private final DeviceOrders orders;
     private final List<DeviceData> erasable;
+    private final LifeRecord record;
     private final InstantSource clock;
 
     DeviceChanges(
-            AuditLog auditLog, Outbox outbox, DeviceOrders orders, List<DeviceData> erasable, InstantSource clock) {
+            AuditLog auditLog,
+            Outbox outbox,
+            DeviceOrders orders,
+            List<DeviceData> erasable,
+            LifeRecord record,
+            InstantSource clock) {
         this.auditLog = auditLog;
         this.outbox = outbox;
         this.orders = orders;
         this.erasable = List.copyOf(erasable);
+        this.record = record;
         this.clock = clock;
     }
 
@@ -151,6 +158,7 @@ final class DeviceChanges {
                 moveOut(tx, tenant, ids, DeviceState.RETIRED);
                 revoke(tx, tenant, ids, RevocationReason.CESSATION_OF_OPERATION, now);
                 forget(tx, tenant, ids, change.erase());
+                record.note(tx, tenant, ids, DeviceState.Action.RETIRE, now);
             }
         }
         tell(tx, tenant, allowed, change, actor);
@@ -322,6 +330,7 @@ final class DeviceChanges {
                 .bind("tenant", tenant)
                 .bind("device", device)
                 .execute();
+        record.note(tx, tenant, List.of(device), DeviceState.Action.REFURBISHED, clock.instant());
         Actor actor = Actor.device(device);
         String subject = "device:" + device;
         auditLog.append(tx, tenant, List.of(new AuditEvent(actor, "device.refurbished", subject, proof)));

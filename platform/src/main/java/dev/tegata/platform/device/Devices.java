@@ -41,15 +41,17 @@ public final class Devices {
 
     /// @param orders how devices are told to renew or to wipe themselves
     /// @param erasable what is erased beside the device's own row when a retirement asks for it
+    /// @param record where refurbishments and retirements are put down for good
     public Devices(
             Database database,
             AuditLog auditLog,
             Outbox outbox,
             DeviceOrders orders,
             List<DeviceData> erasable,
+            LifeRecord record,
             InstantSource clock) {
         this.database = database;
-        this.changes = new DeviceChanges(auditLog, outbox, orders, erasable, clock);
+        this.changes = new DeviceChanges(auditLog, outbox, orders, erasable, record, clock);
     }
 
     /// The device.

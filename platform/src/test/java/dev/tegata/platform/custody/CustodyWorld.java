@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.custody;
 
+import dev.tegata.attestation.cose.Signer;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.CertificateProfile;
@@ -17,6 +18,7 @@ import dev.tegata.platform.TimeOrderedIds;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.access.LoginThrottle;
 import dev.tegata.platform.checkin.CheckIns;
+import dev.tegata.platform.device.DeviceChange;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.enrol.BirthCa;
 import dev.tegata.platform.enrol.DeviceCredential;
@@ -37,10 +39,13 @@ import dev.tegata.platform.tenant.CreatedTenant;
 import dev.tegata.platform.testing.RecordedOrders;
 import dev.tegata.platform.testing.TestClock;
 import dev.tegata.platform.testing.TestPlatform;
+import dev.tegata.protocol.Receipt;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
 
 /// Tenants that buy and sell devices.
 final class CustodyWorld implements AutoCloseable {
@@ -62,7 +67,14 @@ final class CustodyWorld implements AutoCloseable {
     CustodyWorld(Database database) {
         this.database = database;
         platform = TestPlatform.software(database, clock);
-        devices = new Devices(database, platform.audit, platform.outbox, new RecordedOrders(), List.of(), clock);
+        devices = new Devices(
+                database,
+                platform.audit,
+                platform.outbox,
+                new RecordedOrders(),
+                List.of(),
+                CustodyLog::noteTurn,
+                clock);
         custody = new CustodyLog(database, platform.vault, clock);
         mover = new Mover(database, platform.audit, platform.outbox, custody, clock);
         transfers = new Transfers(
@@ -203,6 +215,25 @@ final class CustodyWorld implements AutoCloseable {
 
     Transfer.Incoming accept(Party buyer, TransferId id) {
         return transfers.accept(buyer.id(), OPERATOR, id, buyer.fleet(), List.of());
+    }
+
+    /// Orders a device to wipe itself and hands in its word that it has.
+    void refurbish(Party owner, Unit unit) {
+        devices.change(
+                owner.id(), unit.id(), DeviceChange.of(DeviceChange.Kind.REFURBISH, "a guest's phone"), OPERATOR);
+        UUID order = UUID.randomUUID();
+        SoftwareKey birth = unit.birth();
+        Bytes receipt = new Receipt(unit.id().value(), unit.serial(), order, List.of("operational-key"))
+                .sign(
+                        new Signer(
+                                birth.publicKey(),
+                                data -> birth.sign(birth.publicKey().algorithm().signatureAlgorithm(), data)),
+                        List.of(BirthCa.selfSigned(birth)));
+        Optional<String> refusal = database.inTenant(
+                owner.id(), tx -> devices.refurbished(tx, owner.id(), unit.id(), order, Optional.of(receipt)));
+        if (refusal.isPresent()) {
+            throw new AssertionError(refusal.get());
+        }
     }
 
     void sell(Party seller, Party buyer, Unit unit) {

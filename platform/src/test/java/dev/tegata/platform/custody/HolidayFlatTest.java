@@ -13,6 +13,7 @@ import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.custody.CustodyVerification.Intact;
 import dev.tegata.platform.custody.CustodyWorld.Party;
 import dev.tegata.platform.custody.CustodyWorld.Unit;
+import dev.tegata.platform.device.DeviceChange;
 import dev.tegata.platform.enrol.EnrolmentOutcome;
 import dev.tegata.platform.testing.TestDatabase;
 import java.io.ByteArrayInputStream;
@@ -24,7 +25,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
 /// A smart lock of a holiday flat, from its maker through nine more hands: dealer, owners, an agency
-/// and back, with guests in between. At the end its custody chain verifies with the file alone.
+/// and back, with guests in between, refurbished once and retired at last. At the end its custody chain verifies with
+/// the file alone.
 class HolidayFlatTest {
     @RegisterExtension
     static final TestDatabase testDatabase = new TestDatabase();
@@ -57,6 +59,10 @@ class HolidayFlatTest {
                         guest.id(),
                         world.clock.instant().plus(Duration.ofDays(7)));
                 assertThat(world.grants.device(guest.id(), lock.id()).id()).isEqualTo(lock.id());
+                if (i == 5) {
+                    world.refurbish(owner, lock);
+                    certificates.set(i, world.certify(owner, lock, newKey()));
+                }
                 world.clock.advance(Duration.ofDays(8));
                 assertThatExceptionOfType(RefusedException.class)
                         .isThrownBy(() -> world.grants.device(guest.id(), lock.id()));
@@ -71,12 +77,19 @@ class HolidayFlatTest {
             }
             assertThat(world.renew(last, certificates.getLast(), newKey())).isInstanceOf(EnrolmentOutcome.Issued.class);
 
+            world.devices.change(
+                    last.id(), lock.id(), DeviceChange.of(DeviceChange.Kind.RETIRE, "the flat was sold"), OPERATOR);
             Intact chain = verified(world.custody.export(last.id(), lock.id()));
             assertThat(chain.device()).isEqualTo(lock.id());
             assertThat(chain.byOwner()).isTrue();
-            assertThat(chain.steps()).hasSize(1 + 9 * 2);
+            assertThat(chain.steps()).hasSize(1 + 9 * 2 + 2);
             assertThat(chain.steps())
-                    .filteredOn(step -> step.kind() != CustodyKind.HANDED_OVER)
+                    .filteredOn(step -> step.kind() == CustodyKind.REFURBISHED)
+                    .extracting(CustodyStep::owner)
+                    .containsExactly(owners.get(5).id().value());
+            assertThat(chain.steps().getLast().kind()).isEqualTo(CustodyKind.RETIRED);
+            assertThat(chain.steps())
+                    .filteredOn(step -> step.kind() == CustodyKind.CLAIMED || step.kind() == CustodyKind.RECEIVED)
                     .extracting(CustodyStep::owner)
                     .containsExactlyElementsOf(
                             owners.stream().map(owner -> owner.id().value()).toList());

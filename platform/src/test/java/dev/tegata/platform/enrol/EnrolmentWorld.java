@@ -27,6 +27,7 @@ import dev.tegata.platform.audit.RefusalLog;
 import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.authority.AuthorityMaker;
 import dev.tegata.platform.claim.ClaimTokens;
+import dev.tegata.platform.custody.CustodyLog;
 import dev.tegata.platform.device.BulkChanges;
 import dev.tegata.platform.device.DeviceCounts;
 import dev.tegata.platform.device.DeviceState;
@@ -94,7 +95,7 @@ public final class EnrolmentWorld implements AutoCloseable {
         this.issuingFleets = new IssuingFleets(database, authorities, clock);
         this.fleets = new Fleets(database, audit, authorities, issuingFleets, clock, random);
         this.outbox = new Outbox(database, clock, random);
-        this.devices = new Devices(database, audit, outbox, orders, List.of(), clock);
+        this.devices = new Devices(database, audit, outbox, orders, List.of(), CustodyLog::noteTurn, clock);
         this.counts = new DeviceCounts(database, clock);
         this.jobs = new Jobs(database, audit, outbox, clock, random);
         this.bulk = new BulkChanges(database, jobs, devices);
