@@ -83,6 +83,44 @@ final class SimulateCommandTest {
     }
 
     @Test
+    @DisplayName("sells devices to another tenant, where they enrol for a new key")
+    void sales() throws Exception {
+        TestTenant buyer = SERVER.createTenant("Buyer");
+        Path key = Files.writeString(folder.resolve("buyer.key"), buyer.ownerKey());
+        String buyersFleet = Shell.of(SERVER, folder)
+                .with("TEGATA_API_KEY", buyer.ownerKey())
+                .run("fleet", "create", "--name", "Used", "--json")
+                .json()
+                .path("id")
+                .asString();
+        Path scenario = Files.writeString(folder.resolve("scenario.yaml"), """
+                        duration: 10s
+                        check-in: 1s
+                        stolen: 0
+                        refurbished: 0.3
+                        sold: 0.3
+                        """);
+        JsonNode report = simulate(
+                        "--devices",
+                        "12",
+                        "--fleet",
+                        fleet(),
+                        "--scenario",
+                        scenario.toString(),
+                        "--buyer-fleet",
+                        buyersFleet,
+                        "--buyer-key-file",
+                        key.toString(),
+                        "--threads",
+                        "8",
+                        "--json")
+                .json();
+        assertThat(report.at("/server/sold/active").asInt()).as(report.toString()).isPositive();
+        assertThat(report.at("/counts/moved").asInt()).as(report.toString()).isPositive();
+        assertThat(report.at("/server/refurbished/active").asInt()).as(report.toString()).isPositive();
+    }
+
+    @Test
     @DisplayName("produces load and nothing else")
     void load() {
         Shell.Result result = simulate("--devices", "5", "--fleet", fleet(), "--load", "--duration", "4s");
