@@ -115,9 +115,13 @@ final class SimulateCommandTest {
                         "8",
                         "--json")
                 .json();
-        assertThat(report.at("/server/sold/active").asInt()).as(report.toString()).isPositive();
+        assertThat(report.at("/server/sold/active").asInt())
+                .as(report.toString())
+                .isPositive();
         assertThat(report.at("/counts/moved").asInt()).as(report.toString()).isPositive();
-        assertThat(report.at("/server/refurbished/active").asInt()).as(report.toString()).isPositive();
+        assertThat(report.at("/server/refurbished/active").asInt())
+                .as(report.toString())
+                .isPositive();
     }
 
     @Test
