@@ -17,6 +17,8 @@ import dev.tegata.chip.driver.Ecc608;
 import dev.tegata.chip.driver.Transport;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.key.KeyAlgorithm;
+import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.CheckIn.Status;
 import dev.tegata.protocol.CheckInAnswer.State;
@@ -70,12 +72,16 @@ final class AgentTest {
 
     private Agent start(Disk on) throws Exception {
         ChipKeys keys = ChipKeys.of(new Ecc608(Transport.of(chip), new SecureRandom()));
+        return start(on, keys, Optional.of(new ChipAttester(keys.chip())));
+    }
+
+    private Agent start(Disk on, DeviceKeys keys, Optional<Attester> attester) throws Exception {
         return Agent.start(new Agent.Setup(
                 keys,
                 serial,
                 server.home(),
                 List.of(new CheckIn.Component("app", "1.0.0", Optional.empty())),
-                Optional.of(new ChipAttester(keys.chip())),
+                attester,
                 Agent.Habits.USUAL,
                 StateStore.inFile(on, STATE),
                 Network.ofThisMachine(),
@@ -442,6 +448,37 @@ final class AgentTest {
                 assertThat(at).isGreaterThan(12);
                 return;
             }
+        }
+    }
+
+    @Test
+    @DisplayName("survives a power cut at each step also where the keys are files on the same disk")
+    void powerCutsWithKeysInFiles() throws Exception {
+        SoftwareKey born = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+        Path folder = Path.of("/agent/keys");
+        Bytes birthCertificate;
+        try (EstDouble maker = new EstDouble("maker")) {
+            birthCertificate = maker.certify(born.publicKey().encoded()).encoded();
+        }
+        FileKeys keys = FileKeys.of(disk, folder, born.pkcs8(), List.of(birthCertificate), new SecureRandom());
+        start(disk, keys, Optional.empty()).step();
+        boolean cut = true;
+        for (int at = 0; cut; at++) {
+            UUID order = server.place(new OrderContent.RenewKey());
+            disk.cutAt(at);
+            try {
+                start(disk, keys, Optional.empty()).step();
+                cut = false;
+            } catch (CutDisk.PowerCut e) {
+                // The device comes back below.
+            }
+            disk.restart();
+            AgentState found = StateStore.inFile(disk, STATE).load().orElseThrow();
+            keys.open(found.identity().orElseThrow().key());
+            Agent after = start(disk, keys, Optional.empty());
+            after.step();
+            assertThat(result(order).status()).isEqualTo(Status.DONE);
+            assertThat(server.lastShown()).isEqualTo(certificate(after));
         }
     }
 }
