@@ -29,6 +29,7 @@ import dev.tegata.platform.audit.RefusalLog;
 import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.authority.AuthorityMaker;
 import dev.tegata.platform.authority.PublicAddresses;
+import dev.tegata.platform.backup.Backups;
 import dev.tegata.platform.checkin.CheckIns;
 import dev.tegata.platform.claim.ClaimTokens;
 import dev.tegata.platform.claim.Manifests;
@@ -154,8 +155,8 @@ public final class Server implements AutoCloseable {
             Database database = opened(openDatabase());
             measure(registry, database);
             PostgresSealedKeyStore sealedKeys = new PostgresSealedKeyStore(database);
-            Optional<VaultKeys> vaultKeys = vaultKeys(sealedKeys);
-            Vault vault = opened(openVault(sealedKeys, vaultKeys));
+            Optional<VaultKeys> vaultKeys = vaultKeys(config, sealedKeys, random);
+            Vault vault = opened(openVault(config.vault(), sealedKeys, vaultKeys, random));
             AuditLog auditLog = opened(new AuditLog(database, vault, clock));
             Optional<KeyRotation> rotation =
                     vaultKeys.map(keys -> opened(new KeyRotation(database, sealedKeys, keys, auditLog)));
@@ -290,7 +291,11 @@ public final class Server implements AutoCloseable {
                             version(),
                             vault,
                             rotation,
-                            new Approvals(database, auditLog, clock, random)),
+                            new Approvals(database, auditLog, clock, random),
+                            new Backups(
+                                    new Backups.Ground(database, vault, vaultKeys, auditLog, version()),
+                                    clock,
+                                    random)),
                     clock,
                     random);
             Map<String, JobHandler> handlers = new HashMap<>(bulk.handlers());
@@ -468,7 +473,7 @@ public final class Server implements AutoCloseable {
     }
 
     /// Empty where keys are in an HSM.
-    private Optional<VaultKeys> vaultKeys(PostgresSealedKeyStore store) {
+    static Optional<VaultKeys> vaultKeys(ServerConfig config, PostgresSealedKeyStore store, SecureRandom random) {
         if (!(config.vault() instanceof ServerConfig.Software software)) {
             return Optional.empty();
         }
@@ -480,8 +485,12 @@ public final class Server implements AutoCloseable {
         return Optional.of(new VaultKeys(store, keys, random));
     }
 
-    private Vault openVault(PostgresSealedKeyStore store, Optional<VaultKeys> keys) {
-        return switch (config.vault()) {
+    static Vault openVault(
+            ServerConfig.VaultConfig config,
+            PostgresSealedKeyStore store,
+            Optional<VaultKeys> keys,
+            SecureRandom random) {
+        return switch (config) {
             case ServerConfig.Software _ -> new SoftwareVault(store, keys.orElseThrow(), random, CACHED_KEYS);
             case ServerConfig.Hsm hsm -> VaultInspection.open(hsm, random);
         };
@@ -562,7 +571,7 @@ public final class Server implements AutoCloseable {
         }
     }
 
-    private static void makeDataFolder(Path data) {
+    static void makeDataFolder(Path data) {
         try {
             Files.createDirectories(data);
         } catch (IOException e) {
@@ -570,7 +579,7 @@ public final class Server implements AutoCloseable {
         }
     }
 
-    private static String version() {
+    static String version() {
         String version = Server.class.getPackage().getImplementationVersion();
         return version == null ? "development" : version;
     }

@@ -45,13 +45,7 @@ public final class KeyEncryptionKey {
 
     private KeyEncryptionKey(byte[] key) {
         this.key = new SecretKeySpec(key, "AES");
-        try {
-            Mac mac = Mac.getInstance("HmacSHA256");
-            mac.init(this.key);
-            id = Bytes.of(mac.doFinal("tegata key-encryption key id".getBytes(StandardCharsets.US_ASCII)), 0, 8);
-        } catch (GeneralSecurityException e) {
-            throw new IllegalStateException("every JDK has HMAC-SHA-256", e);
-        }
+        id = Bytes.of(derive(this.key, "tegata key-encryption key id".getBytes(StandardCharsets.US_ASCII)), 0, 8);
     }
 
     /// The key in a secret: 32 bytes in base64, or else a passphrase that is stretched by PBKDF2-HMAC-SHA-512.
@@ -172,6 +166,21 @@ public final class KeyEncryptionKey {
         }
         return cipher(Cipher.DECRYPT_MODE, new GCMParameterSpec(TAG_BITS, sealed, 0, NONCE_SIZE), context)
                 .doFinal(sealed, NONCE_SIZE, sealed.length - NONCE_SIZE);
+    }
+
+    /// A key for another purpose, from which nothing follows for this one.
+    byte[] derive(byte[] purpose) {
+        return derive(key, purpose);
+    }
+
+    private static byte[] derive(SecretKeySpec key, byte[] purpose) {
+        try {
+            Mac mac = Mac.getInstance("HmacSHA256");
+            mac.init(key);
+            return mac.doFinal(purpose);
+        } catch (GeneralSecurityException e) {
+            throw new IllegalStateException("every JDK has HMAC-SHA-256", e);
+        }
     }
 
     private Cipher cipher(int mode, GCMParameterSpec parameters, byte[] context) throws GeneralSecurityException {

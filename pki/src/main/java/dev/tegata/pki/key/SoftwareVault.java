@@ -111,6 +111,13 @@ public final class SoftwareVault implements Vault {
         return seal(space, handle, unseal(space, handle, sealed, from), to, new SecureRandom());
     }
 
+    /// The public half of a sealed key, which shows that `keys` opens it.
+    ///
+    /// @throws VaultException where `keys` does not have the key that it is sealed under, or it was damaged
+    public static PublicKeyInfo publicKeyOf(KeySpace space, KeyHandle handle, Bytes sealed, KeyEncryptionKeys keys) {
+        return unseal(space, handle, sealed, keys).publicKey();
+    }
+
     private static Bytes seal(
             KeySpace space, KeyHandle handle, SoftwareKey key, KeyEncryptionKey kek, SecureRandom random) {
         byte[] publicKey = key.publicKey().encoded().toArray();

@@ -30,6 +30,8 @@ public enum Permission {
     READ_API_KEYS,
     MANAGE_API_KEYS,
     READ_AUDIT,
+    /// Take everything that the tenant is, its private keys included, away in a sealed backup.
+    EXPORT_BACKUP,
     /// Decide about requests of others that need a second person; only where the request's own
     /// permission is there too.
     APPROVE;

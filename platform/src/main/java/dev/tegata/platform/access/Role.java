@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.access;
 
+import static dev.tegata.platform.access.Permission.EXPORT_BACKUP;
 import static dev.tegata.platform.access.Permission.IMPORT_MANIFESTS;
 import static dev.tegata.platform.access.Permission.MANAGE_API_KEYS;
 import static dev.tegata.platform.access.Permission.MANAGE_AUTHORITIES;
@@ -23,8 +24,8 @@ import java.util.Set;
 public enum Role {
     /// Everything, and the only role that hands itself on.
     OWNER(EnumSet.allOf(Permission.class)),
-    /// Everything but the owners' keys and the authorities, on which all trust hangs.
-    ADMIN(EnumSet.complementOf(EnumSet.of(MANAGE_AUTHORITIES))),
+    /// Everything but the owners' keys, the authorities, on which all trust hangs, and backups, which hold both.
+    ADMIN(EnumSet.complementOf(EnumSet.of(MANAGE_AUTHORITIES, EXPORT_BACKUP))),
     /// The daily work with devices.
     OPERATOR(EnumSet.of(
             READ_TENANT,

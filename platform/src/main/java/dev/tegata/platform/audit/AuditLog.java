@@ -59,6 +59,9 @@ public final class AuditLog implements AutoCloseable {
 
     private record Unsealed(int records, Instant since) {}
 
+    /// A chain's last record and the key that signs its checkpoints.
+    public record Standing(long sequence, Bytes hash, String keyHandle, Bytes publicKey) {}
+
     /// The head of a chain, its key, and where its last checkpoint stands.
     record Sealable(AuditChain.Head head, KeyHandle key, Bytes publicKey, long sealedSequence) {}
 
@@ -215,6 +218,24 @@ public final class AuditLog implements AutoCloseable {
                         .bind("signature", signature)
                         .execute());
         return new AuditCheckpoint(state.head().sequence(), text, Bytes.of(signature));
+    }
+
+    /// Where a chain stands, for a transaction that copies it.
+    ///
+    /// @throws RefusedException [ErrorCode#NOT_FOUND]
+    public static Standing standing(Handle tx, TenantId tenant) {
+        return tx.createQuery("""
+                        SELECT sequence, hash, key_handle, public_key FROM audit_head WHERE tenant_id = :tenant""")
+                .bind("tenant", tenant)
+                .map((row, context) -> new Standing(
+                        row.getLong(1), Bytes.of(row.getBytes(2)), row.getString(3), Bytes.of(row.getBytes(4))))
+                .findOne()
+                .orElseThrow(() -> new RefusedException(ErrorCode.NOT_FOUND, "there is no tenant " + tenant));
+    }
+
+    /// Signs the head of the tenant's chain now.
+    public void sealNow(TenantId tenant) {
+        seal(tenant);
     }
 
     Sealable sealable(TenantId tenant) {

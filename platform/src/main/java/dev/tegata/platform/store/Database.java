@@ -17,6 +17,7 @@ import java.util.concurrent.TimeUnit;
 import org.jdbi.v3.core.ConnectionException;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.Jdbi;
+import org.jdbi.v3.core.transaction.TransactionIsolationLevel;
 import org.jspecify.annotations.Nullable;
 
 /// The one way to PostgreSQL. Every access is one transaction that sees one tenant.
@@ -45,6 +46,9 @@ public final class Database implements AutoCloseable {
 
     private static final String NO_TENANT = "";
     private static final String SEE = "SELECT set_config('tegata.tenant', ?, true)";
+
+    private static final String UNHURRIED =
+            "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 
     /// Bound while this thread is inside a transaction. A second one would wait for a second connection
     /// while it holds
@@ -81,6 +85,16 @@ public final class Database implements AutoCloseable {
     /// Either way nothing is kept of what `work` did
     public <T extends @Nullable Object> T inTenant(TenantId tenant, Work<T> work) {
         return run(tenant.value(), work);
+    }
+
+    /// Runs `work` once on one snapshot of the tenant's rows, for as long as it takes, and lets it change nothing.
+    public <T extends @Nullable Object> T snapshot(TenantId tenant, Work<T> work) {
+        return once(tenant, TransactionIsolationLevel.REPEATABLE_READ, "SET TRANSACTION READ ONLY;", work);
+    }
+
+    /// Runs `work` as [#inTenant], but once, for as long as it takes: for what cannot be read twice.
+    public <T extends @Nullable Object> T load(TenantId tenant, Work<T> work) {
+        return once(tenant, TransactionIsolationLevel.READ_COMMITTED, "", work);
     }
 
     /// Runs `work` with the rows of **all** tenants in view, in the few tables whose policy allows it;
@@ -142,6 +156,27 @@ public final class Database implements AutoCloseable {
             throw new IllegalStateException("a transaction was begun inside another one");
         }
         return ScopedValue.where(IN_TRANSACTION, true).call(() -> runRepeatedly(tenant, work));
+    }
+
+    private <T extends @Nullable Object> T once(
+            TenantId tenant, TransactionIsolationLevel isolation, String settings, Work<T> work) {
+        if (IN_TRANSACTION.isBound()) {
+            throw new IllegalStateException("a transaction was begun inside another one");
+        }
+        try {
+            return ScopedValue.where(IN_TRANSACTION, true)
+                    .call(() -> jdbi.inTransaction(isolation, handle -> {
+                        handle.execute(settings + UNHURRIED);
+                        see(handle, tenant.value());
+                        return work.run(handle);
+                    }));
+        } catch (RuntimeException e) {
+            throw switch (Failure.of(e)) {
+                case OTHER -> e;
+                case UNAVAILABLE, REPEATABLE -> new UnavailableException("the database cannot be used now", e);
+                case DISK_FULL -> new UnavailableException("the database's disk is full", e);
+            };
+        }
     }
 
     private <T extends @Nullable Object> T runRepeatedly(String tenant, Work<T> work) {

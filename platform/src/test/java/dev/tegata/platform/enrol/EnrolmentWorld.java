@@ -58,7 +58,7 @@ import java.util.concurrent.locks.LockSupport;
 /// One tenant with everything that enrolment needs, and devices that it has claimed.
 public final class EnrolmentWorld implements AutoCloseable {
     public static final Actor OPERATOR = Actor.apiKey("test");
-    private static final KeyEncryptionKey KEK =
+    public static final KeyEncryptionKey KEK =
             KeyEncryptionKey.of(Secret.of("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="), Bytes.of(new byte[16]));
 
     public final TestClock clock = TestClock.create();
@@ -85,8 +85,13 @@ public final class EnrolmentWorld implements AutoCloseable {
     final CreatedTenant created;
 
     public EnrolmentWorld(Database database) {
+        this(database, KEK);
+    }
+
+    /// @param kek that the vault seals keys under
+    public EnrolmentWorld(Database database, KeyEncryptionKey kek) {
         this.database = database;
-        this.vault = new SoftwareVault(new PostgresSealedKeyStore(database), KEK, random, 100);
+        this.vault = new SoftwareVault(new PostgresSealedKeyStore(database), kek, random, 100);
         this.audit = new AuditLog(database, vault, clock);
         this.refusals = new RefusalLog(audit, database, clock);
         this.apiKeys = new ApiKeys(database, audit, refusals, new LoginThrottle(clock), clock, random);

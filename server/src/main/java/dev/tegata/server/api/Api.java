@@ -13,6 +13,7 @@ import dev.tegata.platform.audit.AuditExport;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.audit.RefusalLog;
 import dev.tegata.platform.authority.Authorities;
+import dev.tegata.platform.backup.Backups;
 import dev.tegata.platform.claim.ClaimTokens;
 import dev.tegata.platform.claim.Manifests;
 import dev.tegata.platform.claim.SharedSecrets;
@@ -81,7 +82,8 @@ public final class Api {
             String version,
             Vault vault,
             Optional<KeyRotation> keyRotation,
-            Approvals approvals) {}
+            Approvals approvals,
+            Backups backups) {}
 
     public Api(Services services, InstantSource clock, SecureRandom random) {
         Gate gate = new Gate(
@@ -117,6 +119,7 @@ public final class Api {
         routes.addAll(new ApiKeyResource(services.apiKeys()).routes(gate));
         routes.addAll(new ApprovalResource(services.approvals()).routes(gate));
         routes.addAll(new VaultResource(services.vault(), services.keyRotation()).routes(gate));
+        routes.addAll(new BackupResource(services.backups()).routes(gate));
         routes.addAll(new AuditResource(services.auditLog(), services.auditExport()).routes(gate));
         routes.addAll(new StatusResource(
                         services.deviceCounts(),

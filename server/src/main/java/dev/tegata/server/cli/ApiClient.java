@@ -16,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.time.Duration;
+import java.util.Base64;
 import java.util.Map;
 import java.util.UUID;
 import java.util.stream.Collectors;
@@ -181,6 +182,18 @@ final class ApiClient implements AutoCloseable {
             out.flush();
         } catch (IOException e) {
             throw brokenOff(e);
+        }
+    }
+
+    /// Writes a backup of the tenant, sealed with `passphrase`, to `out`.
+    void backup(String passphrase, OutputStream out) throws IOException {
+        String encoded = Base64.getEncoder().encodeToString(passphrase.getBytes(StandardCharsets.UTF_8));
+        HttpRequest.Builder request = request("/backup", Map.of())
+                .header("Tegata-Backup-Passphrase", encoded)
+                .timeout(LONGEST)
+                .POST(HttpRequest.BodyPublishers.noBody());
+        try (InputStream body = send(request).body()) {
+            body.transferTo(out);
         }
     }
 

@@ -77,6 +77,7 @@ public final class Tegata {
             new Entry("apikey", "API keys: who may do what.", ApiKeyCommands::new),
             new Entry("approval", "Approvals: what needs a second person.", ApprovalCommands::new),
             new Entry("vault", "The vault: where private keys live.", VaultCommands::spec),
+            new Entry("backup", "Backups: a tenant with its keys in one sealed file.", BackupCommands::spec),
             new Entry("audit", "The audit chain: list, export and verify it.", AuditCommands::new),
             new Entry("profile", "The profile: which server and which key commands use.", ProfileCommands::new),
             new Entry("completion", "Print a script that completes commands in a shell.", CompletionCommand::new),
