@@ -88,8 +88,9 @@ public final class VaultInspection {
         private final Map<KeyHandle, Bytes> keys = new ConcurrentHashMap<>();
 
         @Override
-        public void put(KeySpace space, KeyHandle key, Bytes sealed) {
+        public boolean put(KeySpace space, KeyHandle key, Bytes sealed) {
             keys.put(key, sealed);
+            return true;
         }
 
         @Override

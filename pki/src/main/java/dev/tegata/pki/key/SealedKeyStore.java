@@ -10,7 +10,9 @@ import java.util.Optional;
 /// Implementations are safe for use by many threads, and throw a retryable [VaultException] where storage is away.
 public interface SealedKeyStore {
     /// Stores a key that was not there before; it is durable when this returns.
-    void put(KeySpace space, KeyHandle key, Bytes sealed);
+    ///
+    /// @return false, with nothing stored, where keys are by now sealed under another key-encryption key
+    boolean put(KeySpace space, KeyHandle key, Bytes sealed);
 
     Optional<Bytes> get(KeySpace space, KeyHandle key);
 

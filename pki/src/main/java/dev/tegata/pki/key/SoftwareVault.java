@@ -22,6 +22,8 @@ public final class SoftwareVault implements Vault {
     private static final byte VERSION = 1;
     private static final int KEK_ID_SIZE = 8;
 
+    private static final int KEEPING_ATTEMPTS = 3;
+
     private final SealedKeyStore store;
     private final KeyEncryptionKeys keks;
     private final SecureRandom random;
@@ -59,8 +61,12 @@ public final class SoftwareVault implements Vault {
 
     private KeyHandle keep(KeySpace space, SoftwareKey key) {
         KeyHandle handle = KeyHandle.random(random);
-        store.put(space, handle, seal(space, handle, key, keks.sealing(), random));
-        return handle;
+        for (int attempt = 0; attempt < KEEPING_ATTEMPTS; attempt++) {
+            if (store.put(space, handle, seal(space, handle, key, keks.sealing(), random))) {
+                return handle;
+            }
+        }
+        throw new VaultException("the key-encryption key was changed again and again", true);
     }
 
     @Override

@@ -24,8 +24,9 @@ class SoftwareVaultTest extends VaultContract {
         private final Map<String, Bytes> keys = new ConcurrentHashMap<>();
 
         @Override
-        public void put(KeySpace space, KeyHandle key, Bytes sealed) {
+        public boolean put(KeySpace space, KeyHandle key, Bytes sealed) {
             keys.put(space.name() + "/" + key.id(), sealed);
+            return true;
         }
 
         @Override

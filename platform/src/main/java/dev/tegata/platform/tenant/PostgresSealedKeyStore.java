@@ -28,21 +28,19 @@ public final class PostgresSealedKeyStore implements SealedKeyStore {
     }
 
     @Override
-    public void put(KeySpace space, KeyHandle key, Bytes sealed) {
-        int stored = run(
+    public boolean put(KeySpace space, KeyHandle key, Bytes sealed) {
+        return run(
                 space,
                 tx -> tx.createUpdate("""
                         WITH sealing AS (SELECT coalesce(next_key_id, key_id) AS id FROM vault_key FOR SHARE)
                         INSERT INTO sealed_key (tenant_id, key_handle, sealed)
                         SELECT :tenant, :key, :sealed
                         WHERE NOT EXISTS (SELECT FROM sealing WHERE id <> substring(:sealed FROM 2 FOR 8))""")
-                        .bind("tenant", space.name())
-                        .bind("key", key.id())
-                        .bind("sealed", sealed)
-                        .execute());
-        if (stored == 0) {
-            throw new VaultException("the key-encryption key has just been changed", true);
-        }
+                                .bind("tenant", space.name())
+                                .bind("key", key.id())
+                                .bind("sealed", sealed)
+                                .execute()
+                        == 1);
     }
 
     @Override
