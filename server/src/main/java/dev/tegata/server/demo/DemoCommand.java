@@ -29,7 +29,8 @@ import picocli.CommandLine.Spec;
         name = "demo",
         description = {
             "Shows the main job on this machine: a company gets its own PKI, claims a batch of chips from the vendor's "
-                    + "signed manifest, and every device gets its certificate at its first connection.",
+                    + "signed manifest, and every device gets its certificate at its first connection. From 40 devices"
+                    + " on, some live further: new keys for all, one theft, one refurbishment, one sale.",
             "",
             "The server keeps running until Ctrl-C, so that you can look around."
         },
