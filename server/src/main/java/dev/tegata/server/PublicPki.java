@@ -71,7 +71,7 @@ final class PublicPki {
                 Route.get("/crl/{tenant}/{file}", request -> crl(request, without(request, CRL), 0)),
                 Route.get("/crl/{tenant}/{authority}/{file}", this::partition),
                 Route.post("/ocsp/{tenant}/{authority}", this::postOcsp).withBodyLimit(OcspRequest.MAX_SIZE),
-                Route.get("/ocsp/{tenant}/{authority}/{request}", this::getOcsp),
+                Route.get("/ocsp/{tenant}/{authority}/{request...}", this::getOcsp),
                 Route.get("/livez", _ -> Response.text(200, "text/plain", "alive\n")),
                 Route.get("/readyz", _ -> readiness()));
     }
@@ -142,6 +142,10 @@ final class PublicPki {
                 .with("Cache-Control", "no-store");
     }
 
+    /// spec| RFC 6960 A.1: GET {url}/{url-encoding of base-64 encoding of the DER encoding of the OCSPRequest}
+    ///
+    /// Some clients leave the slashes of base64 as they are, so the request is whatever follows.
+    ///
     /// spec| RFC 5019 §5: answers to GET carry Last-Modified, Expires, ETag and max-age
     private Response getOcsp(Request request) {
         byte[] decoded;

@@ -351,12 +351,10 @@ public final class Server implements AutoCloseable {
     public static Server start(ServerConfig config) {
         long begun = System.nanoTime();
         Server server = new Server(config);
-        String listen = config.ports().listen();
-        boolean local = listen.equals("localhost") || listen.equals("::1") || listen.startsWith("127.");
-        if (config.publicUrl().isEmpty() && !local) {
+        if (config.statusIsOutOfReach()) {
             LOG.warn(
                     "Certificates say that their status is at {}, which others cannot reach: set public-url.",
-                    server.publicUrl());
+                    server.publicBase());
         }
         LOG.info(
                 "Ready after {} ms: API {}, devices {}, public {}, metrics {}",

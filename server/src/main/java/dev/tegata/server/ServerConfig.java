@@ -9,6 +9,8 @@ import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.Texts;
 import dev.tegata.platform.store.DatabaseConfig;
 import java.io.IOException;
+import java.net.URI;
+import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -73,6 +75,16 @@ public record ServerConfig(
 
     public ServerConfig {
         tlsNames = List.copyOf(tlsNames);
+    }
+
+    /// Whether others can connect, but cannot reach what certificates say of their status.
+    boolean statusIsOutOfReach() {
+        return !isLocal(ports.listen())
+                && publicUrl.map(url -> isLocal(URI.create(url).getHost())).orElse(true);
+    }
+
+    private static boolean isLocal(String host) {
+        return host.equals("localhost") || host.equals("::1") || host.equals("[::1]") || host.startsWith("127.");
     }
 
     /// The defaults with a data folder and any free ports: for tests and the demo.
@@ -284,11 +296,26 @@ public record ServerConfig(
 
         private Optional<String> publicUrl() {
             Optional<String> url = given(Setting.PUBLIC_URL);
-            url.filter(text -> !text.matches("http://[A-Za-z0-9.\\[\\]:-]{1,253}(/[A-Za-z0-9._~/-]{0,100})?(?<!/)"))
+            url.filter(text -> !isPublicUrl(text))
                     .ifPresent(text -> wrong.add(
                             "public-url must be an http:// URL without a slash at its end, such as http://pki.example.com, not '"
                                     + Texts.quoted(text) + "'."));
             return url;
+        }
+
+        /// It stands in certificates for as long as they last, so what looks odd is refused.
+        private static boolean isPublicUrl(String text) {
+            if (!text.matches("http://[A-Za-z0-9.\\[\\]:-]{1,253}(/[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,99}){0,5}")) {
+                return false;
+            }
+            try {
+                URI uri = new URI(text).parseServerAuthority();
+                return uri.getPort() <= 65_535
+                        && uri.getPort() != 0
+                        && !uri.getRawAuthority().endsWith(":");
+            } catch (URISyntaxException e) {
+                return false;
+            }
         }
 
         private Optional<TlsFiles> tls() {

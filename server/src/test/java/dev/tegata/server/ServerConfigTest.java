@@ -103,6 +103,49 @@ class ServerConfigTest {
     }
 
     @Test
+    void theAddressThatStandsInCertificatesIsOneThatCanBeReached() {
+        for (String good : new String[] {
+            "http://pki.example.com", "http://192.0.2.1:8080", "http://[2001:db8::1]:8080", "http://example.com/pki/v1"
+        }) {
+            assertThat(read(Map.of(Setting.PUBLIC_URL, good)).publicUrl()).contains(good);
+        }
+        for (String wrong : new String[] {
+            "https://pki.example.com",
+            "http://pki.example.com/",
+            "http://",
+            "http://:80",
+            "http://pki.example.com:",
+            "http://pki.example.com:port",
+            "http://pki.example.com:99999",
+            "http://pki.example.com:0",
+            "http://pki..example.com",
+            "http://[2001:db8",
+            "http://me@example.com",
+            "http://example.com/a//b",
+            "http://example.com/../b",
+            "http://example.com?x",
+            "ftp://example.com",
+            "pki.example.com",
+            "http://example.com/a b"
+        }) {
+            assertRefused(Map.of(Setting.PUBLIC_URL, wrong), "public-url must be an http:// URL");
+        }
+        assertThat(read(Map.of()).publicUrl()).isEmpty();
+    }
+
+    @Test
+    void whoeverListensForOthersIsWarnedOfAnAddressThatTheyCannotReach() {
+        assertThat(read(Map.of()).statusIsOutOfReach()).isFalse();
+        assertThat(read(Map.of(Setting.LISTEN, "0.0.0.0")).statusIsOutOfReach()).isTrue();
+        assertThat(read(Map.of(Setting.LISTEN, "0.0.0.0", Setting.PUBLIC_URL, "http://pki.example.com"))
+                        .statusIsOutOfReach())
+                .isFalse();
+        assertThat(read(Map.of(Setting.LISTEN, "0.0.0.0", Setting.PUBLIC_URL, "http://127.0.0.1:8080"))
+                        .statusIsOutOfReach())
+                .isTrue();
+    }
+
+    @Test
     void aPasswordInAUrlIsNotShown() {
         assertThat(read(Map.of(Setting.DATABASE, "postgresql://me:hunter2@db/tegata"))
                         .toString())

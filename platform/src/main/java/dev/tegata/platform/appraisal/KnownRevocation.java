@@ -45,7 +45,10 @@ final class KnownRevocation implements Trust.Revocation {
                 tenant,
                 tx -> tx.createQuery("""
                         SELECT revoked_at IS NOT NULL FROM certificate
-                        WHERE tenant_id = :tenant AND serial_number = :serial AND encoded = :encoded""")
+                        WHERE tenant_id = :tenant AND serial_number = :serial AND encoded = :encoded
+                        UNION ALL
+                        SELECT revoked_at IS NOT NULL FROM certificate_archive
+                        WHERE tenant_id = :tenant AND serial_number = :serial AND fingerprint = sha256(:encoded)""")
                         .bind("tenant", tenant)
                         .bind("serial", certificate.serial().content())
                         .bind("encoded", certificate.encoded())

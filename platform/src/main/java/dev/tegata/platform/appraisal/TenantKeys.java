@@ -148,6 +148,9 @@ final class TenantKeys implements Trust.KnownKeys {
                         WHERE tenant_id = :tenant AND serial_number = :serial AND encoded = :encoded
                             AND device_id IS NOT NULL
                         UNION
+                        SELECT device_id FROM certificate_archive
+                        WHERE tenant_id = :tenant AND serial_number = :serial AND fingerprint = sha256(:encoded)
+                        UNION
                         SELECT device_id FROM device_key WHERE tenant_id = :tenant AND fingerprint = :key
                         LIMIT 1""")
                 .bind("tenant", tenant)

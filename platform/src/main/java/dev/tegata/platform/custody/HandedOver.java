@@ -32,6 +32,10 @@ public record HandedOver(
                                     SELECT c.device_id FROM certificate c
                                     WHERE c.tenant_id = :tenant AND c.serial_number = :serial AND c.encoded = :encoded
                                     UNION ALL
+                                    SELECT a.device_id FROM certificate_archive a
+                                    WHERE a.tenant_id = :tenant AND a.serial_number = :serial
+                                        AND a.fingerprint = sha256(:encoded)
+                                    UNION ALL
                                     SELECT k.device_id FROM handed_over_key k
                                     WHERE k.tenant_id = :tenant AND k.fingerprint = :key)
                                 LIMIT 1""")

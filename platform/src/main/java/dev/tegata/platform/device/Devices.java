@@ -154,14 +154,18 @@ public final class Devices {
                 new UuidRange(UUID.fromString(prefix + rest), UUID.fromString(prefix + rest.replace('0', 'f'))));
     }
 
-    /// The device's operational certificates, newest first.
+    /// The device's operational certificates, newest first, archived ones included.
     public List<DeviceCertificate> certificates(TenantId tenant, DeviceId id) {
         return database.inTenant(tenant, tx -> {
             Bytes current = find(tx, tenant, id).certificate();
             return tx.createQuery("""
                             SELECT serial_number, authority_id, not_before, not_after, issued_at, revoked_at,
-                                revocation_reason, encoded
+                                revocation_reason, sha256(encoded) AS fingerprint, encoded
                             FROM certificate WHERE tenant_id = :tenant AND device_id = :device
+                            UNION ALL
+                            SELECT serial_number, authority_id, not_before, not_after, issued_at, revoked_at,
+                                revocation_reason, fingerprint, NULL
+                            FROM certificate_archive WHERE tenant_id = :tenant AND device_id = :device
                             ORDER BY issued_at DESC, serial_number LIMIT 1000""")
                     .bind("tenant", tenant.value())
                     .bind("device", id.value())
@@ -176,7 +180,8 @@ public final class Devices {
                                     : row.getTimestamp("revoked_at").toInstant(),
                             row.getObject("revocation_reason", Integer.class),
                             Objects.equals(Bytes.of(row.getBytes("serial_number")), current),
-                            Bytes.of(row.getBytes("encoded"))))
+                            Bytes.of(row.getBytes("fingerprint")),
+                            row.getBytes("encoded") == null ? null : Bytes.of(row.getBytes("encoded"))))
                     .list();
         });
     }

@@ -27,7 +27,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BooleanSupplier;
-import org.jdbi.v3.core.Handle;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -240,7 +239,7 @@ public final class Ocsp {
 
         private CertificateStatus read(Current with, CertificateId id) {
             return with.responder().responder().answersFor(id)
-                    ? database.inTenant(key.tenant(), tx -> find(tx, key, id.serial()))
+                    ? stored(database, key.tenant(), key.authority(), id.serial())
                     : new CertificateStatus.Unknown();
         }
 
@@ -322,21 +321,25 @@ public final class Ocsp {
         }
     }
 
-    private static CertificateStatus find(Handle tx, Key key, Bytes serial) {
-        return tx.createQuery("""
+    /// What is known of a certificate of an authority.
+    static CertificateStatus stored(Database database, TenantId tenant, AuthorityId authority, Bytes serial) {
+        return database.inTenant(
+                tenant,
+                tx -> tx.createQuery("""
                         SELECT revoked_at, revocation_reason FROM certificate
                         WHERE tenant_id = :tenant AND serial_number = :serial AND authority_id = :authority
                         UNION ALL
                         SELECT revoked_at, revocation_reason FROM certificate_archive
                         WHERE tenant_id = :tenant AND serial_number = :serial AND authority_id = :authority
                         LIMIT 1""")
-                .bind("tenant", key.tenant())
-                .bind("serial", serial)
-                .bind("authority", key.authority())
-                .map((row, context) -> row.getTimestamp(1) == null
-                        ? new CertificateStatus.Good()
-                        : new CertificateStatus.Revoked(row.getTimestamp(1).toInstant(), row.getInt(2)))
-                .findOne()
-                .orElseGet(CertificateStatus.Unknown::new);
+                        .bind("tenant", tenant)
+                        .bind("serial", serial)
+                        .bind("authority", authority)
+                        .map((row, context) -> row.getTimestamp(1) == null
+                                ? new CertificateStatus.Good()
+                                : new CertificateStatus.Revoked(
+                                        row.getTimestamp(1).toInstant(), row.getInt(2)))
+                        .findOne()
+                        .orElseGet(CertificateStatus.Unknown::new));
     }
 }

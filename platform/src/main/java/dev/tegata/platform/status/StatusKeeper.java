@@ -32,6 +32,7 @@ import org.slf4j.LoggerFactory;
 public final class StatusKeeper implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(StatusKeeper.class);
     private static final Duration ROUND = Duration.ofSeconds(30);
+    private static final Duration RETENTION = Duration.ofMinutes(1);
     private static final Duration AHEAD = Duration.ofSeconds(10);
 
     /// Another node makes the lists: what it may not have seen is looked at again after this time.
@@ -52,6 +53,11 @@ public final class StatusKeeper implements AutoCloseable {
     private final Notifications notifications;
     private final PeriodicWork rounds;
     private final PeriodicWork ahead;
+    private final PeriodicWork moving;
+
+    /// Whether something was told while this node did not hear: before it started, or after its connection broke.
+    private volatile boolean missed = true;
+
     private volatile Freshness freshness = new Freshness(Optional.empty(), Optional.empty());
 
     public StatusKeeper(
@@ -72,6 +78,7 @@ public final class StatusKeeper implements AutoCloseable {
         ocsp.listenThrough(notifications::isLive);
         this.rounds = PeriodicWork.start("status-round", ROUND, this::round);
         this.ahead = PeriodicWork.start("ocsp-ahead", AHEAD, ocsp::produceAhead);
+        this.moving = PeriodicWork.start("certificate-retention", RETENTION, this::move);
         worker.start();
     }
 
@@ -100,6 +107,7 @@ public final class StatusKeeper implements AutoCloseable {
         @Override
         public void connected() {
             ocsp.outdateAll();
+            missed = true;
         }
 
         @Override
@@ -121,6 +129,10 @@ public final class StatusKeeper implements AutoCloseable {
     private void work() {
         while (closing.getCount() > 0) {
             try {
+                if (missed) {
+                    missed = false;
+                    round();
+                }
                 StatusNews news = queue.poll(500, TimeUnit.MILLISECONDS);
                 if (news != null) {
                     queued.remove(news);
@@ -163,12 +175,17 @@ public final class StatusKeeper implements AutoCloseable {
                 renewResponder(tenant, authority);
                 publish(new StatusNews(tenant, authority));
             }
-            retention.run(tenant);
             Freshness here = database.inTenant(tenant, tx -> freshness(tx, tenant));
             crlEnds = earlier(crlEnds, here.crlEnds());
             responderEnds = earlier(responderEnds, here.responderEnds());
         }
         freshness = new Freshness(crlEnds, responderEnds);
+    }
+
+    private void move() {
+        if (closing.getCount() > 0) {
+            tenants().forEach(retention::run);
+        }
     }
 
     private static Optional<Instant> earlier(Optional<Instant> one, Optional<Instant> other) {
@@ -229,6 +246,7 @@ public final class StatusKeeper implements AutoCloseable {
         closing.countDown();
         rounds.close();
         ahead.close();
+        moving.close();
         notifications.close();
         try {
             worker.join(Duration.ofSeconds(10));

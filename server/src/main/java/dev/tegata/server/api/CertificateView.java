@@ -4,16 +4,17 @@ package dev.tegata.server.api;
 
 import dev.tegata.pki.certificate.Certificate;
 import java.time.Instant;
+import org.jspecify.annotations.Nullable;
 
-/// A certificate as JSON.
+/// A certificate as JSON. Of an archived one what stands only in the DER is not known any more.
 record CertificateView(
         String serialNumber,
-        String subject,
-        String issuer,
+        @Nullable String subject,
+        @Nullable String issuer,
         Instant notBefore,
         Instant notAfter,
         String fingerprint,
-        String pem) {
+        @Nullable String pem) {
     static CertificateView of(Certificate certificate) {
         return new CertificateView(
                 certificate.serial().hex(),

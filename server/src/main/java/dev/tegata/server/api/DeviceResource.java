@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server.api;
 
+import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.platform.AuthorityId;
@@ -95,14 +96,29 @@ final class DeviceResource {
             @Nullable Instant revokedAt,
             @Nullable Integer revocationReason) {
         static IssuedView of(DeviceCertificate issued) {
+            return new IssuedView(
+                    certificate(issued),
+                    issued.authority().toString(),
+                    issued.current(),
+                    issued.issuedAt(),
+                    issued.revokedAt(),
+                    issued.revocationReason());
+        }
+
+        private static CertificateView certificate(DeviceCertificate issued) {
+            Bytes encoded = issued.encoded();
+            if (encoded == null) {
+                return new CertificateView(
+                        issued.serialNumber().hex(),
+                        null,
+                        null,
+                        issued.notBefore(),
+                        issued.notAfter(),
+                        issued.fingerprint().hex(),
+                        null);
+            }
             try {
-                return new IssuedView(
-                        CertificateView.of(Certificate.parse(issued.encoded())),
-                        issued.authority().toString(),
-                        issued.current(),
-                        issued.issuedAt(),
-                        issued.revokedAt(),
-                        issued.revocationReason());
+                return CertificateView.of(Certificate.parse(encoded));
             } catch (InvalidCertificateException e) {
                 throw new IntegrityException("a certificate that we issued cannot be read", e);
             }

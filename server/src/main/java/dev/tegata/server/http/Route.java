@@ -7,7 +7,8 @@ import java.util.List;
 
 /// One operation: method, path template, who answers, and what a request may cost.
 ///
-/// A template is a path whose segments are literal or `{name}`, which takes exactly one segment.
+/// A template is a path whose segments are literal or `{name}`, which takes exactly one segment. The last one may be
+/// `{name...}`, which takes all that follows, slashes included.
 public final class Route {
     private static final int DEFAULT_BODY_LIMIT = 64 * 1024;
     private static final Duration DEFAULT_TIMEOUT = Duration.ofSeconds(30);

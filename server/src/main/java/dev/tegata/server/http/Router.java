@@ -12,8 +12,11 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
-/// Finds the operation for a method and a path: a tree of path segments, literals before parameters.
+/// Finds the operation for a method and a path: a tree of path segments, literals before parameters, and these before
+/// what takes all the rest.
 final class Router {
+    private static final String REST = "...}";
+
     private final Node root = new Node();
 
     /// A route and the values of its template's parameters.
@@ -26,7 +29,12 @@ final class Router {
     private void add(Route route) {
         Node node = root;
         for (String segment : segments(route.template())) {
-            if (segment.startsWith("{")) {
+            if (segment.endsWith(REST)) {
+                if (node.rest == null) {
+                    node.rest = new Node();
+                }
+                node = node.rest;
+            } else if (segment.startsWith("{")) {
                 if (node.parameter == null) {
                     node.parameter = new Node();
                 }
@@ -66,14 +74,17 @@ final class Router {
         if (found == null && node.parameter != null && !segments.get(depth).isEmpty()) {
             found = find(node.parameter, segments, depth + 1);
         }
-        return found;
+        return found == null ? node.rest : found;
     }
 
     private static Map<String, String> parameters(Route route, List<String> segments) {
         List<String> names = segments(route.template());
         Map<String, String> parameters = new HashMap<>();
         for (int i = 0; i < names.size(); i++) {
-            if (names.get(i).startsWith("{")) {
+            if (names.get(i).endsWith(REST)) {
+                String name = names.get(i).substring(1, names.get(i).length() - REST.length());
+                parameters.put(name, decode(String.join("/", segments.subList(i, segments.size()))));
+            } else if (names.get(i).startsWith("{")) {
                 String name = names.get(i).substring(1, names.get(i).length() - 1);
                 parameters.put(name, decode(segments.get(i)));
             }
@@ -115,5 +126,8 @@ final class Router {
 
         @Nullable
         Node parameter;
+
+        @Nullable
+        Node rest;
     }
 }

@@ -21,6 +21,7 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Base64;
+import java.util.List;
 import java.util.Random;
 import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterAll;
@@ -301,6 +302,34 @@ final class StatusTest {
         HttpResponse<byte[]> posted = post(unit.ocsp(), tool.read("r"));
         assertThat(posted.body()).isEqualTo(first.body());
         assertThat(posted.headers().firstValue("Cache-Control")).contains("no-store");
+    }
+
+    @Test
+    @DisplayName("RFC 6960 A.1: GET takes base64 with its slashes encoded or not, two in a row and one at the end, too")
+    void getWithSlashes() {
+        Unit unit = enrol();
+        for (String serial :
+                List.of("0x3fffffffffffffffffffff", "0x0fc3ff0ff0ffffffffffff", "0x7bfbefbefbefbefbefbe")) {
+            tool.run("openssl", "ocsp", "-issuer", "issuing.pem", "-serial", serial, "-no_nonce", "-reqout", "r");
+            byte[] asked = tool.read("r");
+            String base64 = Base64.getEncoder().encodeToString(asked);
+            assertThat(base64).containsAnyOf("/", "+");
+            for (String form : List.of(
+                    base64, base64.replace("/", "%2F").replace("+", "%2b").replace("=", "%3D"))) {
+                HttpResponse<byte[]> answer = get(unit.ocsp() + "/" + form);
+                assertThat(ocspStatus(answer)).as(form).isZero();
+                assertThat(answer.body()).hasSizeGreaterThan(100);
+            }
+        }
+        assertThat(ocspStatus(get(unit.ocsp() + "/a//b/"))).isEqualTo(1);
+    }
+
+    @Test
+    @DisplayName("how fresh status is can be watched")
+    void gauges() {
+        assertThat(new String(
+                        get(TENANT.running.server().metricsUrl() + "/metrics").body(), StandardCharsets.UTF_8))
+                .contains("tegata_crl_seconds_left ", "tegata_ocsp_responder_days_left ", "tegata_ocsp_ready ");
     }
 
     private static HttpResponse<byte[]> post(String url, byte[] body) {
