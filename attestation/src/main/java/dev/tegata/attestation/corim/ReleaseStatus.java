@@ -11,13 +11,16 @@ import org.jspecify.annotations.Nullable;
 
 /// What is known of a firmware release, as an endorsed value: its certification and its vulnerabilities.
 ///
+/// `minimum` is the oldest acceptable version, where this release is older than that.
+///
 /// Certification endorsements of others have only a certificate number; the rest is ours, under a private number.
 public record ReleaseStatus(
         Status status,
         @Nullable String scheme,
         @Nullable String certificate,
         @Nullable Instant validUntil,
-        List<String> vulnerabilities) {
+        List<String> vulnerabilities,
+        @Nullable String minimum) {
     /// The key under which this stands among a measurement's values.
     public static final int VALUE_KEY = -70100;
 
@@ -50,6 +53,7 @@ public record ReleaseStatus(
         Cbor certificate = map.get("certificate");
         Cbor validUntil = map.get("valid_until");
         Cbor vulnerabilities = map.get("vulnerabilities");
+        Cbor minimum = map.get("minimum");
         List<String> names = new ArrayList<>();
         if (vulnerabilities != null) {
             for (Cbor name : vulnerabilities.array("the vulnerabilities", 0, 256)) {
@@ -61,7 +65,8 @@ public record ReleaseStatus(
                 scheme == null ? null : scheme.text("the certification scheme"),
                 certificate == null ? null : certificate.text("the certificate number"),
                 validUntil == null ? null : Validity.instant(validUntil),
-                names);
+                names,
+                minimum == null ? null : minimum.text("the minimum version"));
     }
 
     private static Status status(@Nullable Cbor item) throws MalformedException {
@@ -94,6 +99,7 @@ public record ReleaseStatus(
                                                 new Cbor.ArrayItem(vulnerabilities.stream()
                                                         .map(Cbor::of)
                                                         .toList()))
+                                                .put("minimum", minimum == null ? null : Cbor.of(minimum))
                                         .build())
                         .build());
     }

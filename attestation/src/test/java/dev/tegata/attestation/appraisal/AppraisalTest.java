@@ -192,7 +192,7 @@ class AppraisalTest {
         assertThat(vector(new Appraiser(after, POLICY).appraise(List.of(stored), Map.of()), "PSA_IOT"))
                 .containsEntry(TrustClaim.EXECUTABLES, 33);
         ReleaseStatus revoked = new ReleaseStatus(
-                ReleaseStatus.Status.REVOKED, "PSA", "1234567890123 - 12345", NOW, List.of("CVE-2026-1"));
+                ReleaseStatus.Status.REVOKED, "PSA", "1234567890123 - 12345", NOW, List.of("CVE-2026-1"), null);
         Endorsements recalled =
                 endorsements(key(), reference(FIRMWARE), revoked.forRelease(CLASS, List.of(FIRMWARE.toMeasurement())));
         Verdict verdict = new Appraiser(recalled, POLICY).appraise(List.of(stored), Map.of());

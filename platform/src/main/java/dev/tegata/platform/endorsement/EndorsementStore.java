@@ -3,8 +3,10 @@
 package dev.tegata.platform.endorsement;
 
 import dev.tegata.attestation.MalformedException;
+import dev.tegata.attestation.corim.Corim;
 import dev.tegata.pki.Bytes;
 import dev.tegata.platform.ErrorCode;
+import dev.tegata.platform.IntegrityException;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
@@ -336,6 +338,17 @@ public final class EndorsementStore {
                         .mapTo(Bytes.class)
                         .findOne()
                         .orElseThrow(() -> notFound(id)));
+    }
+
+    /// The manifest in a stored document.
+    ///
+    /// @throws RefusedException [ErrorCode#NOT_FOUND]
+    public Corim manifest(TenantId tenant, EndorsementId id) {
+        try {
+            return Submission.open(document(tenant, id));
+        } catch (MalformedException e) {
+            throw new IntegrityException("a stored manifest cannot be read", e);
+        }
     }
 
     /// Takes a manifest back: from the next appraisal on it says nothing.

@@ -10,6 +10,7 @@ import dev.tegata.attestation.cbor.Cbor;
 import dev.tegata.attestation.corim.Corim;
 import dev.tegata.attestation.corim.CryptoKeys;
 import dev.tegata.attestation.corim.Environment;
+import dev.tegata.attestation.corim.ReleaseStatus.Status;
 import dev.tegata.attestation.corim.Tag;
 import dev.tegata.attestation.corim.TagIdentity;
 import dev.tegata.attestation.corim.Triple;
@@ -48,6 +49,9 @@ import dev.tegata.platform.job.Job;
 import dev.tegata.platform.job.JobWorkers;
 import dev.tegata.platform.job.Jobs;
 import dev.tegata.platform.order.OrderId;
+import dev.tegata.platform.release.Release;
+import dev.tegata.platform.release.ReleaseContent;
+import dev.tegata.platform.release.Releases;
 import dev.tegata.platform.testing.TestDatabase;
 import dev.tegata.protocol.CheckIn;
 import java.nio.charset.StandardCharsets;
@@ -55,8 +59,10 @@ import java.security.KeyPair;
 import java.security.KeyPairGenerator;
 import java.security.SecureRandom;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.UUID;
 import org.junit.jupiter.api.AfterEach;
@@ -339,6 +345,76 @@ class PostureTest {
         assertThat(decide(unit).allowed()).isTrue();
         watch.run(tenant);
         assertThat(events()).containsExactly("changed", "consequence", "consequence", "changed", "consequence");
+    }
+
+    @Test
+    @DisplayName("a release's certification acts on the verdict: outdated 32, too old 32, revoked 96, and back")
+    void releases() {
+        Releases releases =
+                new Releases(world.database, verification.endorsements(), world.audit, world.clock, random);
+        FleetId fleet = fleet();
+        Unit unit = unit(fleet);
+        attest(unit, FIRMWARE);
+        assertThat(executables(unit)).isEqualTo(33);
+        Instant end = world.clock.instant().plus(Duration.ofHours(2));
+        Release release = releases.add(tenant, ACTOR, fleet, release(FIRMWARE));
+        releases.change(
+                tenant,
+                ACTOR,
+                release.id(),
+                content -> content.judged(Status.CERTIFIED, "PSA", "0716053549952 - 10010", end, List.of()));
+        assertThat(executables(unit)).isEqualTo(2);
+        assertThat(postures.get(tenant, unit.id).release()).isEqualTo("1.3.5");
+        world.clock.advance(Duration.ofHours(3));
+        releases.keep(tenant);
+        assertThat(executables(unit)).isEqualTo(32);
+        assertThat(postures.get(tenant, unit.id).reasons().getFirst().rule()).endsWith("#release-outdated");
+        releases.change(
+                tenant,
+                ACTOR,
+                release.id(),
+                content -> content.judged(Status.CERTIFIED, "PSA", "0716053549952 - 10010", null, List.of()));
+        assertThat(executables(unit)).isEqualTo(2);
+        Release newer = releases.add(tenant, ACTOR, fleet, release(NEWER));
+        releases.makeMinimum(tenant, ACTOR, newer.id());
+        assertThat(executables(unit)).isEqualTo(32);
+        assertThat(postures.get(tenant, unit.id).reasons().getFirst().rule()).endsWith("#release-too-old");
+        releases.change(
+                tenant,
+                ACTOR,
+                release.id(),
+                content -> content.judged(Status.REVOKED, "PSA", "0716053549952 - 10010", null, List.of()));
+        assertThat(executables(unit)).isEqualTo(96);
+        attest(unit, NEWER);
+        assertThat(executables(unit)).isEqualTo(2);
+        assertThat(releases.list(tenant, fleet, Page.Request.first()).items())
+                .extracting(each -> each.content().version())
+                .containsExactly("1.3.5", "1.4.0");
+        assertThatThrownBy(() -> releases.add(tenant, ACTOR, fleet, release(NEWER)))
+                .isInstanceOf(RefusedException.class);
+        try (EnrolmentWorld other = new EnrolmentWorld(DATABASE.database())) {
+            assertThatThrownBy(() -> releases.get(other.tenant, release.id())).isInstanceOf(RefusedException.class);
+            assertThatThrownBy(() -> releases.add(other.tenant, ACTOR, fleet, release(NEWER)))
+                    .isInstanceOf(RefusedException.class);
+        }
+    }
+
+    private static ReleaseContent release(SoftwareComponent component) {
+        return new ReleaseContent(
+                Objects.requireNonNull(component.version()),
+                CLASS,
+                List.of(component.toMeasurement()),
+                null,
+                Status.UNCERTIFIED,
+                null,
+                null,
+                null,
+                List.of());
+    }
+
+    private int executables(Unit unit) {
+        reappraise();
+        return postures.get(tenant, unit.id).vector().get("executables");
     }
 
     @Test
