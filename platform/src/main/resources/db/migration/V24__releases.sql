@@ -30,3 +30,8 @@ CREATE INDEX release_lapses ON release (tenant_id, valid_until) WHERE valid_unti
 CREATE INDEX release_unpublished ON release (tenant_id, release_id) WHERE published_revision < revision;
 
 CALL build_tenant_wall('release');
+
+-- Brokers and gateways have a role of their own, which lets them ask for decisions and nothing else.
+ALTER TABLE api_key DROP CONSTRAINT api_key_role_check;
+ALTER TABLE api_key ADD CONSTRAINT api_key_role_check
+    CHECK (role IN ('OWNER', 'ADMIN', 'OPERATOR', 'AUDITOR', 'DEVICE_IMPORT', 'RELYING_PARTY'));

@@ -8,6 +8,7 @@ import dev.tegata.pki.key.KeyEncryptionKey;
 import dev.tegata.pki.key.SoftwareVault;
 import dev.tegata.pki.key.Vault;
 import dev.tegata.pki.path.TrustAnchors;
+import dev.tegata.platform.PeriodicWork;
 import dev.tegata.platform.RecentValues;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.access.ApiKeys;
@@ -43,6 +44,8 @@ import dev.tegata.platform.custody.Mover;
 import dev.tegata.platform.custody.Transfers;
 import dev.tegata.platform.device.BulkChanges;
 import dev.tegata.platform.device.DeviceCounts;
+import dev.tegata.platform.decision.Decisions;
+import dev.tegata.platform.decision.RelyingParties;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.endorsement.ReappraisalRequests;
 import dev.tegata.platform.enrol.Enrolments;
@@ -62,6 +65,7 @@ import dev.tegata.platform.posture.AttestationOrders;
 import dev.tegata.platform.posture.PostureWatch;
 import dev.tegata.platform.posture.Postures;
 import dev.tegata.platform.posture.ReappraisalJob;
+import dev.tegata.platform.release.Releases;
 import dev.tegata.platform.repeat.Answers;
 import dev.tegata.platform.seal.TenantSeals;
 import dev.tegata.platform.status.AuthorityStatuses;
@@ -129,6 +133,7 @@ public final class Server implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Server.class);
     private static final int CACHED_KEYS = 10_000;
     private static final int TENANTS_REMEMBERED = 1_000;
+    private static final Duration RELEASES_KEPT = Duration.ofMinutes(1);
     private static final Duration TRUST_REMEMBERED = Duration.ofSeconds(2);
 
     /// What is open, in the order of opening; closed in the other one.
@@ -240,6 +245,9 @@ public final class Server implements AutoCloseable {
             CmpEndpoint cmp = new CmpEndpoint(
                     enrolments, sharedSecrets, new CmpTransactions(database, clock), refusals, vault, clock, random);
             Tenants tenants = new Tenants(database, vault, auditLog, apiKeys, maker, authorities, clock, random);
+            Releases releases = new Releases(database, verification.endorsements(), auditLog, clock, random);
+            opened(PeriodicWork.start("releases", RELEASES_KEPT, () -> tenants.forEachId(releases::keep)));
+            RelyingParties parties = new RelyingParties(database, auditLog, clock);
             opened(new PostureWatch(
                     new PostureWatch.Services(database, tenants, devices, outbox, auditLog), clock));
             opened(new VerificationUpkeep(database, tenants, verification.endorsements(), clock));
@@ -288,6 +296,10 @@ public final class Server implements AutoCloseable {
                             refusals,
                             new Answers(database, clock),
                             verification,
+                            postures,
+                            releases,
+                            new Decisions(database, parties, clock),
+                            parties,
                             version(),
                             vault,
                             rotation,

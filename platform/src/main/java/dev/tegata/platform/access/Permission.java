@@ -27,6 +27,8 @@ public enum Permission {
     MANAGE_APPRAISAL,
     /// Give devices to other tenants, take them over from others, and lend them.
     TRANSFER_DEVICES,
+    /// Ask whether a device may come in.
+    ASK_DECISIONS,
     READ_API_KEYS,
     MANAGE_API_KEYS,
     READ_AUDIT,

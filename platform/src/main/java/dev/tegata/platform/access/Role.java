@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.access;
 
+import static dev.tegata.platform.access.Permission.ASK_DECISIONS;
 import static dev.tegata.platform.access.Permission.EXPORT_BACKUP;
 import static dev.tegata.platform.access.Permission.IMPORT_MANIFESTS;
 import static dev.tegata.platform.access.Permission.MANAGE_API_KEYS;
@@ -36,12 +37,15 @@ public enum Role {
             MANAGE_DEVICES,
             VERIFY_EVIDENCE,
             READ_APPRAISALS,
+            ASK_DECISIONS,
             READ_AUDIT)),
     /// Sees everything, changes nothing.
     AUDITOR(EnumSet.of(
             READ_TENANT, READ_FLEETS, READ_MANIFESTS, READ_DEVICES, READ_APPRAISALS, READ_API_KEYS, READ_AUDIT)),
     /// For the production line or the purchasing system that delivers manifests.
-    DEVICE_IMPORT(EnumSet.of(READ_FLEETS, READ_MANIFESTS, IMPORT_MANIFESTS));
+    DEVICE_IMPORT(EnumSet.of(READ_FLEETS, READ_MANIFESTS, IMPORT_MANIFESTS)),
+    /// For brokers and gateways, which ask at the door.
+    RELYING_PARTY(EnumSet.of(ASK_DECISIONS));
 
     private final Set<Permission> permissions;
 

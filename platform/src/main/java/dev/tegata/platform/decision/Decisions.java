@@ -5,8 +5,10 @@ package dev.tegata.platform.decision;
 import dev.tegata.attestation.result.Tier;
 import dev.tegata.pki.Bytes;
 import dev.tegata.platform.DeviceId;
+import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.RecentValues;
+import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.decision.Decision.Reason;
 import dev.tegata.platform.device.DeviceState;
@@ -67,6 +69,21 @@ public final class Decisions {
     /// belongs to.
     public Decision decide(TenantId tenant, Subject subject, String keyId) {
         return decide(tenant, subject, parties.ofKey(tenant, keyId));
+    }
+
+    /// Decides by the policy of the relying party of this name, for a key that belongs to none or to
+    /// this one.
+    ///
+    /// @throws RefusedException where there is none, or the key is another's
+    public Decision decide(TenantId tenant, Subject subject, String keyId, String name) {
+        RelyingParty own = parties.ofKey(tenant, keyId);
+        if (own.name().equals(name)) {
+            return decide(tenant, subject, own);
+        }
+        if (!own.equals(RelyingParty.ANYBODY)) {
+            throw new RefusedException(ErrorCode.FORBIDDEN, "the API key belongs to " + own.name());
+        }
+        return decide(tenant, subject, parties.get(tenant, name));
     }
 
     /// Decides by the policy of a relying party.
@@ -187,9 +204,8 @@ public final class Decisions {
         return tx.createQuery("""
                         SELECT p.device_id FROM appraisal a
                         JOIN device_posture p ON p.tenant_id = a.tenant_id AND p.appraisal_id = a.appraisal_id
-                        WHERE a.tenant_id = :tenant AND md5(a.result) = :digest AND a.result = :claims""")
+                        WHERE a.tenant_id = :tenant AND md5(a.result) = md5(:claims) AND a.result = :claims""")
                 .bind("tenant", tenant)
-                .bind("digest", passport.digest())
                 .bind("claims", passport.claims())
                 .mapTo(UUID.class)
                 .findOne()

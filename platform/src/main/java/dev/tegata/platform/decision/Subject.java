@@ -15,8 +15,6 @@ public sealed interface Subject {
     /// @param digest SHA-256 of the DER
     record Certificate(Bytes digest) implements Subject {}
 
-    /// By the claims of a result of ours that it showed, whose signature was verified.
-    ///
-    /// @param digest MD5 of the claims, by which they are found; they are compared as a whole
-    record Passport(String digest, String claims) implements Subject {}
+    /// By the claims of a result of ours that it showed, whose signature was verified: see [Passports].
+    record Passport(String claims) implements Subject {}
 }

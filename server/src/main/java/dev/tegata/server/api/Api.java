@@ -23,11 +23,16 @@ import dev.tegata.platform.custody.Grants;
 import dev.tegata.platform.custody.Transfers;
 import dev.tegata.platform.device.BulkChanges;
 import dev.tegata.platform.device.DeviceCounts;
+import dev.tegata.platform.decision.Decisions;
+import dev.tegata.platform.decision.Passports;
+import dev.tegata.platform.decision.RelyingParties;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.platform.job.Jobs;
 import dev.tegata.platform.metering.Usage;
 import dev.tegata.platform.order.Orders;
+import dev.tegata.platform.posture.Postures;
+import dev.tegata.platform.release.Releases;
 import dev.tegata.platform.repeat.Answers;
 import dev.tegata.platform.status.AuthorityStatuses;
 import dev.tegata.platform.tenant.KeyRotation;
@@ -79,6 +84,10 @@ public final class Api {
             RefusalLog refusals,
             Answers answers,
             Verification verification,
+            Postures postures,
+            Releases releases,
+            Decisions decisions,
+            RelyingParties relyingParties,
             String version,
             Vault vault,
             Optional<KeyRotation> keyRotation,
@@ -109,6 +118,14 @@ public final class Api {
         routes.addAll(new VerificationResource(services.verification(), discovery).routes(gate));
         routes.addAll(new EndorsementResource(services.verification()).routes(gate));
         routes.addAll(new AppraisalPolicyResource(services.verification().policies()).routes(gate));
+        routes.addAll(new PostureResource(services.postures(), clock).routes(gate));
+        routes.addAll(
+                new ReleaseResource(services.releases(), services.fleets(), services.tenants()).routes(gate));
+        routes.addAll(new DecisionResource(new DecisionResource.Services(
+                        services.decisions(),
+                        services.relyingParties(),
+                        new Passports(services.verification().resultKeys(), clock)))
+                .routes(gate));
         routes.addAll(new AttestationKeyResource(services.verification().attestationKeys()).routes(gate));
         routes.addAll(new TransferResource(services.transfers()).routes(gate));
         routes.addAll(new CustodyResource(services.custody(), services.transfers(), services.grants()).routes(gate));

@@ -32,7 +32,7 @@ final class ApiKeyCommands {
                             names = "--role",
                             paramLabel = "ROLE",
                             required = true,
-                            description = "What it may do: owner, admin, operator, auditor or device-import.")
+                            description = "What it may do: owner, admin, operator, auditor, device-import or relying-party.")
                     String role,
             @Option(
                             names = "--expires",

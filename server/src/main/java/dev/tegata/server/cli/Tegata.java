@@ -60,6 +60,12 @@ public final class Tegata {
                     "endorsement",
                     "Endorsements: what is known to be good, and who says so.",
                     EndorsementCommands::new),
+            new Entry(
+                    "release",
+                    "Releases: firmware versions, their certification and their flaws.",
+                    ReleaseCommands::new),
+            new Entry("posture", "Posture: how devices are, by their last evidence.", PostureCommands::new),
+            new Entry("decision", "Decisions at the door: may a device come in now?", DecisionCommands::new),
             new Entry("policy", "Appraisal policies: test, add, activate, roll back.", PolicyCommands::new),
             new Entry("token", "Claim tokens: one-time secrets for devices without keys.", TokenCommands::new),
             new Entry("acme", "ACME: certificates for the gateways of a fleet.", AcmeCommands::spec),
