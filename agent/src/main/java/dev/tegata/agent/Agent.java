@@ -354,7 +354,7 @@ public final class Agent {
         List<Certificate> roots = new ArrayList<>();
         List<Certificate> between = new ArrayList<>();
         for (Certificate authority : authorities) {
-            (authority.isSelfIssued() ? roots : between).add(authority);
+            (authority.isSelfSigned() ? roots : between).add(authority);
         }
         requirePath(certificate, between, roots);
         Set<Bytes> anchors = new LinkedHashSet<>(state.anchors());

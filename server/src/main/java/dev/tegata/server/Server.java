@@ -67,6 +67,7 @@ import dev.tegata.platform.posture.Postures;
 import dev.tegata.platform.posture.ReappraisalJob;
 import dev.tegata.platform.release.Releases;
 import dev.tegata.platform.repeat.Answers;
+import dev.tegata.platform.rollover.CampaignIssuers;
 import dev.tegata.platform.seal.TenantSeals;
 import dev.tegata.platform.status.AuthorityStatuses;
 import dev.tegata.platform.status.CrlPublisher;
@@ -186,10 +187,12 @@ public final class Server implements AutoCloseable {
             Gauge.builder("tegata.usage.devices", usage, Usage::devicesThisMonth)
                     .description("Devices that count in the present month, of all tenants")
                     .register(registry);
+            CampaignIssuers issuers = new CampaignIssuers(database, issuingFleets, clock);
             Enrolments enrolments = new Enrolments(
                     database,
                     vault,
                     issuingFleets,
+                    issuers,
                     birthCas::get,
                     auditLog,
                     outbox,
@@ -232,7 +235,7 @@ public final class Server implements AutoCloseable {
                                                             ended.order().value(),
                                                             ended.receipt())
                                                     : Optional.empty()),
-                                    (fleet, device, _, now) -> Renewals.due(fleet, device, now),
+                                    (fleet, device, _, now) -> Renewals.due(issuers.of(fleet, device.id()), device, now),
                                     (_, _, _, _, _) -> {},
                                     (tx, tenant, seen, at) -> usage.count(tx, tenant, seen, Operation.CHECK_IN, at))
                             .with(attestation, attestation, Map.of(OrderKind.ATTEST, attestation))

@@ -181,6 +181,18 @@ public final class Certificate {
         return subject().equals(issuer());
     }
 
+    /// Whether its own key has signed it, as a root's has. A certificate that joins two keys of one name has not.
+    public boolean isSelfSigned() {
+        if (!isSelfIssued()) {
+            return false;
+        }
+        try {
+            return isSignedBy(publicKey());
+        } catch (InvalidKeyInfoException e) {
+            return false;
+        }
+    }
+
     /// All extensions in their order.
     public List<Extension> extensions() {
         return tbs.extensions();

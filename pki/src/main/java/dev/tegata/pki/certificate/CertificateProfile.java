@@ -13,6 +13,7 @@ import java.time.format.DateTimeParseException;
 import java.time.temporal.ChronoUnit;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Supplier;
@@ -163,6 +164,12 @@ public record CertificateProfile(
         checkKeyUsages(kind, keyUsages);
         checkExtendedKeyUsages(kind, extendedKeyUsages);
         checkAlternativeNames(alternativeNames);
+    }
+
+    /// Whether all its certificates have this subject.
+    boolean isFor(Name name) {
+        NameTemplate template = NameTemplate.parse(subject);
+        return template.isLiteral() && template.render(Map.of()).equals(name);
     }
 
     /// A root: 25 years, as long as the products it will serve may last, since replacing it touches all

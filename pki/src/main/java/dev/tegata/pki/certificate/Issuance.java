@@ -51,7 +51,7 @@ public final class Issuance {
             throw new InvalidCertificateException("the issuer's certificate is not that of an authority");
         }
         if (profile.kind().isAuthority()) {
-            requirePathLength(issuer, profile.pathLength());
+            requirePathLength(issuer, profile);
         }
         try {
             return new Issuance(profile, issuer, issuer.publicKey());
@@ -60,8 +60,13 @@ public final class Issuance {
         }
     }
 
-    private static void requirePathLength(Certificate issuer, @Nullable Integer pathLength)
+    private static void requirePathLength(Certificate issuer, CertificateProfile profile)
             throws InvalidCertificateException {
+        // spec| RFC 5280 §4.2.1.9: a self-issued certificate, as at the change of a root's key, takes no room in a path
+        if (profile.isFor(issuer.subject())) {
+            return;
+        }
+        Integer pathLength = profile.pathLength();
         OptionalInt limit =
                 issuer.basicConstraints().map(BasicConstraints::pathLength).orElse(OptionalInt.empty());
         if (limit.isPresent() && limit.getAsInt() == 0) {

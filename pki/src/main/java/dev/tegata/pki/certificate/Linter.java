@@ -261,6 +261,8 @@ final class Linter {
                     LintRule.PATH_LENGTH,
                     !constraints.authority()
                             || limit.isEmpty()
+                            || issuer.filter(above -> profile.isFor(above.subject()))
+                                    .isPresent()
                             || pathLength.isPresent() && pathLength.getAsInt() < limit.getAsInt(),
                     "the path length is not less than the issuer's");
         }

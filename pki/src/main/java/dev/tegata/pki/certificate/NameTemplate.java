@@ -62,6 +62,11 @@ public final class NameTemplate {
         return Name.of(attributes);
     }
 
+    /// Whether it has no gaps.
+    boolean isLiteral() {
+        return parts.stream().allMatch(part -> part.value().isLiteral());
+    }
+
     /// Whether it gives an empty name.
     public boolean isEmpty() {
         return parts.isEmpty();

@@ -120,8 +120,117 @@ public final class Authorities {
             throw new RefusedException(
                     ErrorCode.AUTHORITY_NOT_READY, "the authority is in the state " + authority.state());
         }
+        List<Certificate> chain = chain(tx, authority);
         return new IssuingAuthority(
-                id, tenant.keySpace(), authority.key(), authority.algorithm(), chain(tx, authority));
+                id, tenant.keySpace(), authority.key(), authority.algorithm(), chain, beside(tx, tenant, chain));
+    }
+
+    /// What is handed out beside a chain while its root is being replaced.
+    private static List<Certificate> beside(Handle tx, TenantId tenant, List<Certificate> chain) {
+        return tx.createQuery("""
+                        WITH root AS (
+                            SELECT authority_id FROM authority
+                            WHERE tenant_id = :tenant AND kind = 'ROOT' AND certificate = :root),
+                        crossed AS (
+                            SELECT x.subject_id, x.issuer_id, x.encoded, x.created_at
+                            FROM cross_certificate x JOIN root r ON r.authority_id IN (x.subject_id, x.issuer_id)
+                            WHERE x.tenant_id = :tenant AND x.withdrawn_at IS NULL)
+                        SELECT encoded FROM (
+                            SELECT DISTINCT a.certificate AS encoded, 1 AS place FROM authority a
+                            JOIN crossed ON a.authority_id IN (crossed.subject_id, crossed.issuer_id)
+                            WHERE a.tenant_id = :tenant AND a.certificate <> :root
+                            UNION ALL SELECT encoded, 2 FROM crossed) AS found
+                        ORDER BY place, encoded LIMIT 8""")
+                .bind("tenant", tenant)
+                .bind("root", chain.getLast().encoded())
+                .mapTo(Bytes.class)
+                .map(Authorities::stored)
+                .list();
+    }
+
+    private static Certificate stored(Bytes encoded) {
+        try {
+            return Certificate.parse(encoded);
+        } catch (InvalidCertificateException e) {
+            throw new IntegrityException("a stored certificate cannot be read", e);
+        }
+    }
+
+    /// The active authorities that this one has certified, oldest first; a hundred at the most.
+    public List<Authority> below(Handle tx, TenantId tenant, AuthorityId parent) {
+        return tx.createQuery("SELECT " + COLUMNS + """
+                         FROM authority
+                        WHERE tenant_id = :tenant AND parent_id = :parent AND state = 'ACTIVE'
+                        ORDER BY authority_id LIMIT 100""")
+                .bind("tenant", tenant)
+                .bind("parent", parent)
+                .map((row, context) -> authority(row))
+                .list();
+    }
+
+    /// Stores a certificate that joins two roots.
+    public void insertCross(
+            Handle tx, TenantId tenant, Actor actor, AuthorityId subject, AuthorityId issuer, Certificate certificate) {
+        tx.createUpdate("""
+                        WITH listed AS (
+                            INSERT INTO certificate (tenant_id, serial_number, authority_id, public_key_fingerprint,
+                                not_before, not_after, issued_at, encoded)
+                            VALUES (:tenant, :serial, :issuer, :key, :notBefore, :notAfter, :now, :encoded))
+                        INSERT INTO cross_certificate (tenant_id, subject_id, issuer_id, encoded, created_at)
+                        VALUES (:tenant, :subject, :issuer, :encoded, :now)""")
+                .bind("tenant", tenant)
+                .bind("serial", certificate.serial().content())
+                .bind("subject", subject)
+                .bind("issuer", issuer)
+                .bind("key", certificate.publicKeyEncoded().sha256())
+                .bind("notBefore", certificate.validity().notBefore())
+                .bind("notAfter", certificate.validity().notAfter())
+                .bind("now", clock.instant())
+                .bind("encoded", certificate.encoded())
+                .execute();
+        audit.append(
+                tx,
+                tenant,
+                List.of(new AuditEvent(
+                        actor,
+                        "authority.cross-certified",
+                        "authority:" + subject,
+                        Map.of(
+                                "issuer",
+                                issuer,
+                                "serialNumber",
+                                certificate.serial().hex()))));
+    }
+
+    /// Takes back and revokes what joins two roots.
+    public void withdrawCross(Handle tx, TenantId tenant, Actor actor, AuthorityId one, AuthorityId other) {
+        List<Certificate> withdrawn = tx.createQuery("""
+                        UPDATE cross_certificate SET withdrawn_at = :now
+                        WHERE tenant_id = :tenant AND withdrawn_at IS NULL
+                            AND subject_id IN (:one, :other) AND issuer_id IN (:one, :other)
+                        RETURNING encoded""")
+                .bind("now", clock.instant())
+                .bind("tenant", tenant)
+                .bind("one", one)
+                .bind("other", other)
+                .mapTo(Bytes.class)
+                .map(Authorities::stored)
+                .list();
+        for (Certificate certificate : withdrawn) {
+            tx.createUpdate("""
+                            UPDATE certificate SET revoked_at = :now, revocation_reason = 5
+                            WHERE tenant_id = :tenant AND serial_number = :serial AND revoked_at IS NULL""")
+                    .bind("now", clock.instant())
+                    .bind("tenant", tenant)
+                    .bind("serial", certificate.serial().content())
+                    .execute();
+            AuditEvent event = new AuditEvent(
+                    actor,
+                    "authority.cross-certificate-withdrawn",
+                    "authority:" + one,
+                    Map.of("serialNumber", certificate.serial().hex()));
+            audit.append(tx, tenant, List.of(event));
+        }
     }
 
     /// What is needed to sign revocation lists and responders' certificates of an authority, which one
@@ -322,6 +431,11 @@ public final class Authorities {
                             Map.of("serialNumber", certificate.serial().hex(), "reason", reason))));
             return require(tx, tenant, id);
         });
+    }
+
+    /// As [#retire(TenantId, Actor, AuthorityId)], as part of a larger change that says why.
+    public void retire(Handle tx, TenantId tenant, AuthorityId id) {
+        retire(tx, lock(tx, tenant, id));
     }
 
     private static void retire(Handle tx, Authority authority) {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.authority;
 
+import dev.tegata.pki.certificate.BasicConstraints;
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.CertificateProfile;
 import dev.tegata.pki.certificate.CertificateRequest;
@@ -32,6 +33,7 @@ import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /// Makes keys and certificates of authorities. Works with the vault and stores nothing: what it makes
@@ -95,6 +97,20 @@ public final class AuthorityMaker {
             Certificate certificate = issue(issuance, tenant, key, wanted, parent.signer(vault));
             return prepared(tenant, Kind.ISSUING, wanted, key, parent.id(), certificate, parent.chain());
         });
+    }
+
+    /// A certificate for the key of one root, signed by another one of the same name (RFC 4210 §4.4): whoever trusts
+    /// `issuer` can follow what is below `subject`.
+    public Certificate cross(TenantId tenant, IssuingAuthority subject, IssuingAuthority issuer) {
+        Certificate root = subject.certificate();
+        NewAuthority wanted = new NewAuthority("cross", root.subject(), subject.algorithm());
+        OptionalInt pathLength =
+                root.basicConstraints().map(BasicConstraints::pathLength).orElse(OptionalInt.empty());
+        CertificateProfile profile =
+                profile(CertificateProfile.issuing(), wanted, pathLength.isPresent() ? pathLength.getAsInt() : null);
+        Issuance issuance = issuance(
+                issuer, profile.withLocations(profile.locations().or(addresses.forAuthorities(tenant, issuer.id()))));
+        return issue(issuance, tenant, subject.key(), wanted, issuer.signer(vault));
     }
 
     /// An authority for devices whose certificate is made elsewhere: a key, and a request for it.
@@ -209,7 +225,8 @@ public final class AuthorityMaker {
     }
 
     /// `base` for one subject and one kind of key.
-    private static CertificateProfile profile(CertificateProfile base, NewAuthority wanted, int pathLength) {
+    private static CertificateProfile profile(
+            CertificateProfile base, NewAuthority wanted, @Nullable Integer pathLength) {
         return new CertificateProfile(
                 base.name(),
                 base.kind(),

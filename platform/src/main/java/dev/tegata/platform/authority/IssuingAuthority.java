@@ -10,14 +10,46 @@ import dev.tegata.pki.key.KeySpace;
 import dev.tegata.pki.key.Vault;
 import dev.tegata.platform.AuthorityId;
 import java.util.List;
+import java.util.stream.Stream;
 
 /// All that is needed to issue under an authority, and to hand out its chain.
 ///
 /// @param chain its own certificate, and those above it up to the root
+/// @param beside while its root is being replaced: the other root, and the certificates that join both
 public record IssuingAuthority(
-        AuthorityId id, KeySpace space, KeyHandle key, KeyAlgorithm algorithm, List<Certificate> chain) {
+        AuthorityId id,
+        KeySpace space,
+        KeyHandle key,
+        KeyAlgorithm algorithm,
+        List<Certificate> chain,
+        List<Certificate> beside) {
     public IssuingAuthority {
         chain = List.copyOf(chain);
+        beside = List.copyOf(beside);
+    }
+
+    /// One whose root is not being replaced.
+    public IssuingAuthority(
+            AuthorityId id, KeySpace space, KeyHandle key, KeyAlgorithm algorithm, List<Certificate> chain) {
+        this(id, space, key, algorithm, chain, List.of());
+    }
+
+    /// All that those below it are handed out: the chain, and what is beside it.
+    public List<Certificate> published() {
+        return Stream.concat(chain.stream(), beside.stream()).toList();
+    }
+
+    /// The certificates that lead from those below it to whichever root is trusted, without the roots.
+    public List<Certificate> path() {
+        return published().stream()
+                .filter(certificate -> !certificate.isSelfIssued() || isCross(certificate))
+                .toList();
+    }
+
+    /// Ours name the key that signed them; this is asked at each check-in, and a signature would take its time.
+    private static boolean isCross(Certificate certificate) {
+        return certificate.authorityKeyIdentifier().isPresent()
+                && !certificate.authorityKeyIdentifier().equals(certificate.subjectKeyIdentifier());
     }
 
     public Certificate certificate() {

@@ -30,6 +30,7 @@ import dev.tegata.platform.audit.RefusalLog;
 import dev.tegata.platform.authority.IssuingAuthority;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.event.Outbox;
+import dev.tegata.platform.fleet.IssuerChoice;
 import dev.tegata.platform.fleet.IssuingFleet;
 import dev.tegata.platform.fleet.IssuingFleets;
 import dev.tegata.platform.status.CrlPartitions;
@@ -69,6 +70,7 @@ public final class Enrolments {
 
     private final IssuingFleets fleets;
     private final Identification identification;
+    private final IssuerChoice issuers;
     private final DeviceLookup lookup;
     private final Approvals approvals;
     private final CrlPartitions partitions;
@@ -79,7 +81,7 @@ public final class Enrolments {
     private final InstantSource clock;
     private final SecureRandom random;
 
-    /// @param birthCas the CAs whose birth certificates a tenant trusts
+    /// Where each fleet's own authority issues.
     public Enrolments(
             Database database,
             Vault vault,
@@ -90,15 +92,28 @@ public final class Enrolments {
             RefusalLog refusals,
             InstantSource clock,
             SecureRandom random) {
-        this(database, vault, fleets, birthCas, auditLog, outbox, (_, _, _, _, _) -> {}, refusals, clock, random);
+        this(
+                database,
+                vault,
+                fleets,
+                IssuerChoice.FLEET,
+                birthCas,
+                auditLog,
+                outbox,
+                (_, _, _, _, _) -> {},
+                refusals,
+                clock,
+                random);
     }
 
+    /// @param issuers which authority issues for a device
     /// @param birthCas the CAs whose birth certificates a tenant trusts
     /// @param issued hears of certificates that are stored
     public Enrolments(
             Database database,
             Vault vault,
             IssuingFleets fleets,
+            IssuerChoice issuers,
             Function<TenantId, TrustAnchors> birthCas,
             AuditLog auditLog,
             Outbox outbox,
@@ -107,6 +122,7 @@ public final class Enrolments {
             InstantSource clock,
             SecureRandom random) {
         this.fleets = fleets;
+        this.issuers = issuers;
         this.lookup = new DeviceLookup(database);
         this.identification = new Identification(lookup, birthCas, new PathCheck(SIGNATURE_CACHE));
         this.approvals = new Approvals(database, auditLog, clock, random);
@@ -281,12 +297,30 @@ public final class Enrolments {
             Identification.Result.Found found =
                     switch (identification.identify(fleet, request.credential(), operationalFirst, now)) {
                         case Identification.Result.Found known -> known;
-                        case Identification.Result.NotFound(ErrorCode code, String detail, Candidate _) ->
-                            throw new Refusal(code, detail, null);
+                        case Identification.Result.NotFound(ErrorCode code, String detail, Candidate device) -> {
+                            if (device == null || code != ErrorCode.CERTIFICATE_REVOKED || !readmits(device)) {
+                                throw new Refusal(code, detail, null);
+                            }
+                            yield new Identification.Result.Found(
+                                    device, Identification.Basis.OPERATIONAL_CERTIFICATE, null, null, null);
+                        }
                         case Identification.Result.Unclaimed(Certificate birthCertificate) -> adopt(birthCertificate);
                     };
             judge(found);
             return found;
+        }
+
+        /// Whether the device shows the certificate that it lost together with its authority.
+        private boolean readmits(Candidate device) {
+            if (!(request.credential() instanceof DeviceCredential.TlsCertificate(List<Bytes> chain))) {
+                return false;
+            }
+            try {
+                Bytes serial = Certificate.parse(chain.getFirst()).serial().content();
+                return device.state() == DeviceState.ACTIVE && issuers.readmits(fleet, device.id(), serial);
+            } catch (InvalidCertificateException e) {
+                return false;
+            }
         }
 
         /// The fleet takes any device of a birth CA: it is claimed now, and found as if it had been
@@ -384,8 +418,11 @@ public final class Enrolments {
                 return Optional.empty();
             }
             Certificate certificate = stored(current.encoded());
-            IssuingAuthority authority = fleet.authority();
-            if (!certificate.issuer().equals(authority.certificate().subject())) {
+            IssuingAuthority authority = issuers.of(fleet, device.id()).authority();
+            if (!certificate.issuer().equals(authority.certificate().subject())
+                    || !certificate
+                            .authorityKeyIdentifier()
+                            .equals(authority.certificate().subjectKeyIdentifier())) {
                 return Optional.empty();
             }
             return Optional.of(new EnrolmentOutcome.Issued(device.id(), certificate, authority.chain()));
@@ -421,11 +458,12 @@ public final class Enrolments {
 
         private EnrolmentOutcome issue(Identification.Result.Found found, ProvenRequest proven) throws Refusal {
             Candidate device = found.device();
-            IssuingAuthority authority = fleet.authority();
-            int partition = fleet.issuance().profile().locations().spreadsOverPartitions()
+            IssuingFleet issuing = issuers.of(fleet, device.id());
+            IssuingAuthority authority = issuing.authority();
+            int partition = issuing.issuance().profile().locations().spreadsOverPartitions()
                     ? partitions.next(tenant, authority.id())
                     : 0;
-            Certificate certificate = sign(found, proven, authority, partition);
+            Certificate certificate = sign(found, proven, issuing, partition);
             boolean stored = journal.store(tenant, entry(found, certificate, authority, partition));
             if (stored) {
                 return new EnrolmentOutcome.Issued(device.id(), certificate, authority.chain());
@@ -434,28 +472,28 @@ public final class Enrolments {
         }
 
         private Certificate sign(
-                Identification.Result.Found found, ProvenRequest proven, IssuingAuthority authority, int partition)
+                Identification.Result.Found found, ProvenRequest proven, IssuingFleet issuing, int partition)
                 throws Refusal {
             try {
                 GrantedRequest granted =
-                        issuance().grant(proven, variables(found.device()), SerialNumber.random(random), now);
+                        issuance(issuing).grant(proven, variables(found.device()), SerialNumber.random(random), now);
                 return (partition == 0 ? granted : granted.inPartition(partition))
                         .lint()
-                        .redeem(authority.signer(vault));
+                        .redeem(issuing.authority().signer(vault));
             } catch (InvalidRequestException e) {
                 throw refusal(found, e);
             }
         }
 
         /// By the fleet's profile; for host names, with these and as a TLS server too.
-        private Issuance issuance() {
+        private Issuance issuance(IssuingFleet issuing) {
             if (request.hostNames().isEmpty()) {
-                return fleet.issuance();
+                return issuing.issuance();
             }
             try {
                 return Issuance.of(
-                        fleet.authority().certificate(),
-                        fleet.issuance().profile().withHostNames(request.hostNames()));
+                        issuing.authority().certificate(),
+                        issuing.issuance().profile().withHostNames(request.hostNames()));
             } catch (InvalidCertificateException e) {
                 throw new IntegrityException("the fleet's authority was good a moment ago", e);
             }
@@ -530,7 +568,7 @@ public final class Enrolments {
                 return new EnrolmentOutcome.Issued(
                         device.id(),
                         stored(current.encoded()),
-                        fleet.authority().chain());
+                        issuers.of(fleet, device.id()).authority().chain());
             }
             throw new Refusal(
                     ErrorCode.ENROLMENT_IN_PROGRESS,

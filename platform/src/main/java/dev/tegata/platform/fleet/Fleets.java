@@ -128,6 +128,26 @@ public final class Fleets {
         return changed;
     }
 
+    /// Gives all fleets of one authority to another, as part of the transaction `tx`.
+    public void move(Handle tx, TenantId tenant, Actor actor, AuthorityId from, AuthorityId to) {
+        List<FleetId> moved = tx.createQuery("""
+                        UPDATE fleet SET authority_id = :to, version = version + 1
+                        WHERE tenant_id = :tenant AND authority_id = :from RETURNING fleet_id""")
+                .bind("tenant", tenant)
+                .bind("from", from)
+                .bind("to", to)
+                .mapTo(FleetId.class)
+                .list();
+        audit.append(
+                tx,
+                tenant,
+                moved.stream()
+                        .map(fleet ->
+                                new AuditEvent(actor, "fleet.moved", "fleet:" + fleet, Map.of("from", from, "to", to)))
+                        .toList());
+        tx.afterCommit(() -> moved.forEach(issuing::forget));
+    }
+
     /// A fleet may be made before its authority has its certificate, so that both can be prepared side by side.
     private void checkAuthority(Handle tx, TenantId tenant, FleetSettings settings) {
         Authority authority = authorities

@@ -6,6 +6,7 @@ import dev.tegata.pki.certificate.CertificateProfile;
 import dev.tegata.pki.certificate.CertificateProfile.Locations;
 import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.pki.certificate.Issuance;
+import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.RecentValues;
@@ -17,6 +18,7 @@ import dev.tegata.platform.store.Database;
 import java.time.Duration;
 import java.time.InstantSource;
 import org.jdbi.v3.core.Handle;
+import org.jspecify.annotations.Nullable;
 
 /// Fleets ready to issue, remembered for [#LIFETIME]: enrolment asks for the same few thousands of
 /// times a second.
@@ -28,13 +30,16 @@ public final class IssuingFleets {
 
     private final Database database;
     private final Authorities authorities;
-    private final RecentValues<FleetId, Outcome> recent;
+    private final RecentValues<Wanted, Outcome> recent;
 
     public IssuingFleets(Database database, Authorities authorities, InstantSource clock) {
         this.database = database;
         this.authorities = authorities;
         this.recent = new RecentValues<>(clock, LIFETIME, CAPACITY, this::load);
     }
+
+    /// @param authority null for the one that the fleet names
+    private record Wanted(FleetId fleet, @Nullable AuthorityId authority) {}
 
     /// A refusal is remembered too, or whoever asks for a fleet that does not exist would ask the
     /// database each time.
@@ -48,7 +53,20 @@ public final class IssuingFleets {
     ///
     /// @throws RefusedException [ErrorCode#NOT_FOUND], or [ErrorCode#AUTHORITY_NOT_READY]
     public IssuingFleet get(FleetId id) {
-        return switch (recent.get(id)) {
+        return get(new Wanted(id, null));
+    }
+
+    /// The same fleet under another authority. Not to be called inside a transaction.
+    ///
+    /// @throws RefusedException [ErrorCode#NOT_FOUND], or [ErrorCode#AUTHORITY_NOT_READY]
+    public IssuingFleet under(IssuingFleet fleet, AuthorityId authority) {
+        return fleet.authority().id().equals(authority)
+                ? fleet
+                : get(new Wanted(fleet.fleet().id(), authority));
+    }
+
+    private IssuingFleet get(Wanted wanted) {
+        return switch (recent.get(wanted)) {
             case Outcome.Ready ready -> ready.fleet();
             case Outcome.Refused refused -> throw refused.reason();
         };
@@ -56,22 +74,24 @@ public final class IssuingFleets {
 
     /// Makes the next [#get] read the fleet again.
     void forget(FleetId id) {
-        recent.forget(id);
+        recent.forget(new Wanted(id, null));
     }
 
-    private Outcome load(FleetId id) {
+    private Outcome load(Wanted wanted) {
         try {
-            return new Outcome.Ready(database.inTenant(id.tenant(), tx -> read(tx, id)));
+            return new Outcome.Ready(database.inTenant(wanted.fleet().tenant(), tx -> read(tx, wanted)));
         } catch (RefusedException e) {
             return new Outcome.Refused(e);
         }
     }
 
-    private IssuingFleet read(Handle tx, FleetId id) {
+    private IssuingFleet read(Handle tx, Wanted wanted) {
+        FleetId id = wanted.fleet();
         TenantId tenant = id.tenant();
         Fleet fleet = Fleets.find(tx, tenant, id)
                 .orElseThrow(() -> new RefusedException(ErrorCode.NOT_FOUND, "there is no fleet " + id));
-        IssuingAuthority authority = authorities.issuing(tx, tenant, fleet.authority());
+        IssuingAuthority authority =
+                authorities.issuing(tx, tenant, wanted.authority() == null ? fleet.authority() : wanted.authority());
         String organization = tx.createQuery("SELECT subject->>'organization' FROM tenant WHERE tenant_id = :tenant")
                 .bind("tenant", tenant)
                 .mapTo(String.class)

@@ -153,10 +153,17 @@ public final class JobWorkers implements AutoCloseable {
         }
         long end = System.nanoTime() + SLICE.toNanos();
         try {
-            while (job != null && job.state() == Job.State.RUNNING && !closing && System.nanoTime() < end) {
-                job = step(open, job);
+            Duration pause = Duration.ZERO;
+            while (job != null
+                    && job.state() == Job.State.RUNNING
+                    && pause.isZero()
+                    && !closing
+                    && System.nanoTime() < end) {
+                Step step = step(open, job);
+                job = step.after;
+                pause = step.pause;
             }
-            release(open);
+            release(open, pause);
         } catch (LeaseLostException e) {
             LOG.info("job {} was cancelled or taken over by another node", open.job());
         } catch (RefusedException e) {
@@ -188,7 +195,7 @@ public final class JobWorkers implements AutoCloseable {
         });
     }
 
-    private Job step(Open open, Job job) {
+    private Step step(Open open, Job job) {
         Step step = new Step(open, job);
         JobHandler handler = handlers.get(job.kind());
         if (handler == null) {
@@ -198,13 +205,14 @@ public final class JobWorkers implements AutoCloseable {
         if (step.after == null) {
             throw new IllegalStateException("the handler of " + job.kind() + " has ended without a commit");
         }
-        return step.after;
+        return step;
     }
 
     private final class Step implements JobStep {
         private final Open open;
         private final Job job;
         private @Nullable Job after;
+        private Duration pause = Duration.ZERO;
 
         Step(Open open, Job job) {
             this.open = open;
@@ -230,7 +238,9 @@ public final class JobWorkers implements AutoCloseable {
                 if (!renewLease(tx, open)) {
                     throw new LeaseLostException();
                 }
-                jobs.advance(tx, open.tenant(), job, effects.apply(tx));
+                Advance advance = effects.apply(tx);
+                jobs.advance(tx, open.tenant(), job, advance);
+                pause = advance.pause() == null ? Duration.ZERO : advance.pause();
                 return jobs.find(tx, open.tenant(), open.job());
             });
         }
@@ -247,12 +257,14 @@ public final class JobWorkers implements AutoCloseable {
                 > 0;
     }
 
-    private void release(Open open) {
+    private void release(Open open, Duration pause) {
         database.inTenant(
                 open.tenant(),
                 tx -> tx.createUpdate("""
-                                UPDATE open_job SET leased_by = NULL, leased_until = '-infinity', due_at = now()
+                                UPDATE open_job SET leased_by = NULL, leased_until = '-infinity',
+                                    due_at = now() + make_interval(secs => :pause)
                                 WHERE tenant_id = :tenant AND job_id = :job AND leased_by = :node""")
+                        .bind("pause", pause.toMillis() / 1e3)
                         .bind("tenant", open.tenant())
                         .bind("job", open.job())
                         .bind("node", node)

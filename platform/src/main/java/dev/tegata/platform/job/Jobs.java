@@ -103,6 +103,11 @@ public final class Jobs {
         return database.inTenant(tenant, tx -> find(tx, tenant, id));
     }
 
+    /// As [#get(TenantId, JobId)], within the transaction `tx`.
+    public Job get(Handle tx, TenantId tenant, JobId id) {
+        return find(tx, tenant, id);
+    }
+
     /// Jobs, newest first.
     public Page<Job> list(TenantId tenant, Job.@Nullable State state, Page.Request page) {
         String filter =

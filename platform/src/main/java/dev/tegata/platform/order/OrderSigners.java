@@ -34,11 +34,11 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Stream;
 
 /// Keys that sign orders and answers for the devices of a fleet. The fleet's issuing authority certifies
 /// them for a month, for this and nothing else, so that devices verify them with the trust anchors that
@@ -85,14 +85,24 @@ public final class OrderSigners {
     public OrderSigner of(IssuingFleet fleet) {
         IssuingAuthority authority = fleet.authority();
         OrderSigner known = cached.get(authority.id());
-        if (known != null && isGood(known.certificate(), authority)) {
+        if (known != null && isGood(known, authority)) {
             return known;
         }
         if (cached.size() >= MAX_CACHED) {
             cached.clear();
         }
-        return cached.compute(
-                authority.id(), (_, old) -> old != null && isGood(old.certificate(), authority) ? old : load(fleet));
+        return cached.compute(authority.id(), (_, old) -> old != null && isGood(old, authority) ? old : load(fleet));
+    }
+
+    /// The way to a trust anchor changes where a root is being replaced.
+    private boolean isGood(OrderSigner known, IssuingAuthority authority) {
+        return isGood(known.certificate(), authority) && known.chain().equals(chain(known.certificate(), authority));
+    }
+
+    private static List<Bytes> chain(Certificate certificate, IssuingAuthority authority) {
+        return Stream.concat(Stream.of(certificate), authority.path().stream())
+                .map(Certificate::encoded)
+                .toList();
     }
 
     private boolean isGood(Certificate certificate, IssuingAuthority authority) {
@@ -127,19 +137,13 @@ public final class OrderSigners {
     private OrderSigner signer(IssuingAuthority authority, Stored stored) {
         KeySpace space = authority.space();
         PublicKeyInfo publicKey = vault.publicKey(space, stored.key());
-        List<Bytes> chain = new ArrayList<>();
-        chain.add(stored.certificate().encoded());
-        authority.chain().stream()
-                .filter(certificate -> !certificate.isSelfIssued())
-                .map(Certificate::encoded)
-                .forEach(chain::add);
         return new OrderSigner(
                 stored.certificate(),
                 new Signer(
                         publicKey,
                         data -> vault.sign(
                                 space, stored.key(), publicKey.algorithm().signatureAlgorithm(), data)),
-                List.copyOf(chain));
+                chain(stored.certificate(), authority));
     }
 
     private Certificate issue(IssuingFleet fleet, KeyHandle key) {

@@ -41,6 +41,7 @@ import dev.tegata.platform.fleet.IssuingFleets;
 import dev.tegata.platform.job.Job;
 import dev.tegata.platform.job.JobWorkers;
 import dev.tegata.platform.job.Jobs;
+import dev.tegata.platform.rollover.CampaignIssuers;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.tenant.CreatedTenant;
 import dev.tegata.platform.tenant.NewTenant;
@@ -79,10 +80,13 @@ public final class EnrolmentWorld implements AutoCloseable {
     public final Outbox outbox;
     public final RecordedOrders orders = new RecordedOrders();
     private final ApiKeys apiKeys;
-    final Fleets fleets;
+    public final Fleets fleets;
+    public final AuthorityMaker maker;
+    public final Authorities authorities;
+    public final CampaignIssuers issuers;
     private final Enrolments enrolments;
-    private final Tenants tenants;
-    final CreatedTenant created;
+    public final Tenants tenants;
+    public final CreatedTenant created;
 
     public EnrolmentWorld(Database database) {
         this(database, KEK);
@@ -95,8 +99,8 @@ public final class EnrolmentWorld implements AutoCloseable {
         this.audit = new AuditLog(database, vault, clock);
         this.refusals = new RefusalLog(audit, database, clock);
         this.apiKeys = new ApiKeys(database, audit, refusals, new LoginThrottle(clock), clock, random);
-        AuthorityMaker maker = new AuthorityMaker(vault, clock, random);
-        Authorities authorities = new Authorities(database, audit, maker, clock);
+        this.maker = new AuthorityMaker(vault, clock, random);
+        this.authorities = new Authorities(database, audit, maker, clock);
         this.issuingFleets = new IssuingFleets(database, authorities, clock);
         this.fleets = new Fleets(database, audit, authorities, issuingFleets, clock, random);
         this.outbox = new Outbox(database, clock, random);
@@ -106,13 +110,16 @@ public final class EnrolmentWorld implements AutoCloseable {
         this.bulk = new BulkChanges(database, jobs, devices);
         this.renewals = new Renewals(database, audit, outbox, clock);
         this.workers = JobWorkers.start(database, jobs, bulk.handlers());
+        this.issuers = new CampaignIssuers(database, issuingFleets, clock);
         this.enrolments = new Enrolments(
                 database,
                 vault,
                 issuingFleets,
+                issuers,
                 id -> TrustAnchors.of(birthCas),
                 audit,
                 outbox,
+                (_, _, _, _, _) -> {},
                 refusals,
                 clock,
                 random);

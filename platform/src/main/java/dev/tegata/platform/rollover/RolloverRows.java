@@ -1,0 +1,315 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.rollover;
+
+import dev.tegata.pki.Bytes;
+import dev.tegata.platform.AuthorityId;
+import dev.tegata.platform.DeviceId;
+import dev.tegata.platform.ErrorCode;
+import dev.tegata.platform.JobId;
+import dev.tegata.platform.Page;
+import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.rollover.Rollover.Cause;
+import dev.tegata.platform.rollover.Rollover.Readmission;
+import dev.tegata.platform.rollover.Rollover.Step;
+import dev.tegata.platform.rollover.Rollover.Waves;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.OffsetDateTime;
+import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import org.jdbi.v3.core.Handle;
+import org.jdbi.v3.core.argument.Argument;
+import org.jspecify.annotations.Nullable;
+
+/// The tables of campaigns.
+final class RolloverRows {
+    private RolloverRows() {}
+
+    static void insert(Handle tx, TenantId tenant, Rollover rollover) {
+        tx.createUpdate("""
+                        INSERT INTO rollover (tenant_id, rollover_id, cause, state, old_authority, new_authority,
+                            new_anchor, anchors, readmission, wave_size, wave_share, wave_longest, failure_limit,
+                            created_by, created_at, updated_at)
+                        VALUES (:tenant, :id, :cause, :state, :old, :new, :anchor, :anchors, :readmission, :size, :share,
+                            :longest, :limit, :actor, :now, :now)""")
+                .bind("tenant", tenant)
+                .bind("id", rollover.id().value())
+                .bind("cause", rollover.cause())
+                .bind("state", rollover.state())
+                .bind("old", rollover.oldAuthority())
+                .bind("new", rollover.newAuthority())
+                .bindByType("anchor", rollover.newAnchor(), Bytes.class)
+                .bind("anchors", array(rollover.anchors()))
+                .bind("readmission", rollover.readmission())
+                .bind("size", rollover.waves().size())
+                .bind("share", rollover.waves().share())
+                .bind("longest", rollover.waves().longest().toSeconds())
+                .bind("limit", rollover.waves().failureLimit())
+                .bind("actor", rollover.createdBy())
+                .bind("now", rollover.createdAt())
+                .execute();
+        rollover.authorities()
+                .forEach((from, to) -> tx.createUpdate("""
+                                INSERT INTO rollover_authority (tenant_id, rollover_id, old_authority, new_authority)
+                                VALUES (:tenant, :id, :old, :new)""")
+                        .bind("tenant", tenant)
+                        .bind("id", rollover.id().value())
+                        .bind("old", from)
+                        .bind("new", to)
+                        .execute());
+    }
+
+    static Argument array(List<Bytes> values) {
+        byte[][] all = values.stream().map(Bytes::toArray).toArray(byte[][]::new);
+        return (position, statement, context) ->
+                statement.setArray(position, statement.getConnection().createArrayOf("bytea", all));
+    }
+
+    static Rollover find(Handle tx, TenantId tenant, RolloverId id) {
+        return find(tx, tenant, id, "");
+    }
+
+    static Rollover lock(Handle tx, TenantId tenant, RolloverId id) {
+        return find(tx, tenant, id, " FOR UPDATE");
+    }
+
+    private static Rollover find(Handle tx, TenantId tenant, RolloverId id, String locking) {
+        return tx.createQuery("SELECT * FROM rollover WHERE tenant_id = :tenant AND rollover_id = :id" + locking)
+                .bind("tenant", tenant)
+                .bind("id", id.value())
+                .map((row, context) -> rollover(tx, tenant, row))
+                .findOne()
+                .orElseThrow(() -> new RefusedException(ErrorCode.NOT_FOUND, "there is no rollover " + id));
+    }
+
+    static List<Rollover> list(Handle tx, TenantId tenant, Page.Request page) {
+        return tx
+                .createQuery("""
+                        SELECT rollover_id FROM rollover
+                        WHERE tenant_id = :tenant AND (:before::uuid IS NULL OR rollover_id < :before::uuid)
+                        ORDER BY rollover_id DESC LIMIT :limit""")
+                .bind("tenant", tenant)
+                .bind(
+                        "before",
+                        page.position()
+                                .map(text -> RolloverId.parse(text).value())
+                                .orElse(null))
+                .bind("limit", page.limit() + 1)
+                .mapTo(UUID.class)
+                .list()
+                .stream()
+                .map(id -> find(tx, tenant, new RolloverId(id)))
+                .toList();
+    }
+
+    private static Rollover rollover(Handle tx, TenantId tenant, ResultSet row) throws SQLException {
+        RolloverId id = new RolloverId(row.getObject("rollover_id", UUID.class));
+        byte[] anchor = row.getBytes("new_anchor");
+        String readmission = row.getString("readmission");
+        UUID job = row.getObject("job_id", UUID.class);
+        return new Rollover(
+                id,
+                Cause.valueOf(row.getString("cause")),
+                RolloverState.valueOf(row.getString("state")),
+                new AuthorityId(row.getObject("old_authority", UUID.class)),
+                new AuthorityId(row.getObject("new_authority", UUID.class)),
+                authorities(tx, tenant, id),
+                anchor == null ? null : Bytes.of(anchor),
+                Arrays.stream((byte[][]) row.getArray("anchors").getArray())
+                        .map(Bytes::of)
+                        .toList(),
+                readmission == null ? null : Readmission.valueOf(readmission),
+                new Waves(
+                        row.getInt("wave_size"),
+                        row.getInt("wave_share"),
+                        Duration.ofSeconds(row.getLong("wave_longest")),
+                        row.getInt("failure_limit")),
+                row.getInt("wave"),
+                instant(row, "wave_opened_at"),
+                row.getLong("listed"),
+                row.getBoolean("settled"),
+                row.getString("note"),
+                job == null ? null : new JobId(job),
+                row.getString("created_by"),
+                row.getObject("created_at", OffsetDateTime.class).toInstant(),
+                row.getObject("updated_at", OffsetDateTime.class).toInstant(),
+                progress(tx, tenant, id));
+    }
+
+    private static @Nullable Instant instant(ResultSet row, String column) throws SQLException {
+        OffsetDateTime time = row.getObject(column, OffsetDateTime.class);
+        return time == null ? null : time.toInstant();
+    }
+
+    private static Map<AuthorityId, AuthorityId> authorities(Handle tx, TenantId tenant, RolloverId id) {
+        Map<AuthorityId, AuthorityId> authorities = new HashMap<>();
+        tx.createQuery("""
+                        SELECT old_authority, new_authority FROM rollover_authority
+                        WHERE tenant_id = :tenant AND rollover_id = :id""")
+                .bind("tenant", tenant)
+                .bind("id", id.value())
+                .map((row, context) -> Map.entry(row.getObject(1, UUID.class), row.getObject(2, UUID.class)))
+                .forEach(pair -> authorities.put(new AuthorityId(pair.getKey()), new AuthorityId(pair.getValue())));
+        return authorities;
+    }
+
+    private static Map<Step, Long> progress(Handle tx, TenantId tenant, RolloverId id) {
+        Map<Step, Long> progress = new EnumMap<>(Step.class);
+        tx.createQuery("""
+                        SELECT step, sum(devices) FROM rollover_count
+                        WHERE tenant_id = :tenant AND rollover_id = :id GROUP BY step HAVING sum(devices) > 0""")
+                .bind("tenant", tenant)
+                .bind("id", id.value())
+                .map((row, context) -> Map.entry(Step.valueOf(row.getString(1)), row.getLong(2)))
+                .forEach(count -> progress.put(count.getKey(), count.getValue()));
+        return progress;
+    }
+
+    static List<RolloverDevice> devices(
+            Handle tx, TenantId tenant, RolloverId id, @Nullable Step step, Page.Request page) {
+        find(tx, tenant, id);
+        return tx.createQuery("""
+                        SELECT device_id, wave, step, attempts, detail, changed_at FROM rollover_device
+                        WHERE tenant_id = :tenant AND rollover_id = :id %s AND device_id > :after
+                        ORDER BY device_id LIMIT :limit""".formatted(step == null ? "" : "AND step = '" + step.name() + "'"))
+                .bind("tenant", tenant)
+                .bind("id", id.value())
+                .bind(
+                        "after",
+                        page.position()
+                                .map(text -> DeviceId.parse(text).value())
+                                .orElse(new UUID(0, 0)))
+                .bind("limit", page.limit() + 1)
+                .map((row, context) -> new RolloverDevice(
+                        new DeviceId(row.getObject(1, UUID.class)),
+                        row.getInt(2),
+                        Step.valueOf(row.getString(3)),
+                        row.getInt(4),
+                        row.getString(5),
+                        row.getObject(6, OffsetDateTime.class).toInstant()))
+                .list();
+    }
+
+    /// Puts devices on another step, and keeps the counts.
+    ///
+    /// @param failed whether an order of theirs has failed
+    static void put(
+            Handle tx,
+            TenantId tenant,
+            RolloverId id,
+            List<UUID> devices,
+            Step step,
+            boolean failed,
+            @Nullable String detail,
+            Instant now) {
+        if (devices.isEmpty()) {
+            return;
+        }
+        tx.createUpdate("""
+                        WITH before AS (
+                            SELECT device_id, wave, step FROM rollover_device
+                            WHERE tenant_id = :tenant AND rollover_id = :id AND device_id = ANY (:devices)),
+                        moved AS (
+                            UPDATE rollover_device d SET step = :step, changed_at = :now, detail = :detail,
+                                attempts = CASE WHEN :failed THEN attempts + 1
+                                    WHEN d.step = :step THEN attempts ELSE 0 END
+                            FROM before b
+                            WHERE d.tenant_id = :tenant AND d.rollover_id = :id AND d.device_id = b.device_id
+                            RETURNING b.wave, b.step AS old)
+                        INSERT INTO rollover_count (tenant_id, rollover_id, wave, step, devices)
+                        SELECT :tenant, :id, wave, step, sum(n) FROM (
+                            SELECT wave, old AS step, -1 AS n FROM moved
+                            UNION ALL SELECT wave, :step, 1 FROM moved) AS changes
+                        GROUP BY wave, step
+                        ON CONFLICT (tenant_id, rollover_id, wave, step)
+                            DO UPDATE SET devices = rollover_count.devices + EXCLUDED.devices""")
+                .bind("tenant", tenant)
+                .bind("id", id.value())
+                .bindArray("devices", UUID.class, devices)
+                .bind("step", step.name())
+                .bind("failed", failed)
+                .bind("detail", detail)
+                .bind("now", now)
+                .execute();
+    }
+
+    /// Takes devices into the campaign that are not part of it yet.
+    ///
+    /// @return how many are new
+    static int add(
+            Handle tx,
+            TenantId tenant,
+            Rollover rollover,
+            List<UUID> devices,
+            List<Bytes> held,
+            Step step,
+            Instant now) {
+        if (devices.isEmpty()) {
+            return 0;
+        }
+        int added = tx.createQuery("""
+                        WITH fresh AS (
+                            SELECT i.device_id, i.held,
+                                1 + ((:listed + row_number() OVER (ORDER BY i.device_id) - 1) / :size)::integer AS wave
+                            FROM unnest(:devices, :held::bytea[]) AS i (device_id, held)
+                            WHERE NOT EXISTS (SELECT FROM rollover_device d
+                                WHERE d.tenant_id = :tenant AND d.rollover_id = :id AND d.device_id = i.device_id)),
+                        added AS (
+                            INSERT INTO rollover_device (tenant_id, rollover_id, device_id, wave, step, held, changed_at)
+                            SELECT :tenant, :id, device_id, wave, :step, held, :now FROM fresh
+                            RETURNING wave),
+                        counted AS (
+                            INSERT INTO rollover_count (tenant_id, rollover_id, wave, step, devices)
+                            SELECT :tenant, :id, wave, :step, count(*) FROM added GROUP BY wave
+                            ON CONFLICT (tenant_id, rollover_id, wave, step)
+                                DO UPDATE SET devices = rollover_count.devices + EXCLUDED.devices)
+                        SELECT count(*)::integer FROM added""")
+                .bind("listed", rollover.listed())
+                .bind("size", (long) rollover.waves().size())
+                .bindArray("devices", UUID.class, devices)
+                .bind("held", array(held))
+                .bind("tenant", tenant)
+                .bind("id", rollover.id().value())
+                .bind("step", step.name())
+                .bind("now", now)
+                .mapTo(Integer.class)
+                .one();
+        tx.createUpdate("""
+                        UPDATE rollover SET listed = listed + :added, updated_at = :now
+                        WHERE tenant_id = :tenant AND rollover_id = :id""")
+                .bind("added", added)
+                .bind("now", now)
+                .bind("tenant", tenant)
+                .bind("id", rollover.id().value())
+                .execute();
+        return added;
+    }
+
+    static void state(
+            Handle tx, TenantId tenant, RolloverId id, RolloverState state, @Nullable String note, Instant now) {
+        tx.createUpdate("""
+                        UPDATE rollover SET state = :state, note = :note, settled = false, updated_at = :now
+                        WHERE tenant_id = :tenant AND rollover_id = :id""")
+                .bind("state", state)
+                .bind("note", note)
+                .bind("now", now)
+                .bind("tenant", tenant)
+                .bind("id", id.value())
+                .execute();
+        boolean open = state != RolloverState.CLOSED && state != RolloverState.ROLLED_BACK;
+        tx.createUpdate("""
+                        UPDATE rollover_authority SET open = :open WHERE tenant_id = :tenant AND rollover_id = :id""")
+                .bind("open", open)
+                .bind("tenant", tenant)
+                .bind("id", id.value())
+                .execute();
+    }
+}

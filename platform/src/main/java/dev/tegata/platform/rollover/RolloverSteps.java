@@ -1,0 +1,498 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.rollover;
+
+import dev.tegata.pki.Bytes;
+import dev.tegata.platform.AuthorityId;
+import dev.tegata.platform.DeviceId;
+import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.access.Actor;
+import dev.tegata.platform.audit.AuditEvent;
+import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.device.DeviceOrders;
+import dev.tegata.platform.device.RevocationReason;
+import dev.tegata.platform.job.Advance;
+import dev.tegata.platform.job.JobStep;
+import dev.tegata.platform.rollover.Rollover.Cause;
+import dev.tegata.platform.rollover.Rollover.Step;
+import dev.tegata.platform.rollover.RolloverState.Action;
+import dev.tegata.protocol.OrderContent;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.time.OffsetDateTime;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.UUID;
+import org.jdbi.v3.core.Handle;
+import org.jspecify.annotations.Nullable;
+
+/// The work on a campaign, in bounded steps that can be repeated:
+///
+/// 1. Find the devices whose certificate is one of the old authorities'. After a compromise, revoke all of these.
+/// 2. Begin with the devices of the open waves: an order for the new root, or for a new certificate.
+/// 3. Look at those that were begun with, until none is left; then look whether more have come.
+public final class RolloverSteps {
+    private static final int LISTED_AT_ONCE = 1_000;
+    private static final int HANDLED_AT_ONCE = 200;
+    private static final int ATTEMPTS = 3;
+    private static final Duration ORDER_LIFE = Duration.ofDays(60);
+    private static final Duration RETRY = Duration.ofHours(1);
+    private static final Actor ACTOR = Actor.system("rollover");
+
+    private final Rollovers rollovers;
+    private final AuditLog audit;
+    private final DeviceOrders orders;
+    private final InstantSource clock;
+    private final Duration pause;
+
+    /// @param pause between two looks at devices that have something to do
+    public RolloverSteps(
+            Rollovers rollovers, AuditLog audit, DeviceOrders orders, InstantSource clock, Duration pause) {
+        this.rollovers = rollovers;
+        this.audit = audit;
+        this.orders = orders;
+        this.clock = clock;
+        this.pause = pause;
+    }
+
+    /// Handles jobs of the kind [Rollovers#JOB].
+    public void step(JobStep step) {
+        RolloverId id = RolloverId.parse(
+                step.job().parameters(Rollovers.Parameters.class).rollover());
+        Position position = Position.parse(step.job().position());
+        step.commit(tx -> new Round(tx, step.tenant(), RolloverRows.lock(tx, step.tenant(), id)).run(position));
+    }
+
+    private enum Phase {
+        LIST,
+        BEGIN,
+        LOOK,
+        RETURN
+    }
+
+    /// Where a job is.
+    ///
+    /// @param authority how many old authorities have been listed
+    /// @param after the last certificate or device, in hex or as a UUID
+    /// @param changes whether this pass has changed something
+    private record Position(Phase phase, int authority, String after, boolean changes) {
+        static Position parse(@Nullable String text) {
+            if (text == null) {
+                return new Position(Phase.LIST, 0, "", false);
+            }
+            String[] parts = text.split("/", 4);
+            return new Position(
+                    Phase.valueOf(parts[0]), Integer.parseInt(parts[1]), parts[3], Boolean.parseBoolean(parts[2]));
+        }
+
+        static Position of(Phase phase) {
+            return new Position(phase, 0, "", false);
+        }
+
+        UUID device() {
+            return after.isEmpty() ? new UUID(0, 0) : UUID.fromString(after);
+        }
+
+        Advance advance(long done) {
+            return Advance.to(phase + "/" + authority + "/" + changes + "/" + after, done, List.of());
+        }
+    }
+
+    /// One transaction.
+    private final class Round {
+        private final Handle tx;
+        private final TenantId tenant;
+        private final Rollover rollover;
+        private final Instant now = clock.instant();
+
+        Round(Handle tx, TenantId tenant, Rollover rollover) {
+            this.tx = tx;
+            this.tenant = tenant;
+            this.rollover = rollover;
+        }
+
+        Advance run(Position position) {
+            return switch (rollover.state()) {
+                case PREPARED, PAUSED, CLOSED, ROLLED_BACK -> Advance.complete(0, List.of());
+                case ROLLING_BACK ->
+                    position.phase() == Phase.RETURN
+                            ? giveBack(position)
+                            : Position.of(Phase.RETURN).advance(0);
+                case MOVING, FINISHED ->
+                    switch (position.phase()) {
+                        case LIST -> list(position);
+                        case BEGIN -> begin();
+                        case LOOK -> look(position);
+                        case RETURN -> Position.of(Phase.LIST).advance(0);
+                    };
+            };
+        }
+
+        private record Listed(Bytes serial, @Nullable UUID device) {}
+
+        private Advance list(Position position) {
+            List<AuthorityId> old = rollover.authorities().keySet().stream()
+                    .sorted(Comparator.comparing(AuthorityId::value))
+                    .toList();
+            if (position.authority() == old.size()) {
+                return settleOr(Phase.BEGIN);
+            }
+            List<Listed> page = tx.createQuery("""
+                            SELECT c.serial_number, d.device_id FROM certificate c
+                            LEFT JOIN device d ON d.tenant_id = c.tenant_id AND d.device_id = c.device_id
+                                AND d.certificate = c.serial_number AND d.state = 'ACTIVE'
+                            WHERE c.tenant_id = :tenant AND c.authority_id = :authority AND c.revoked_at IS NULL
+                                AND c.device_id IS NOT NULL AND c.serial_number > :after
+                            ORDER BY c.serial_number LIMIT :limit""")
+                    .bind("tenant", tenant)
+                    .bind("authority", old.get(position.authority()))
+                    .bind("after", Bytes.ofHex(position.after()))
+                    .bind("limit", LISTED_AT_ONCE)
+                    .map((row, context) -> new Listed(Bytes.of(row.getBytes(1)), row.getObject(2, UUID.class)))
+                    .list();
+            boolean compromised = rollover.cause() == Cause.COMPROMISE;
+            List<UUID> devices = new ArrayList<>();
+            List<Bytes> held = new ArrayList<>();
+            for (Listed listed : page) {
+                if (listed.device() != null) {
+                    devices.add(listed.device());
+                    held.add(listed.serial());
+                }
+            }
+            int added = RolloverRows.add(
+                    tx, tenant, rollover, devices, held, compromised ? Step.RENEWAL : Step.WAITING, now);
+            if (compromised) {
+                revoke(page);
+            }
+            return page.size() < LISTED_AT_ONCE
+                    ? new Position(Phase.LIST, position.authority() + 1, "", false).advance(0)
+                    : new Position(
+                                    Phase.LIST,
+                                    position.authority(),
+                                    page.getLast().serial().hex(),
+                                    false)
+                            .advance(0)
+                            .withTotal(rollover.listed() + added);
+        }
+
+        private void revoke(List<Listed> page) {
+            record Revoked(String serial, UUID device) {}
+            List<Revoked> revoked = tx.createQuery("""
+                            UPDATE certificate SET revoked_at = :now, revocation_reason = :reason
+                            WHERE tenant_id = :tenant AND serial_number = ANY (:serials) AND revoked_at IS NULL
+                            RETURNING encode(serial_number, 'hex'), device_id""")
+                    .bind("now", now)
+                    .bind("reason", RevocationReason.SUPERSEDED.code())
+                    .bind("tenant", tenant)
+                    .bind(
+                            "serials",
+                            RolloverRows.array(page.stream().map(Listed::serial).toList()))
+                    .map((row, context) -> new Revoked(row.getString(1), row.getObject(2, UUID.class)))
+                    .list();
+            audit.append(
+                    tx,
+                    tenant,
+                    revoked.stream()
+                            .map(one -> new AuditEvent(
+                                    ACTOR,
+                                    "certificate.revoked",
+                                    "device:" + one.device(),
+                                    Map.of(
+                                            "serialNumber",
+                                            one.serial(),
+                                            "rollover",
+                                            rollover.id().toString())))
+                            .toList());
+        }
+
+        /// Nothing is left where all devices that were listed are through.
+        private Advance settleOr(Phase next) {
+            if (RolloverRows.find(tx, tenant, rollover.id()).outstanding() > 0) {
+                return Position.of(next).advance(0);
+            }
+            tx.createUpdate("""
+                            UPDATE rollover SET settled = true, updated_at = :now
+                            WHERE tenant_id = :tenant AND rollover_id = :id""")
+                    .bind("now", now)
+                    .bind("tenant", tenant)
+                    .bind("id", rollover.id().value())
+                    .execute();
+            rollovers.tell(tx, tenant, rollover, ACTOR, "settled", Map.of());
+            return Advance.complete(0, List.of());
+        }
+
+        private Advance begin() {
+            int wave = openWave();
+            List<UUID> devices = tx.createQuery("""
+                            SELECT device_id FROM rollover_device
+                            WHERE tenant_id = :tenant AND rollover_id = :id AND step = 'WAITING' AND wave <= :wave
+                            ORDER BY wave, device_id LIMIT :limit""")
+                    .bind("tenant", tenant)
+                    .bind("id", rollover.id().value())
+                    .bind("wave", wave)
+                    .bind("limit", HANDLED_AT_ONCE)
+                    .mapTo(UUID.class)
+                    .list();
+            for (Seen seen : see(devices)) {
+                next(seen);
+            }
+            return Position.of(devices.size() < HANDLED_AT_ONCE ? Phase.LOOK : Phase.BEGIN)
+                    .advance(0);
+        }
+
+        /// The last wave that is open, after a look at whether the next one may open.
+        private int openWave() {
+            record Open(long all, long through) {}
+            Open open = tx.createQuery("""
+                            SELECT coalesce(sum(devices), 0),
+                                coalesce(sum(devices) FILTER (WHERE step IN ('MOVED', 'FAILED', 'GONE')), 0)
+                            FROM rollover_count WHERE tenant_id = :tenant AND rollover_id = :id AND wave <= :wave""")
+                    .bind("tenant", tenant)
+                    .bind("id", rollover.id().value())
+                    .bind("wave", rollover.wave())
+                    .map((row, context) -> new Open(row.getLong(1), row.getLong(2)))
+                    .one();
+            boolean enough =
+                    open.through() * 100 >= open.all() * rollover.waves().share();
+            Instant openedAt = rollover.waveOpenedAt();
+            boolean late = openedAt != null
+                    && !now.isBefore(openedAt.plus(rollover.waves().longest()));
+            if (!enough && !late
+                    || rollover.listed()
+                            <= (long) rollover.wave() * rollover.waves().size()) {
+                return rollover.wave();
+            }
+            tx.createUpdate("""
+                            UPDATE rollover SET wave = wave + 1, wave_opened_at = :now, updated_at = :now
+                            WHERE tenant_id = :tenant AND rollover_id = :id""")
+                    .bind("now", now)
+                    .bind("tenant", tenant)
+                    .bind("id", rollover.id().value())
+                    .execute();
+            return rollover.wave() + 1;
+        }
+
+        private Advance look(Position position) {
+            List<UUID> devices = page(position, "step IN ('ANCHORS', 'RENEWAL')");
+            int changed = 0;
+            for (Seen seen : see(devices)) {
+                changed += next(seen) ? 1 : 0;
+            }
+            if (tooManyFailures()) {
+                return Advance.complete(changed, List.of());
+            }
+            boolean changes = position.changes() || changed > 0;
+            if (devices.size() == HANDLED_AT_ONCE) {
+                return new Position(Phase.LOOK, 0, devices.getLast().toString(), changes).advance(changed);
+            }
+            if (RolloverRows.find(tx, tenant, rollover.id()).outstanding() == 0) {
+                return Position.of(Phase.LIST).advance(changed);
+            }
+            Advance again = Position.of(Phase.BEGIN).advance(changed);
+            return changes ? again : again.after(pause);
+        }
+
+        private List<UUID> page(Position position, String condition) {
+            return tx.createQuery("""
+                            SELECT device_id FROM rollover_device
+                            WHERE tenant_id = :tenant AND rollover_id = :id AND %s AND device_id > :after
+                            ORDER BY device_id LIMIT :limit""".formatted(condition))
+                    .bind("tenant", tenant)
+                    .bind("id", rollover.id().value())
+                    .bind("after", position.device())
+                    .bind("limit", HANDLED_AT_ONCE)
+                    .mapTo(UUID.class)
+                    .list();
+        }
+
+        private boolean tooManyFailures() {
+            Rollover counted = RolloverRows.find(tx, tenant, rollover.id());
+            long failed = counted.devices(Step.FAILED);
+            long begun = failed
+                    + counted.devices(Step.MOVED)
+                    + counted.devices(Step.ANCHORS)
+                    + counted.devices(Step.RENEWAL);
+            if (rollover.state() != RolloverState.MOVING
+                    || failed * 100 <= begun * rollover.waves().failureLimit()) {
+                return false;
+            }
+            String note = failed + " of " + begun + " devices could not be moved";
+            RolloverRows.state(tx, tenant, rollover.id(), RolloverState.PAUSED, note, now);
+            rollovers.tell(tx, tenant, rollover, ACTOR, "paused", Map.of("note", note));
+            return true;
+        }
+
+        /// What is known of a device.
+        ///
+        /// @param active whether it is in operation
+        /// @param anchored whether it has said that it trusts the new root
+        /// @param issuer of its current certificate
+        /// @param order how the last order of this step ended; null where it is open, or there was none
+        private record Seen(
+                UUID device,
+                Step step,
+                int attempts,
+                boolean active,
+                boolean anchored,
+                @Nullable AuthorityId issuer,
+                boolean ordered,
+                @Nullable String order,
+                @Nullable String said,
+                @Nullable Instant endedAt) {}
+
+        private List<Seen> see(List<UUID> devices) {
+            Bytes anchor = rollover.newAnchor();
+            return tx.createQuery("""
+                            SELECT r.device_id, r.step, r.attempts, coalesce(d.state = 'ACTIVE', false) AS active,
+                                coalesce(jsonb_exists(p.trust_anchors, :anchor), false) AS anchored,
+                                c.authority_id, o.order_id IS NOT NULL AS ordered,
+                                CASE WHEN o.state IN ('PLACED', 'DELIVERED') AND o.expires_at > :now THEN NULL
+                                    WHEN o.state IN ('PLACED', 'DELIVERED') THEN 'EXPIRED' ELSE o.state END AS state,
+                                o.detail, coalesce(o.ended_at, o.expires_at) AS ended_at
+                            FROM rollover_device r
+                            LEFT JOIN device d ON d.tenant_id = r.tenant_id AND d.device_id = r.device_id
+                            LEFT JOIN device_report p ON p.tenant_id = r.tenant_id AND p.device_id = r.device_id
+                            LEFT JOIN certificate c ON c.tenant_id = r.tenant_id AND c.serial_number = d.certificate
+                            LEFT JOIN LATERAL (SELECT * FROM device_order o
+                                WHERE o.tenant_id = r.tenant_id AND o.device_id = r.device_id
+                                    AND o.placed_at >= r.changed_at
+                                    AND o.topic = CASE r.step WHEN 'ANCHORS' THEN 'UPDATE_TRUST_ANCHORS'
+                                        ELSE 'RENEW_CERTIFICATE' END
+                                ORDER BY o.sequence DESC LIMIT 1) o ON true
+                            WHERE r.tenant_id = :tenant AND r.rollover_id = :id AND r.device_id = ANY (:devices)
+                            ORDER BY r.device_id""")
+                    .bind("anchor", anchor == null ? "" : anchor.hex())
+                    .bind("now", now)
+                    .bind("tenant", tenant)
+                    .bind("id", rollover.id().value())
+                    .bindArray("devices", UUID.class, devices)
+                    .map((row, context) -> seen(row))
+                    .list();
+        }
+
+        private static Seen seen(ResultSet row) throws SQLException {
+            UUID issuer = row.getObject("authority_id", UUID.class);
+            OffsetDateTime endedAt = row.getObject("ended_at", OffsetDateTime.class);
+            return new Seen(
+                    row.getObject("device_id", UUID.class),
+                    Step.valueOf(row.getString("step")),
+                    row.getInt("attempts"),
+                    row.getBoolean("active"),
+                    row.getBoolean("anchored"),
+                    issuer == null ? null : new AuthorityId(issuer),
+                    row.getBoolean("ordered"),
+                    row.getString("state"),
+                    row.getString("detail"),
+                    endedAt == null ? null : endedAt.toInstant());
+        }
+
+        /// Takes a device one step further.
+        ///
+        /// @return whether anything has changed
+        private boolean next(Seen seen) {
+            if (!seen.active()) {
+                return put(seen, Step.GONE, null);
+            }
+            if (seen.issuer() != null && rollover.authorities().containsValue(seen.issuer())) {
+                return put(seen, Step.MOVED, null);
+            }
+            if (rollover.cause() == Cause.COMPROMISE) {
+                return false; // it is told by being refused
+            }
+            boolean ready = rollover.newAnchor() == null || seen.anchored();
+            return switch (seen.step()) {
+                case WAITING, ANCHORS -> {
+                    if (ready) {
+                        yield order(seen, Step.RENEWAL, new OrderContent.RenewCertificate());
+                    }
+                    yield seen.step() == Step.WAITING ? order(seen, Step.ANCHORS, anchors()) : again(seen, anchors());
+                }
+                case RENEWAL -> again(seen, new OrderContent.RenewCertificate());
+                case MOVED, FAILED, GONE, RETURNING, RETURNED -> false;
+            };
+        }
+
+        private OrderContent anchors() {
+            return new OrderContent.UpdateTrustAnchors(rollover.anchors());
+        }
+
+        private boolean put(Seen seen, Step step, @Nullable String detail) {
+            RolloverRows.put(tx, tenant, rollover.id(), List.of(seen.device()), step, false, detail, now);
+            return true;
+        }
+
+        private boolean order(Seen seen, Step step, OrderContent content) {
+            try {
+                orders.place(tx, tenant, new DeviceId(seen.device()), content, ORDER_LIFE, ACTOR);
+                return put(seen, step, null);
+            } catch (RefusedException e) {
+                // It has too many open orders; there will be room when it has been here.
+                return false;
+            }
+        }
+
+        /// Repeats an order that has come to nothing, a few times.
+        private boolean again(Seen seen, OrderContent content) {
+            boolean over = seen.order() != null || !seen.ordered();
+            boolean early =
+                    seen.endedAt() != null && now.isBefore(seen.endedAt().plus(RETRY));
+            if (!over || early) {
+                return false;
+            }
+            boolean failed = seen.ordered() && !"DONE".equals(seen.order());
+            if (failed && seen.attempts() + 1 >= ATTEMPTS) {
+                RolloverRows.put(
+                        tx, tenant, rollover.id(), List.of(seen.device()), Step.FAILED, true, seen.said(), now);
+                return true;
+            }
+            try {
+                orders.place(tx, tenant, new DeviceId(seen.device()), content, ORDER_LIFE, ACTOR);
+            } catch (RefusedException e) {
+                return false;
+            }
+            RolloverRows.put(tx, tenant, rollover.id(), List.of(seen.device()), seen.step(), failed, seen.said(), now);
+            return true;
+        }
+
+        private Advance giveBack(Position position) {
+            List<UUID> devices = page(position, "step NOT IN ('RETURNED', 'GONE', 'FAILED')");
+            int changed = 0;
+            for (Seen seen : see(devices)) {
+                changed += giveBack(seen) ? 1 : 0;
+            }
+            boolean changes = position.changes() || changed > 0;
+            if (devices.size() == HANDLED_AT_ONCE) {
+                return new Position(Phase.RETURN, 0, devices.getLast().toString(), changes).advance(changed);
+            }
+            if (RolloverRows.find(tx, tenant, rollover.id()).outstanding() == 0) {
+                RolloverState after = rollover.state().after(Action.RETURNED).orElseThrow();
+                RolloverRows.state(tx, tenant, rollover.id(), after, null, now);
+                rollovers
+                        .authorities()
+                        .withdrawCross(tx, tenant, ACTOR, rollover.oldAuthority(), rollover.newAuthority());
+                rollovers.tell(tx, tenant, rollover, ACTOR, "rolled-back", Map.of());
+                return Advance.complete(changed, List.of());
+            }
+            Advance again = Position.of(Phase.RETURN).advance(changed);
+            return changes ? again : again.after(pause);
+        }
+
+        private boolean giveBack(Seen seen) {
+            if (!seen.active()) {
+                return put(seen, Step.GONE, null);
+            }
+            if (seen.issuer() == null || !rollover.authorities().containsValue(seen.issuer())) {
+                return put(seen, Step.RETURNED, null);
+            }
+            return seen.step() == Step.RETURNING
+                    ? again(seen, new OrderContent.RenewCertificate())
+                    : order(seen, Step.RETURNING, new OrderContent.RenewCertificate());
+        }
+    }
+}
