@@ -68,6 +68,9 @@ import dev.tegata.platform.posture.ReappraisalJob;
 import dev.tegata.platform.release.Releases;
 import dev.tegata.platform.repeat.Answers;
 import dev.tegata.platform.rollover.CampaignIssuers;
+import dev.tegata.platform.rollover.Dependents;
+import dev.tegata.platform.rollover.RolloverSteps;
+import dev.tegata.platform.rollover.Rollovers;
 import dev.tegata.platform.seal.TenantSeals;
 import dev.tegata.platform.status.AuthorityStatuses;
 import dev.tegata.platform.status.CrlPublisher;
@@ -135,6 +138,7 @@ public final class Server implements AutoCloseable {
     private static final int CACHED_KEYS = 10_000;
     private static final int TENANTS_REMEMBERED = 1_000;
     private static final Duration RELEASES_KEPT = Duration.ofMinutes(1);
+    private static final Duration ROLLOVER_PAUSE = Duration.ofSeconds(15);
     private static final Duration TRUST_REMEMBERED = Duration.ofSeconds(2);
 
     /// What is open, in the order of opening; closed in the other one.
@@ -271,12 +275,20 @@ public final class Server implements AutoCloseable {
                     new AcmeNonces(database, seals, clock, random),
                     refusals,
                     Optional.empty()));
+            Fleets fleets = new Fleets(database, auditLog, authorities, issuingFleets, clock, random);
+            Rollovers rollovers = new Rollovers(
+                    new Rollovers.Ground(
+                            database, auditLog, outbox, jobs, authorities, fleets, maker, this::anchorsOfThisServer),
+                    clock,
+                    random);
             Api routes = new Api(
                     new Api.Services(
                             tenants,
                             authorities,
                             new AuthorityStatuses(database, authorities, crlPublisher, responders, auditLog),
-                            new Fleets(database, auditLog, authorities, issuingFleets, clock, random),
+                            rollovers,
+                            new Dependents(database, authorities, clock),
+                            fleets,
                             opened(new Manifests(database, auditLog, trusted, clock, random)),
                             trusted,
                             claimTokens,
@@ -319,6 +331,9 @@ public final class Server implements AutoCloseable {
             handlers.put(
                     ReappraisalRequests.JOB_KIND,
                     new ReappraisalJob(database, verification.appraisals(), outbox, auditLog, clock));
+            handlers.put(
+                    Rollovers.JOB,
+                    new RolloverSteps(rollovers, auditLog, orders::place, clock, ROLLOVER_PAUSE)::step);
             opened(JobWorkers.start(database, jobs, handlers));
             this.apiRoutes = routes.routes();
             this.identity = identity();
@@ -418,6 +433,14 @@ public final class Server implements AutoCloseable {
 
     /// As devices elsewhere write it: by the first name that the server's certificate is made for.
     /// Where devices find this server, and what they know it by.
+    private List<Certificate> anchorsOfThisServer() {
+        try {
+            return List.of(Certificate.parse(portForDevices().anchor()));
+        } catch (InvalidCertificateException e) {
+            throw new IllegalStateException("the server's own certificate cannot be read", e);
+        }
+    }
+
     private HandedOverDevices.Port portForDevices() {
         String url = config.tlsNames().isEmpty()
                 ? devicesUrl()

@@ -74,7 +74,7 @@ public final class Dependents {
             long certificates = tx.createQuery("""
                             SELECT count(*) FROM (SELECT FROM certificate
                                 WHERE tenant_id = :tenant AND authority_id = ANY (:issuers) AND revoked_at IS NULL
-                                    AND device_id IS NOT NULL LIMIT :limit) AS some""")
+                                    AND device_id IS NOT NULL LIMIT :limit) AS counted""")
                     .bind("tenant", tenant)
                     .bindArray("issuers", UUID.class, issuers)
                     .bind("limit", COUNTED + 1)

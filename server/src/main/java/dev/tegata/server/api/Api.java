@@ -34,6 +34,8 @@ import dev.tegata.platform.order.Orders;
 import dev.tegata.platform.posture.Postures;
 import dev.tegata.platform.release.Releases;
 import dev.tegata.platform.repeat.Answers;
+import dev.tegata.platform.rollover.Dependents;
+import dev.tegata.platform.rollover.Rollovers;
 import dev.tegata.platform.status.AuthorityStatuses;
 import dev.tegata.platform.tenant.KeyRotation;
 import dev.tegata.platform.tenant.Tenants;
@@ -61,6 +63,8 @@ public final class Api {
             Tenants tenants,
             Authorities authorities,
             AuthorityStatuses authorityStatuses,
+            Rollovers rollovers,
+            Dependents dependents,
             Fleets fleets,
             Manifests manifests,
             TrustedCertificates trustedCertificates,
@@ -105,6 +109,7 @@ public final class Api {
         routes.add(Route.get("/openapi.yaml", _ -> Response.of(200, "application/yaml", contract)));
         routes.addAll(new TenantResource(services.tenants()).routes(gate));
         routes.addAll(new AuthorityResource(services.authorities(), services.authorityStatuses()).routes(gate));
+        routes.addAll(new RolloverResource(services.rollovers(), services.dependents()).routes(gate));
         routes.addAll(new FleetResource(services.fleets(), services.authorities()).routes(gate));
         routes.addAll(new ManifestResource(services.manifests()).routes(gate));
         routes.addAll(new TrustResource(services.trustedCertificates()).routes(gate));

@@ -259,6 +259,52 @@ final class AuthorityCommands {
     }
 
     @Command(
+            description = "Take an authority for compromised: put another in its place, revoke all that it has issued,"
+                    + " and let the devices back in.",
+            footer = "  tegata authority compromise AUTHORITY --readmission birth-key")
+    void compromise(
+            @Mixin Target target,
+            @Option(
+                            names = "--readmission",
+                            paramLabel = "KEY",
+                            description = "Which key lets a device back in: birth-key (default), or old-key too.")
+                    @Nullable
+                    String readmission) {
+        ObjectNode body = ApiClient.object();
+        Bodies.put(body, "readmission", readmission);
+        try (ApiClient api = session.api()) {
+            session.output().fields(api.act(target.path() + "/compromise", body));
+        }
+    }
+
+    @Command(
+            description = "Say who breaks if an authority ends today.",
+            footer = "  tegata authority dependents AUTHORITY")
+    void dependents(@Mixin Target target) {
+        try (ApiClient api = session.api()) {
+            session.output().fields(api.get(target.path() + "/dependents"));
+        }
+    }
+
+    @Command(
+            name = "dependent-devices",
+            description = "List the devices that live by certificates of an authority.",
+            footer = "  tegata authority dependent-devices AUTHORITY")
+    void dependentDevices(@Mixin Target target, @Mixin Paging paging) {
+        try (ApiClient api = session.api()) {
+            session.output()
+                    .table(
+                            api.get(target.path() + "/dependents/devices", paging.query()),
+                            "No device on this page lives by it.",
+                            "device",
+                            "fleet",
+                            "VALID UNTIL=notAfter",
+                            "reported",
+                            "LAST SEEN=lastSeenAt");
+        }
+    }
+
+    @Command(
             description = "Revoke the certificate of an issuing authority, and with it all that it has issued.",
             footer = "  tegata authority revoke AUTHORITY --reason caCompromise")
     void revoke(
