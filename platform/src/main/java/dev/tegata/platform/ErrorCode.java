@@ -80,6 +80,16 @@ public enum ErrorCode {
             "Refurbish the device, or lengthen the fleet's grace period."),
     CERTIFICATE_REVOKED(50, 403, "The certificate has been revoked.", "See the device's history for why."),
     NOT_ENABLED(51, 403, "The fleet does not offer this.", "Turn it on in the fleet's policy."),
+    EVIDENCE_REQUIRED(
+            53,
+            403,
+            "The fleet gives certificates to devices that prove what they are.",
+            "Fetch a nonce, and put evidence for it into the request."),
+    EVIDENCE_REFUSED(
+            54,
+            403,
+            "The evidence does not do for a certificate.",
+            "The reason says what is wrong; the appraisal that it names explains it."),
     AUTHORITY_NOT_READY(
             52,
             503,

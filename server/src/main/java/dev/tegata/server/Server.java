@@ -21,6 +21,7 @@ import dev.tegata.platform.acme.AcmeSettings;
 import dev.tegata.platform.admission.Admissions;
 import dev.tegata.platform.admission.Door;
 import dev.tegata.platform.appraisal.DeviceCertificates;
+import dev.tegata.platform.appraisal.EnrolmentEvidence;
 import dev.tegata.platform.appraisal.Verification;
 import dev.tegata.platform.appraisal.VerificationUpkeep;
 import dev.tegata.platform.approval.Approvals;
@@ -192,6 +193,8 @@ public final class Server implements AutoCloseable {
                     .description("Devices that count in the present month, of all tenants")
                     .register(registry);
             CampaignIssuers issuers = new CampaignIssuers(database, issuingFleets, clock);
+            Verification verification = Verification.of(
+                    new Verification.Ground(database, vault, auditLog, jobs, trusted, version()), clock, random);
             Enrolments enrolments = new Enrolments(
                     database,
                     vault,
@@ -202,6 +205,7 @@ public final class Server implements AutoCloseable {
                     outbox,
                     (tx, tenant, issued, renewed, at) ->
                             usage.count(tx, tenant, issued, renewed ? Operation.RENEW : Operation.ENROL, at),
+                    new EnrolmentEvidence(verification.nonces(), verification.appraisals()),
                     refusals,
                     clock,
                     random);
@@ -211,8 +215,6 @@ public final class Server implements AutoCloseable {
             DeviceCounts counts = opened(new DeviceCounts(database, clock));
             BulkChanges bulk = new BulkChanges(database, jobs, devices);
             opened(new Renewals(database, auditLog, outbox, clock));
-            Verification verification = Verification.of(
-                    new Verification.Ground(database, vault, auditLog, jobs, trusted, version()), clock, random);
             Postures postures = new Postures(database, outbox, clock);
             verification.appraisals().whenKept(postures::note);
             AttestationOrders attestation =
@@ -348,7 +350,7 @@ public final class Server implements AutoCloseable {
             this.devices = http.listen(
                     options("devices", config.ports().devices(), Transport.MUTUAL_TLS),
                     Stream.of(
-                                    new EstEndpoint(enrolments).routes(),
+                                    new EstEndpoint(enrolments, verification.nonces()).routes(),
                                     new DeviceEndpoint(checkIns).routes(),
                                     deviceVerification(database, verification).routes(),
                                     cmp.routes(),

@@ -6,6 +6,7 @@ import dev.tegata.attestation.MalformedException;
 import dev.tegata.attestation.tpm.KeyCertification;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.der.DerReader;
+import dev.tegata.pki.der.DerWriter;
 import dev.tegata.pki.der.EncodingException;
 import dev.tegata.pki.der.Oid;
 import dev.tegata.pki.der.Tag;
@@ -20,11 +21,52 @@ public record AttestationBundle(List<Statement> statements, List<Bytes> certific
     /// A TPM's certification of the request's key.
     public static final Oid TPM_CERTIFY = Oid.of("2.23.133.20.1");
 
+    /// A conceptual message (RFC 9999 §5), and how TCG names one.
+    public static final Oid CONCEPTUAL_MESSAGE = Oid.of("1.3.6.1.5.5.7.1.35");
+
+    private static final Oid TCG_CONCEPTUAL_MESSAGE = Oid.of("2.23.133.5.4.9");
+
     private static final int MAX_STATEMENTS = 16;
     private static final int MAX_CERTIFICATES = 16;
 
     /// One statement: a type, and what the type defines, in DER.
     public record Statement(Oid type, Bytes content) {
+        /// A TPM's certification of a key, as [#tpmCertification] reads it.
+        public static Statement of(KeyCertification certification) {
+            DerWriter writer = new DerWriter();
+            writer.sequence(() -> {
+                writer.octetString(certification.attest().toArray());
+                writer.octetString(certification.signature().toArray());
+                writer.octetString(certification.publicArea().toArray());
+            });
+            return new Statement(TPM_CERTIFY, writer.toBytes());
+        }
+
+        /// A conceptual message in CBOR.
+        public static Statement ofMessage(Bytes encoded) {
+            DerWriter writer = new DerWriter();
+            writer.octetString(encoded.toArray());
+            return new Statement(CONCEPTUAL_MESSAGE, writer.toBytes());
+        }
+
+        public boolean isWrapped() {
+            return type.equals(CONCEPTUAL_MESSAGE) || type.equals(TCG_CONCEPTUAL_MESSAGE);
+        }
+
+        /// The conceptual message, in CBOR or JSON.
+        public Bytes wrapped() throws MalformedException {
+            try {
+                DerReader reader = DerReader.of(content);
+                Bytes message = reader.nextIs(Tag.UTF8_STRING)
+                        ? Bytes.of(reader.content(Tag.UTF8_STRING).toArray())
+                        : reader.octetString();
+                reader.end();
+                return message;
+            } catch (EncodingException e) {
+                throw new MalformedException("the wrapped message is malformed: " + e.getMessage());
+            }
+        }
+
         /// The statement of a TPM. Its signature is a TPMT_SIGNATURE, which [KeyCertification#verify] checks.
         public KeyCertification tpmCertification() throws MalformedException {
             try {
@@ -40,6 +82,21 @@ public record AttestationBundle(List<Statement> statements, List<Bytes> certific
                 throw new MalformedException("the TPM's statement is malformed: " + e.getMessage());
             }
         }
+    }
+
+    /// The attribute's value.
+    public Bytes encode() {
+        DerWriter writer = new DerWriter();
+        writer.sequence(() -> {
+            writer.sequence(() -> statements.forEach(statement -> writer.sequence(() -> {
+                writer.oid(statement.type());
+                writer.raw(statement.content());
+            })));
+            if (!certificates.isEmpty()) {
+                writer.sequence(() -> certificates.forEach(writer::raw));
+            }
+        });
+        return writer.toBytes();
     }
 
     public static AttestationBundle parse(Bytes encoded) throws MalformedException {

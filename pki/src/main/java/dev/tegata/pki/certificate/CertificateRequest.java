@@ -23,8 +23,8 @@ import java.util.Set;
 /// checked, but not its signature:
 /// [#prove] does that.
 public final class CertificateRequest {
-    /// The most bytes that a request may have.
-    public static final int MAX_SIZE = 16 * 1024;
+    /// The most bytes that a request may have: one with evidence and the log of a boot in it.
+    public static final int MAX_SIZE = 64 * 1024;
 
     private static final int MAX_ATTRIBUTES = 32;
     private static final int ATTRIBUTES_TAG = Tag.context(0);

@@ -4,6 +4,8 @@ package dev.tegata.pki.certificate;
 
 import dev.tegata.pki.key.PublicKeyInfo;
 import dev.tegata.pki.key.SignatureAlgorithm;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.List;
 
 /// A request that the profile said yes to, with everything decided that the certificate will say. Only
@@ -53,6 +55,21 @@ public final class GrantedRequest {
             throw new IllegalArgumentException("a partition has a number from 1 to " + MAX_PARTITION);
         }
         return new GrantedRequest(issuance, request, subject, alternativeNames, serial, validity, number);
+    }
+
+    /// The same, valid no longer than to `end`.
+    public GrantedRequest until(Instant end) {
+        Instant whole = end.truncatedTo(ChronoUnit.SECONDS);
+        return validity.notAfter().isAfter(whole)
+                ? new GrantedRequest(
+                        issuance,
+                        request,
+                        subject,
+                        alternativeNames,
+                        serial,
+                        new Validity(validity.notBefore(), whole),
+                        partition)
+                : this;
     }
 
     /// The number as it stands in distribution points.

@@ -30,6 +30,7 @@ import dev.tegata.platform.audit.RefusalLog;
 import dev.tegata.platform.authority.IssuingAuthority;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.event.Outbox;
+import dev.tegata.platform.fleet.EvidencePolicy;
 import dev.tegata.platform.fleet.IssuerChoice;
 import dev.tegata.platform.fleet.IssuingFleet;
 import dev.tegata.platform.fleet.IssuingFleets;
@@ -43,6 +44,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -76,6 +78,7 @@ public final class Enrolments {
     private final CrlPartitions partitions;
     private final IssuanceJournal journal;
     private final OwnRevocations revocations;
+    private final EvidenceGate gate;
     private final Vault vault;
     private final RefusalLog refusals;
     private final InstantSource clock;
@@ -101,6 +104,7 @@ public final class Enrolments {
                 auditLog,
                 outbox,
                 (_, _, _, _, _) -> {},
+                EvidenceGate.shut(),
                 refusals,
                 clock,
                 random);
@@ -109,6 +113,7 @@ public final class Enrolments {
     /// @param issuers which authority issues for a device
     /// @param birthCas the CAs whose birth certificates a tenant trusts
     /// @param issued hears of certificates that are stored
+    /// @param gate judges evidence, for fleets that ask for it
     public Enrolments(
             Database database,
             Vault vault,
@@ -118,6 +123,7 @@ public final class Enrolments {
             AuditLog auditLog,
             Outbox outbox,
             IssuedListener issued,
+            EvidenceGate gate,
             RefusalLog refusals,
             InstantSource clock,
             SecureRandom random) {
@@ -129,6 +135,7 @@ public final class Enrolments {
         this.partitions = new CrlPartitions(database);
         this.revocations = new OwnRevocations(database, auditLog);
         this.journal = new IssuanceJournal(database, auditLog, outbox, issued);
+        this.gate = gate;
         this.vault = vault;
         this.refusals = refusals;
         this.clock = clock;
@@ -277,7 +284,21 @@ public final class Enrolments {
             if (needsApproval(found)) {
                 return new EnrolmentOutcome.Pending(fleet.fleet().policy().retryAfter());
             }
-            return issue(found, proven);
+            return issue(found, proven, evidence(found.device(), wanted));
+        }
+
+        /// The appraisal of the device's evidence; null where the fleet asks for none.
+        private @Nullable UUID evidence(Candidate device, CertificateRequest wanted) throws Refusal {
+            EvidencePolicy policy = fleet.fleet().policy().evidence();
+            boolean asked = device.state() == DeviceState.ACTIVE ? policy.atRenewal() : policy.atEnrolment();
+            if (!asked) {
+                return null;
+            }
+            try {
+                return gate.pass(tenant, policy, new EvidenceGate.Shown(device.id(), wanted, request.nonce()));
+            } catch (RefusedException e) {
+                throw new Refusal(e.code(), e.detail(), device.id());
+            }
         }
 
         private CertificateRequest read() throws Refusal {
@@ -456,15 +477,16 @@ public final class Enrolments {
             };
         }
 
-        private EnrolmentOutcome issue(Identification.Result.Found found, ProvenRequest proven) throws Refusal {
+        private EnrolmentOutcome issue(
+                Identification.Result.Found found, ProvenRequest proven, @Nullable UUID appraisal) throws Refusal {
             Candidate device = found.device();
             IssuingFleet issuing = issuers.of(fleet, device.id());
             IssuingAuthority authority = issuing.authority();
             int partition = issuing.issuance().profile().locations().spreadsOverPartitions()
                     ? partitions.next(tenant, authority.id())
                     : 0;
-            Certificate certificate = sign(found, proven, issuing, partition);
-            boolean stored = journal.store(tenant, entry(found, certificate, authority, partition));
+            Certificate certificate = sign(found, proven, issuing, partition, appraisal != null);
+            boolean stored = journal.store(tenant, entry(found, certificate, authority, partition, appraisal));
             if (stored) {
                 return new EnrolmentOutcome.Issued(device.id(), certificate, authority.chain());
             }
@@ -472,11 +494,19 @@ public final class Enrolments {
         }
 
         private Certificate sign(
-                Identification.Result.Found found, ProvenRequest proven, IssuingFleet issuing, int partition)
+                Identification.Result.Found found,
+                ProvenRequest proven,
+                IssuingFleet issuing,
+                int partition,
+                boolean onEvidence)
                 throws Refusal {
             try {
                 GrantedRequest granted =
                         issuance(issuing).grant(proven, variables(found.device()), SerialNumber.random(random), now);
+                Duration life = fleet.fleet().policy().evidence().certificateLife();
+                if (onEvidence && !life.isZero()) {
+                    granted = granted.until(now.plus(life));
+                }
                 return (partition == 0 ? granted : granted.inPartition(partition))
                         .lint()
                         .redeem(issuing.authority().signer(vault));
@@ -510,7 +540,11 @@ public final class Enrolments {
         }
 
         private IssuanceJournal.Entry entry(
-                Identification.Result.Found found, Certificate certificate, IssuingAuthority authority, int partition) {
+                Identification.Result.Found found,
+                Certificate certificate,
+                IssuingAuthority authority,
+                int partition,
+                @Nullable UUID appraisal) {
             Bytes publicKey = certificate.publicKeyEncoded();
             // The key that came with a token is all that will be known of a device whose manifest lists none.
             Bytes newBirthKey = found.claimToken() != null ? publicKey : found.newBirthKey();
@@ -527,11 +561,15 @@ public final class Enrolments {
                     certificate.encoded(),
                     found.claimToken(),
                     newBirthKey,
-                    audit(found, certificate, authority));
+                    appraisal,
+                    audit(found, certificate, authority, appraisal));
         }
 
         private AuditEvent audit(
-                Identification.Result.Found found, Certificate certificate, IssuingAuthority authority) {
+                Identification.Result.Found found,
+                Certificate certificate,
+                IssuingAuthority authority,
+                @Nullable UUID appraisal) {
             Map<String, Object> detail = new LinkedHashMap<>();
             detail.put("serialNumber", certificate.serial().hex());
             detail.put("authority", authority.id().toString());
@@ -539,6 +577,9 @@ public final class Enrolments {
             detail.put("publicKey", certificate.publicKeyEncoded().sha256().hex());
             detail.put("basis", found.basis().name());
             detail.put("source", request.source());
+            if (appraisal != null) {
+                detail.put("appraisal", appraisal.toString());
+            }
             return new AuditEvent(
                     Actor.device(found.device().id()),
                     switch (found.device().state()) {

@@ -81,6 +81,9 @@ final class IssuanceJournal {
                     if (entry.claimToken() != null) {
                         useToken(tx, tenant, entry.claimToken(), entry.issuedAt());
                     }
+                    if (entry.appraisal() != null) {
+                        recordEvidence(tx, tenant, entry, entry.appraisal());
+                    }
                     if (entry.newBirthKey() != null) {
                         bindBirthKey(tx, tenant, entry.device(), entry.newBirthKey());
                     }
@@ -220,6 +223,17 @@ final class IssuanceJournal {
                 .execute();
     }
 
+    private static void recordEvidence(Handle tx, TenantId tenant, Entry entry, UUID appraisal) {
+        tx.createUpdate("""
+                        INSERT INTO certificate_evidence (tenant_id, serial_number, appraisal_id, recorded_at)
+                        VALUES (:tenant, :serial, :appraisal, :now)""")
+                .bind("tenant", tenant)
+                .bind("serial", entry.serialNumber())
+                .bind("appraisal", appraisal)
+                .bind("now", entry.issuedAt())
+                .execute();
+    }
+
     private static void bindBirthKey(Handle tx, TenantId tenant, DeviceId device, Bytes publicKey) {
         tx.createUpdate("""
                         INSERT INTO device_key (tenant_id, fingerprint, device_id, slot, public_key)
@@ -238,6 +252,7 @@ final class IssuanceJournal {
     /// @param claimToken the hash of the token that is used up by it, where one was shown
     /// @param newBirthKey the SubjectPublicKeyInfo that becomes a birth key of the device by it, where
     ///     there is one
+    /// @param appraisal that the certificate is given on, where the fleet asks for evidence
     record Entry(
             DeviceId device,
             int deviceVersion,
@@ -251,6 +266,7 @@ final class IssuanceJournal {
             Bytes encoded,
             @Nullable Bytes claimToken,
             @Nullable Bytes newBirthKey,
+            @Nullable UUID appraisal,
             AuditEvent audit) {
         boolean renews() {
             return audit.action().equals("certificate.renewed");

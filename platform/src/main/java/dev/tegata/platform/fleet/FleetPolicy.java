@@ -18,6 +18,7 @@ import java.time.Duration;
 /// @param transfer what it takes for a device to change owners
 /// @param life how certificates give way to others, and who comes back after a refurbishment
 /// @param attestation how often devices prove how they are, and what follows where they do not
+/// @param evidence what they prove before they get a certificate
 public record FleetPolicy(
         boolean approvalRequired,
         boolean serverKeyGeneration,
@@ -27,7 +28,8 @@ public record FleetPolicy(
         CheckInPolicy checkIn,
         TransferPolicy transfer,
         LifePolicy life,
-        AttestationPolicy attestation) {
+        AttestationPolicy attestation,
+        EvidencePolicy evidence) {
     private static final Duration MAX_GRACE = Duration.ofDays(3653);
     private static final Duration MIN_RETRY = Duration.ofSeconds(10);
     private static final Duration MAX_RETRY = Duration.ofDays(7);
@@ -42,6 +44,13 @@ public record FleetPolicy(
         }
         if (attestation == null) {
             attestation = AttestationPolicy.none();
+        }
+        if (evidence == null) {
+            evidence = EvidencePolicy.none();
+        }
+        Duration budget = attestation.freshness();
+        if (!budget.isZero() && evidence.certificateLife().compareTo(budget) > 0) {
+            throw Fields.invalid("policy.evidence.certificateLife", "must not exceed the freshness, which is " + budget);
         }
         if (graceAfterExpiry.isNegative() || graceAfterExpiry.compareTo(MAX_GRACE) > 0) {
             throw Fields.invalid("policy.graceAfterExpiry", "must be from PT0S to " + MAX_GRACE);
@@ -70,7 +79,8 @@ public record FleetPolicy(
                 checkIn,
                 transfer,
                 life,
-                AttestationPolicy.none());
+                AttestationPolicy.none(),
+                EvidencePolicy.none());
     }
 
     /// What a fleet gets that asks for nothing else: claimed devices, their own keys, no approval.
@@ -89,7 +99,8 @@ public record FleetPolicy(
                 CheckInPolicy.standard(),
                 TransferPolicy.standard(),
                 LifePolicy.standard(),
-                AttestationPolicy.none());
+                AttestationPolicy.none(),
+                EvidencePolicy.none());
     }
 
     /// The same with another rule for transfers.
@@ -103,7 +114,8 @@ public record FleetPolicy(
                 checkIn,
                 other,
                 life,
-                attestation);
+                attestation,
+                evidence);
     }
 
     /// The same with another life.
@@ -117,7 +129,8 @@ public record FleetPolicy(
                 checkIn,
                 transfer,
                 other,
-                attestation);
+                attestation,
+                evidence);
     }
 
     /// The same with another rule for attestation.
@@ -131,6 +144,7 @@ public record FleetPolicy(
                 checkIn,
                 transfer,
                 life,
-                other);
+                other,
+                evidence);
     }
 }

@@ -13,6 +13,7 @@ import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.authority.Authority;
 import dev.tegata.platform.fleet.AttestationPolicy;
 import dev.tegata.platform.fleet.CheckInPolicy;
+import dev.tegata.platform.fleet.EvidencePolicy;
 import dev.tegata.platform.fleet.Fleet;
 import dev.tegata.platform.fleet.FleetPolicy;
 import dev.tegata.platform.fleet.FleetSettings;
@@ -61,6 +62,26 @@ final class FleetResource {
         }
     }
 
+    /// The part of a policy that is about evidence for certificates.
+    record EvidenceBody(
+            @Nullable Boolean atEnrolment,
+            @Nullable Boolean atRenewal,
+            @Nullable Boolean acceptWarnings,
+            @Nullable Duration certificateLife) {
+        static EvidenceBody of(EvidencePolicy policy) {
+            return new EvidenceBody(
+                    policy.atEnrolment(), policy.atRenewal(), policy.acceptWarnings(), policy.certificateLife());
+        }
+
+        EvidencePolicy over(EvidencePolicy base) {
+            return new EvidencePolicy(
+                    atEnrolment == null ? base.atEnrolment() : atEnrolment,
+                    atRenewal == null ? base.atRenewal() : atRenewal,
+                    acceptWarnings == null ? base.acceptWarnings() : acceptWarnings,
+                    certificateLife == null ? base.certificateLife() : certificateLife);
+        }
+    }
+
     /// What is left out stays as it is, or as [FleetPolicy#standard()] has it.
     record PolicyBody(
             @Nullable Boolean approvalRequired,
@@ -71,7 +92,8 @@ final class FleetResource {
             @Nullable CheckInBody checkIn,
             @Nullable TransferBody transfer,
             @Nullable LifeBody life,
-            @Nullable AttestationBody attestation) {
+            @Nullable AttestationBody attestation,
+            @Nullable EvidenceBody evidence) {
         static PolicyBody of(FleetPolicy policy) {
             return new PolicyBody(
                     policy.approvalRequired(),
@@ -84,7 +106,8 @@ final class FleetResource {
                             Names.of(policy.transfer().consent()),
                             policy.transfer().coolDown()),
                     LifeBody.of(policy.life()),
-                    AttestationBody.of(policy.attestation()));
+                    AttestationBody.of(policy.attestation()),
+                    EvidenceBody.of(policy.evidence()));
         }
 
         FleetPolicy over(FleetPolicy base) {
@@ -97,7 +120,8 @@ final class FleetResource {
                     checkIn == null ? base.checkIn() : checkIn.over(base.checkIn()),
                     transfer == null ? base.transfer() : transfer.over(base.transfer()),
                     life == null ? base.life() : life.over(base.life()),
-                    attestation == null ? base.attestation() : attestation.over(base.attestation()));
+                    attestation == null ? base.attestation() : attestation.over(base.attestation()),
+                    evidence == null ? base.evidence() : evidence.over(base.evidence()));
         }
     }
 

@@ -8,12 +8,16 @@ import dev.tegata.pki.certificate.CertsOnlyCms;
 import dev.tegata.pki.certificate.CsrAttributes;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
+import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.appraisal.Nonces;
 import dev.tegata.platform.enrol.DeviceCredential;
 import dev.tegata.platform.enrol.EnrolmentOutcome;
 import dev.tegata.platform.enrol.EnrolmentRequest;
 import dev.tegata.platform.enrol.EnrolmentRequest.Purpose;
 import dev.tegata.platform.enrol.Enrolments;
+import dev.tegata.platform.fleet.EvidencePolicy;
 import dev.tegata.platform.fleet.IssuingFleet;
+import dev.tegata.platform.store.Json;
 import dev.tegata.server.http.Handler;
 import dev.tegata.server.http.Problem;
 import dev.tegata.server.http.Request;
@@ -26,6 +30,7 @@ import java.util.Base64;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -36,17 +41,24 @@ import org.slf4j.LoggerFactory;
 public final class EstEndpoint {
     private static final Logger LOG = LoggerFactory.getLogger(EstEndpoint.class);
     private static final List<String> BASES = List.of("/.well-known/est/{fleet}", "/{fleet}/.well-known/est");
-    private static final int BODY_LIMIT = 24 * 1024;
+    private static final int BODY_LIMIT = 96 * 1024;
+    private static final String NONCE_TYPE = "application/est-attestation-freshness+json";
 
     /// A device gives up by itself before long; it had better be told to come later.
     private static final Duration LONGEST = Duration.ofSeconds(15);
 
     private static final String BOUNDARY = "tegata-est-part";
 
-    private final Enrolments enrolments;
+    private static final String NONCE_COOKIE = "est-nonce";
+    private static final Duration NONCE_LIFE = Duration.ofMinutes(10);
 
-    public EstEndpoint(Enrolments enrolments) {
+    private final Enrolments enrolments;
+    private final Nonces nonces;
+
+    /// @param nonces for evidence in requests
+    public EstEndpoint(Enrolments enrolments, Nonces nonces) {
         this.enrolments = enrolments;
+        this.nonces = nonces;
     }
 
     public List<Route> routes() {
@@ -57,6 +69,8 @@ public final class EstEndpoint {
         return Stream.of(
                 Route.get(base + "/cacerts", plainErrors(this::caCertificates)),
                 Route.get(base + "/csrattrs", plainErrors(this::requestAttributes)),
+                Route.get(base + "/nonce", plainErrors(request -> nonce(request, Nonces.USUAL_SIZE))),
+                post(base + "/nonce", request -> nonce(request, wantedSize(request))),
                 post(base + "/simpleenroll", request -> enrol(request, Purpose.ENROL)),
                 post(base + "/simplereenroll", request -> enrol(request, Purpose.RE_ENROL)),
                 post(base + "/serverkeygen", this::generateKey));
@@ -92,6 +106,54 @@ public final class EstEndpoint {
         return base64("application/csrattrs", attributes.encode());
     }
 
+    private record NonceRequest(
+            @Nullable Integer len, @Nullable Object reqTypeInfo) {}
+
+    /// @param expiry in seconds
+    private record NonceResponse(String nonce, long expiry) {}
+
+    private static int wantedSize(Request request) {
+        if (!request.contentType().equals(NONCE_TYPE)) {
+            throw new RefusedException(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "send " + NONCE_TYPE);
+        }
+        Integer size = request.json(NonceRequest.class).len();
+        return size == null ? Nonces.USUAL_SIZE : size;
+    }
+
+    /// A nonce for the evidence in the next request. The cookie ties the two together; a TPM's evidence also says its
+    /// nonce itself, so that a client without cookies can do it too.
+    private Response nonce(Request request, int size) {
+        IssuingFleet fleet = fleet(request);
+        // spec| draft-ietf-lamps-attestation-freshness: an empty nonce where none is needed.
+        EvidencePolicy policy = fleet.fleet().policy().evidence();
+        if (!policy.atEnrolment() && !policy.atRenewal()) {
+            return nonceAnswer(new NonceResponse("", 0));
+        }
+        String nonce = nonces.issue(fleet.tenant(), size, NONCE_LIFE, null).value().base64Url();
+        return nonceAnswer(new NonceResponse(nonce, NONCE_LIFE.toSeconds()))
+                .with(
+                        "Set-Cookie",
+                        NONCE_COOKIE + "=" + nonce + "; Path=/; Max-Age=" + NONCE_LIFE.toSeconds()
+                                + "; Secure; HttpOnly; SameSite=Strict");
+    }
+
+    private static Response nonceAnswer(NonceResponse nonce) {
+        return Response.text(200, NONCE_TYPE, Json.write(nonce)).with("Cache-Control", "no-store");
+    }
+
+    private static @Nullable Bytes shownNonce(Request request) {
+        for (String cookie : request.header("Cookie").orElse("").split(";", 20)) {
+            if (cookie.strip().startsWith(NONCE_COOKIE + "=")) {
+                try {
+                    return Bytes.ofBase64Url(cookie.strip().substring(NONCE_COOKIE.length() + 1));
+                } catch (IllegalArgumentException e) {
+                    throw new RefusedException(ErrorCode.EVIDENCE_REFUSED, "nonce-unknown: the cookie holds no nonce");
+                }
+            }
+        }
+        return null;
+    }
+
     private IssuingFleet fleet(Request request) {
         return enrolments.fleet(fleetId(request));
     }
@@ -114,9 +176,29 @@ public final class EstEndpoint {
                 yield refusal(problem, "");
             }
             // The detail names other devices and certificates; the device learns the code and what it means.
+            case EnrolmentOutcome.Refused(ErrorCode code, String detail)
+            when code == ErrorCode.EVIDENCE_REQUIRED || code == ErrorCode.EVIDENCE_REFUSED ->
+                evidenceRefused(code, detail);
             case EnrolmentOutcome.Refused(ErrorCode code, String detail) ->
                 refusal(unauthenticatedAsBasic(new Problem(code, "")), isAboutTheRequest(code) ? detail : "");
         };
+    }
+
+    private record EvidenceProblem(
+            String type, String code, String title, int status, String reason, String detail, String next) {}
+
+    /// For programs: what is wrong with evidence stands in one word, before the colon.
+    private static Response evidenceRefused(ErrorCode code, String detail) {
+        int colon = detail.indexOf(':');
+        EvidenceProblem problem = new EvidenceProblem(
+                "/docs/errors#" + code.code(),
+                code.code(),
+                code.title(),
+                code.httpStatus(),
+                detail.substring(0, colon),
+                detail.substring(colon + 1).strip(),
+                code.next());
+        return Response.text(code.httpStatus(), Problem.MEDIA_TYPE, Json.write(problem));
     }
 
     private static boolean isAboutTheRequest(ErrorCode code) {
@@ -153,7 +235,8 @@ public final class EstEndpoint {
 
     private EnrolmentRequest enrolmentRequest(Request request, Purpose purpose) {
         return new EnrolmentRequest(
-                fleetId(request), credential(request), pkcs10(request.body()), purpose, request.remoteAddress());
+                        fleetId(request), credential(request), pkcs10(request.body()), purpose, request.remoteAddress())
+                .withNonce(shownNonce(request));
     }
 
     /// A token that was sent on purpose goes before a certificate that TLS stacks show to anybody who asks.

@@ -1,0 +1,369 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.est;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.tegata.agent.tpm.Tpm;
+import dev.tegata.agent.tpm.Tpm.Created;
+import dev.tegata.agent.tpm.Tpm.Kind;
+import dev.tegata.agent.tpm.Tpm.Loaded;
+import dev.tegata.agent.tpm.Tpm.Signed;
+import dev.tegata.attestation.cbor.Cbor;
+import dev.tegata.attestation.corim.Corim;
+import dev.tegata.attestation.corim.Environment;
+import dev.tegata.attestation.corim.Measurement;
+import dev.tegata.attestation.corim.Tag;
+import dev.tegata.attestation.corim.TagIdentity;
+import dev.tegata.attestation.corim.Triple;
+import dev.tegata.attestation.csr.AttestationBundle;
+import dev.tegata.attestation.csr.AttestationBundle.Statement;
+import dev.tegata.attestation.tpm.KeyCertification;
+import dev.tegata.attestation.tpm.PcrValues;
+import dev.tegata.attestation.tpm.TpmAttest;
+import dev.tegata.attestation.tpm.TpmEvidence;
+import dev.tegata.attestation.tpm.TpmHash;
+import dev.tegata.attestation.tpm.TpmPublic;
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.CertificateRequest;
+import dev.tegata.pki.certificate.Name;
+import dev.tegata.pki.certificate.RequestAttribute;
+import dev.tegata.pki.key.EcdsaSignature;
+import dev.tegata.pki.key.KeyAlgorithm;
+import dev.tegata.pki.key.PublicKeyInfo;
+import dev.tegata.pki.key.SoftwareKey;
+import dev.tegata.server.RunningServer;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+@DisplayName("Evidence at enrolment, by devices with a TPM (swtpm)")
+final class TpmEnrolmentTest {
+    private static final EstTenant TENANT = new EstTenant("TPM");
+    private static final Path TLS_CA =
+            TENANT.running.server().authorityFile().orElseThrow();
+    private static final long ATTESTATION_KEY = 0x8101_0002L;
+    private static final List<Integer> PCRS = List.of(0, 1, 2, 7);
+    private static final Environment MODEL = Environment.ofModel("Example", "ExampleGateway");
+
+    @TempDir
+    static Path folder;
+
+    private static Swtpm swtpm;
+    private static Swtpm other;
+    private static String fleet;
+
+    /// A claimed device with a TPM.
+    private record Machine(String id, SoftwareKey birth, Swtpm swtpm) {
+        Tpm tpm() {
+            return swtpm.tpm();
+        }
+    }
+
+    private static Machine machine;
+    private static Machine neighbour;
+
+    @BeforeAll
+    static void start() throws Exception {
+        fleet = TENANT.fleet(
+                "\"policy\":{\"evidence\":{\"atEnrolment\":true,\"atRenewal\":true,\"certificateLife\":\"PT12H\"}}");
+        swtpm = new Swtpm(folder.resolve("a"));
+        other = new Swtpm(folder.resolve("b"));
+        machine = claimed(swtpm);
+        neighbour = claimed(other);
+        assertThat(trust(swtpm.maker()).statusCode()).isEqualTo(201);
+        activate(machine);
+        swtpm.boot("firmware 1");
+        approve("fw1", machine);
+    }
+
+    @AfterAll
+    static void stop() throws Exception {
+        swtpm.close();
+        other.close();
+    }
+
+    private static Machine claimed(Swtpm tpm) {
+        SoftwareKey birth = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+        return new Machine(TENANT.claim(fleet, birth), birth, tpm);
+    }
+
+    private static HttpResponse<String> trust(Certificate maker) {
+        return post(
+                "/api/v1/trusted-certificates",
+                JsonMapper.shared()
+                        .createObjectNode()
+                        .put("purpose", "tpm-vendor-ca")
+                        .put("certificate", maker.pem()));
+    }
+
+    private static HttpResponse<String> post(String path, ObjectNode body) {
+        return TENANT.running.post(TENANT.tenant.ownerKey(), path, body.toString());
+    }
+
+    private static HttpResponse<String> begin(Machine machine, Loaded key) throws Exception {
+        return post(
+                "/api/v1/attestation-keys/activations",
+                JsonMapper.shared()
+                        .createObjectNode()
+                        .put("attestationKey", key.publicArea().base64())
+                        .put(
+                                "endorsementCertificates",
+                                machine.swtpm.endorsement().stream()
+                                        .map(Certificate::pem)
+                                        .collect(Collectors.joining()))
+                        .put("device", machine.id)
+                        .put("vendor", "Example")
+                        .put("model", "ExampleGateway"));
+    }
+
+    /// Enrols the attestation key by credential activation: the TPM says what only the certified TPM can read.
+    private static void activate(Machine machine) throws Exception {
+        Tpm tpm = machine.tpm();
+        Loaded key = tpm.createPrimary(Tpm.OWNER, Kind.ATTESTATION);
+        HttpResponse<String> begun = begin(machine, key);
+        assertThat(begun.statusCode()).as(begun.body()).isEqualTo(201);
+        JsonNode challenge = RunningServer.body(begun);
+        Bytes secret = tpm.activateCredential(
+                key.handle(),
+                Swtpm.RSA_KEY,
+                Bytes.ofBase64(challenge.path("idObject").asString()),
+                Bytes.ofBase64(challenge.path("encryptedSecret").asString()));
+        HttpResponse<String> answered = post(
+                "/api/v1/attestation-keys/activations/" + challenge.path("id").asString() + "/answer",
+                JsonMapper.shared().createObjectNode().put("secret", secret.base64()));
+        assertThat(answered.statusCode()).as(answered.body()).isEqualTo(200);
+        assertThat(RunningServer.body(answered).path("device").asString()).isEqualTo(machine.id);
+        tpm.evict(key.handle(), ATTESTATION_KEY);
+        tpm.flush(key.handle());
+    }
+
+    /// Makes what the machine has booted now a reference value.
+    private static String approve(String id, Machine machine) throws Exception {
+        Signed quote = machine.tpm().quote(ATTESTATION_KEY, Bytes.of(new byte[16]), PCRS);
+        TpmAttest.Quote statement =
+                (TpmAttest.Quote) TpmAttest.parse(quote.statement()).statement();
+        Measurement registers = new PcrValues(Map.of(TpmHash.SHA256, machine.tpm().readPcrs(PCRS)))
+                .toMeasurement(statement);
+        Tag.Comid comid = new Tag.Comid(
+                null,
+                new TagIdentity(Cbor.of(id), 1),
+                List.of(),
+                List.of(),
+                List.of(new Triple.Reference(MODEL, List.of(registers))));
+        Bytes corim = new Corim(Cbor.of(id), List.of(comid), List.of(), null, null, List.of()).encode();
+        HttpResponse<String> submitted = TENANT.running.send(TENANT.running
+                .to(TENANT.tenant.ownerKey(), "/api/v1/endorsements")
+                .header("Content-Type", "application/rim+cbor")
+                .POST(BodyPublishers.ofByteArray(corim.toArray())));
+        assertThat(submitted.statusCode()).as(submitted.body()).isIn(200, 201);
+        return RunningServer.body(submitted).path("id").asString();
+    }
+
+    private static Bytes nonce() {
+        try (EstDevice anybody = EstDevice.anonymous(TLS_CA)) {
+            HttpResponse<byte[]> answer = anybody.get(TENANT.est(fleet, "nonce"));
+            assertThat(answer.statusCode()).as(EstDevice.text(answer)).isEqualTo(200);
+            assertThat(answer.headers().firstValue("Set-Cookie")).isPresent();
+            return Bytes.ofBase64Url(
+                    RunningServer.json(EstDevice.text(answer)).path("nonce").asString());
+        }
+    }
+
+    @Test
+    @DisplayName("nonces come in the size that is asked for, and empty where the fleet wants no evidence")
+    void nonces() {
+        try (EstDevice anybody = EstDevice.anonymous(TLS_CA)) {
+            assertThat(sized(anybody, "{\"len\":16}").statusCode()).isEqualTo(200);
+            String nonce = RunningServer.json(EstDevice.text(sized(anybody, "{\"len\":16}")))
+                    .path("nonce")
+                    .asString();
+            assertThat(Bytes.ofBase64Url(nonce).size()).isEqualTo(16);
+            assertThat(sized(anybody, "{\"len\":7}").statusCode()).isEqualTo(422);
+            assertThat(sized(anybody, "{").statusCode()).isEqualTo(400);
+            HttpResponse<byte[]> none = anybody.get(TENANT.est(TENANT.fleet(""), "nonce"));
+            assertThat(RunningServer.json(EstDevice.text(none)).path("nonce").asString())
+                    .isEmpty();
+            assertThat(anybody.get(TENANT.est("t67fgpp2xe-pd8kpk", "nonce")).statusCode())
+                    .isEqualTo(404);
+        }
+    }
+
+    private static HttpResponse<byte[]> sized(EstDevice device, String body) {
+        return device.send(HttpRequest.newBuilder(TENANT.est(fleet, "nonce"))
+                .header("Content-Type", "application/est-attestation-freshness+json")
+                .POST(BodyPublishers.ofString(body)));
+    }
+
+    /// A key in a TPM for signing, and how it was made.
+    private record Key(long handle, Created made, PublicKeyInfo publicKey) {
+        static Key in(Tpm tpm) throws Exception {
+            Loaded parent = tpm.createPrimary(Tpm.OWNER, Kind.STORAGE);
+            Created made = tpm.create(parent.handle(), Kind.SIGNING);
+            long handle = tpm.load(parent.handle(), made.privatePart(), made.publicArea());
+            tpm.flush(parent.handle());
+            return new Key(handle, made, TpmPublic.parse(made.publicArea()).key());
+        }
+    }
+
+    private static Statement quoted(Tpm tpm, Bytes nonce) throws IOException {
+        Signed quote = tpm.quote(ATTESTATION_KEY, nonce, PCRS);
+        TpmEvidence evidence = new TpmEvidence(
+                tpm.readPublic(ATTESTATION_KEY),
+                quote.statement(),
+                quote.signature(),
+                new PcrValues(Map.of(TpmHash.SHA256, tpm.readPcrs(PCRS))),
+                null,
+                List.of());
+        return Statement.ofMessage(
+                Cbor.array(Cbor.of(TpmEvidence.MEDIA_TYPE), Cbor.of(evidence.encode()), Cbor.of(4L))
+                        .encode());
+    }
+
+    private static Statement certified(Tpm tpm, Key key, Bytes nonce) throws IOException {
+        Signed signed = tpm.certifyCreation(ATTESTATION_KEY, key.handle, nonce, key.made);
+        return Statement.of(new KeyCertification(signed.statement(), signed.signature(), key.made.publicArea()));
+    }
+
+    private static CertificateRequest request(Tpm tpm, Key key, Statement... statements) {
+        return CertificateRequest.create(Name.EMPTY, key.publicKey, attribute(statements), data -> {
+            try {
+                return EcdsaSignature.derOf(
+                        tpm.sign(key.handle, Bytes.of(data).sha256().toArray()));
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        });
+    }
+
+    private static List<RequestAttribute> attribute(Statement... statements) {
+        return statements.length == 0
+                ? List.of()
+                : List.of(new RequestAttribute(
+                        AttestationBundle.ATTRIBUTE,
+                        new AttestationBundle(List.of(statements), List.of()).encode()));
+    }
+
+    private static HttpResponse<byte[]> enrol(Machine machine, CertificateRequest request) {
+        try (EstDevice device = EstDevice.showing(TLS_CA, machine.birth)) {
+            return device.post(TENANT.est(fleet, "simpleenroll"), request);
+        }
+    }
+
+    private static void assertRefused(String reason, HttpResponse<byte[]> response) {
+        assertThat(response.statusCode()).as(EstDevice.text(response)).isEqualTo(403);
+        assertThat(response.headers().firstValue("Content-Type")).hasValue("application/problem+json");
+        JsonNode problem = RunningServer.json(EstDevice.text(response));
+        assertThat(problem.path("reason").asString()).as(problem.toString()).isEqualTo(reason);
+    }
+
+    private static HttpResponse<byte[]> attempt(Machine machine, @Nullable Key given) throws Exception {
+        Bytes nonce = nonce();
+        Key key = given == null ? Key.in(machine.tpm()) : given;
+        HttpResponse<byte[]> response = enrol(
+                machine,
+                request(
+                        machine.tpm(),
+                        key,
+                        quoted(machine.tpm(), nonce),
+                        certified(machine.tpm(), key, nonce)));
+        machine.tpm().flush(key.handle);
+        return response;
+    }
+
+    @Test
+    @DisplayName("a good boot gets a short certificate that names its appraisal; a tampered boot none; an update again")
+    void life() throws Exception {
+        HttpResponse<byte[]> issued = attempt(machine, null);
+        assertThat(issued.statusCode()).as(EstDevice.text(issued)).isEqualTo(200);
+        Certificate certificate = EstDevice.certificates(issued).getFirst();
+        assertThat(certificate.validity().notAfter())
+                .isBefore(Instant.now().plus(Duration.ofHours(13)));
+        JsonNode activated = TENANT.history(machine.id)
+                .valueStream()
+                .filter(record -> record.path("action").asString().equals("device.activated"))
+                .findFirst()
+                .orElseThrow();
+        String appraisal = activated.at("/detail/appraisal").asString();
+        JsonNode stored = RunningServer.body(
+                TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/appraisals/" + appraisal));
+        assertThat(stored.path("status").asString()).isEqualTo("affirming");
+        assertThat(stored.path("device").asString()).isEqualTo(machine.id);
+
+        swtpm.boot("firmware 1", "rootkit");
+        assertRefused("result-warning", attempt(machine, null));
+        swtpm.boot("firmware 2");
+        assertRefused("result-warning", attempt(machine, null));
+        approve("fw2", machine);
+        assertThat(attempt(machine, null).statusCode()).isEqualTo(200);
+        assertThat(TENANT.certificates(machine.id)).hasSize(2);
+    }
+
+    @Test
+    @DisplayName("nothing, a used nonce, a key outside the TPM or one of another TPM get nothing")
+    void refused() throws Exception {
+        Tpm tpm = machine.tpm();
+        int before = TENANT.certificates(machine.id).size();
+        Key key = Key.in(tpm);
+        assertRefused("evidence-missing", enrol(machine, request(tpm, key)));
+        Bytes nonce = nonce();
+        assertRefused("key-not-bound", enrol(machine, request(tpm, key, quoted(tpm, nonce))));
+        assertRefused(
+                "nonce-used", enrol(machine, request(tpm, key, quoted(tpm, nonce), certified(tpm, key, nonce))));
+        Bytes made = Bytes.of(new byte[32]);
+        assertRefused(
+                "nonce-unknown", enrol(machine, request(tpm, key, quoted(tpm, made), certified(tpm, key, made))));
+        // The TPM's statement is about its own key; the request is for one outside.
+        Bytes fresh = nonce();
+        SoftwareKey outside = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+        CertificateRequest forOutside = CertificateRequest.create(
+                Name.EMPTY,
+                outside.publicKey(),
+                attribute(quoted(tpm, fresh), certified(tpm, key, fresh)),
+                EstDevice.signer(outside));
+        assertRefused("key-not-bound", enrol(machine, forOutside));
+        tpm.flush(key.handle);
+        // Another device with this device's evidence.
+        Bytes stolen = nonce();
+        Key mine = Key.in(tpm);
+        assertRefused(
+                "wrong-device",
+                enrol(neighbour, request(tpm, mine, quoted(tpm, stolen), certified(tpm, mine, stolen))));
+        tpm.flush(mine.handle);
+        assertThat(TENANT.certificates(machine.id)).hasSize(before);
+        assertThat(TENANT.state(neighbour.id)).isEqualTo("claimed");
+    }
+
+    @Test
+    @DisplayName("a TPM whose maker is not trusted cannot enrol its attestation key, and its evidence proves nothing")
+    void foreignMaker() throws Exception {
+        Tpm tpm = neighbour.tpm();
+        Loaded key = tpm.createPrimary(Tpm.OWNER, Kind.ATTESTATION);
+        HttpResponse<String> refused = begin(neighbour, key);
+        assertThat(refused.statusCode()).isEqualTo(403);
+        assertThat(RunningServer.body(refused).path("code").asString()).isEqualTo("activation-failed");
+        tpm.evict(key.handle(), ATTESTATION_KEY);
+        tpm.flush(key.handle());
+        assertRefused("unknown-device", attempt(neighbour, null));
+        assertThat(TENANT.state(neighbour.id)).isEqualTo("claimed");
+        tpm.evict(ATTESTATION_KEY, ATTESTATION_KEY);
+    }
+}
