@@ -33,6 +33,7 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import tools.jackson.core.JacksonException;
 
 /// Translates EST to [Enrolments] and back. Reads leniently, as real clients need; writes strictly.
 ///
@@ -116,8 +117,13 @@ public final class EstEndpoint {
         if (!request.contentType().equals(NONCE_TYPE)) {
             throw new RefusedException(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "send " + NONCE_TYPE);
         }
-        Integer size = request.json(NonceRequest.class).len();
-        return size == null ? Nonces.USUAL_SIZE : size;
+        try {
+            Integer size =
+                    Json.mapper().readValue(request.body(), NonceRequest.class).len();
+            return size == null ? Nonces.USUAL_SIZE : size;
+        } catch (JacksonException e) {
+            throw new RefusedException(ErrorCode.MALFORMED_REQUEST, "the body must be JSON, such as {\"len\":32}");
+        }
     }
 
     /// A nonce for the evidence in the next request. The cookie ties the two together; a TPM's evidence also says its
