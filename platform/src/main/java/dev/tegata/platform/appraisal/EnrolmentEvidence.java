@@ -26,6 +26,7 @@ import dev.tegata.platform.enrol.EvidenceGate;
 import dev.tegata.platform.fleet.EvidencePolicy;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.UUID;
 
 /// Appraises the evidence in a certificate request's attestation attribute, and ties it to the request's key.
@@ -51,7 +52,8 @@ public final class EnrolmentEvidence implements EvidenceGate {
         Bytes nonce = nonce(shown, wrapped);
         use(tenant, nonce, shown);
         PublicKeyInfo key = shown.request().publicKey();
-        Bytes expected = wrapped.tiesKeyItself() ? nonce : nonce.concat(key.encoded()).sha256();
+        Bytes expected =
+                wrapped.tiesKeyItself() ? nonce : nonce.concat(key.encoded()).sha256();
         StoredAppraisal stored = appraisals
                 .appraiseAndKeep(
                         tenant,
@@ -162,7 +164,7 @@ public final class EnrolmentEvidence implements EvidenceGate {
             AttestationBundle bundle, Wrapped wrapped, Verified verified, Bytes nonce, PublicKeyInfo key) {
         if (wrapped.isTpm()) {
             requireCertified(bundle, wrapped, nonce, key);
-        } else if (wrapped.tiesKeyItself() && !key.encoded().equals(verified.attestedKey())) {
+        } else if (wrapped.tiesKeyItself() && !Objects.equals(verified.attestedKey(), key.encoded())) {
             throw refused("key-not-bound", "the evidence is about another key than the one requested for");
         }
     }

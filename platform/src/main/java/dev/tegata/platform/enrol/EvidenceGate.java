@@ -18,7 +18,9 @@ public interface EvidenceGate {
     ///
     /// @param nonce that the channel says the evidence was made for; null where the evidence itself says it
     record Shown(
-            DeviceId device, CertificateRequest request, @Nullable Bytes nonce) {}
+            DeviceId device,
+            CertificateRequest request,
+            @Nullable Bytes nonce) {}
 
     /// Lets a device pass whose evidence is fresh, good enough, and of the very key that it wants certified.
     ///

@@ -12,8 +12,7 @@ import java.time.Duration;
 /// @param acceptWarnings whether a result of the tier "warning" is enough; otherwise it must be "affirming"
 /// @param certificateLife how long a certificate lives at most that was given on evidence: then the device
 ///     proves itself anew, or is out. Zero leaves it to the profile; else from ten minutes to ten years
-public record EvidencePolicy(
-        boolean atEnrolment, boolean atRenewal, boolean acceptWarnings, Duration certificateLife) {
+public record EvidencePolicy(boolean atEnrolment, boolean atRenewal, boolean acceptWarnings, Duration certificateLife) {
     private static final Duration SHORTEST = Duration.ofMinutes(10);
     private static final Duration LONGEST = Duration.ofDays(3653);
 

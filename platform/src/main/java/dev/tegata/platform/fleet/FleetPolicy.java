@@ -50,7 +50,8 @@ public record FleetPolicy(
         }
         Duration budget = attestation.freshness();
         if (!budget.isZero() && evidence.certificateLife().compareTo(budget) > 0) {
-            throw Fields.invalid("policy.evidence.certificateLife", "must not exceed the freshness, which is " + budget);
+            throw Fields.invalid(
+                    "policy.evidence.certificateLife", "must not exceed the freshness, which is " + budget);
         }
         if (graceAfterExpiry.isNegative() || graceAfterExpiry.compareTo(MAX_GRACE) > 0) {
             throw Fields.invalid("policy.graceAfterExpiry", "must be from PT0S to " + MAX_GRACE);

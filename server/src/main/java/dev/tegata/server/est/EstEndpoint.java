@@ -135,7 +135,8 @@ public final class EstEndpoint {
         if (!policy.atEnrolment() && !policy.atRenewal()) {
             return nonceAnswer(new NonceResponse("", 0));
         }
-        String nonce = nonces.issue(fleet.tenant(), size, NONCE_LIFE, null).value().base64Url();
+        String nonce =
+                nonces.issue(fleet.tenant(), size, NONCE_LIFE, null).value().base64Url();
         return nonceAnswer(new NonceResponse(nonce, NONCE_LIFE.toSeconds()))
                 .with(
                         "Set-Cookie",

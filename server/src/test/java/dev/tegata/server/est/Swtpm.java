@@ -110,15 +110,14 @@ final class Swtpm implements AutoCloseable {
         close();
         start();
         for (String component : measured) {
-            tpm.extendPcr(0, Bytes.of(component.getBytes(StandardCharsets.UTF_8)).sha256());
+            tpm.extendPcr(
+                    0, Bytes.of(component.getBytes(StandardCharsets.UTF_8)).sha256());
         }
     }
 
     /// The endorsement key's certificate, and the maker's that is above it.
     List<Certificate> endorsement() throws IOException, InvalidCertificateException {
-        return List.of(
-                Certificate.parse(tpm.readNv(RSA_CERTIFICATE)),
-                certificate("issuercert.pem"));
+        return List.of(Certificate.parse(tpm.readNv(RSA_CERTIFICATE)), certificate("issuercert.pem"));
     }
 
     /// The maker's root.

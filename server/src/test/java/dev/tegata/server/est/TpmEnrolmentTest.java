@@ -58,8 +58,7 @@ import tools.jackson.databind.node.ObjectNode;
 @DisplayName("Evidence at enrolment, by devices with a TPM (swtpm)")
 final class TpmEnrolmentTest {
     private static final EstTenant TENANT = new EstTenant("TPM");
-    private static final Path TLS_CA =
-            TENANT.running.server().authorityFile().orElseThrow();
+    private static final Path TLS_CA = TENANT.running.server().authorityFile().orElseThrow();
     private static final long ATTESTATION_KEY = 0x8101_0002L;
     private static final List<Integer> PCRS = List.of(0, 1, 2, 7);
     private static final Environment MODEL = Environment.ofModel("Example", "ExampleGateway");
@@ -161,8 +160,8 @@ final class TpmEnrolmentTest {
         Signed quote = machine.tpm().quote(ATTESTATION_KEY, Bytes.of(new byte[16]), PCRS);
         TpmAttest.Quote statement =
                 (TpmAttest.Quote) TpmAttest.parse(quote.statement()).statement();
-        Measurement registers = new PcrValues(Map.of(TpmHash.SHA256, machine.tpm().readPcrs(PCRS)))
-                .toMeasurement(statement);
+        Measurement registers =
+                new PcrValues(Map.of(TpmHash.SHA256, machine.tpm().readPcrs(PCRS))).toMeasurement(statement);
         Tag.Comid comid = new Tag.Comid(
                 null,
                 new TagIdentity(Cbor.of(id), 1),
@@ -233,9 +232,8 @@ final class TpmEnrolmentTest {
                 new PcrValues(Map.of(TpmHash.SHA256, tpm.readPcrs(PCRS))),
                 null,
                 List.of());
-        return Statement.ofMessage(
-                Cbor.array(Cbor.of(TpmEvidence.MEDIA_TYPE), Cbor.of(evidence.encode()), Cbor.of(4L))
-                        .encode());
+        return Statement.ofMessage(Cbor.array(Cbor.of(TpmEvidence.MEDIA_TYPE), Cbor.of(evidence.encode()), Cbor.of(4L))
+                .encode());
     }
 
     private static Statement certified(Tpm tpm, Key key, Bytes nonce) throws IOException {
@@ -258,8 +256,7 @@ final class TpmEnrolmentTest {
         return statements.length == 0
                 ? List.of()
                 : List.of(new RequestAttribute(
-                        AttestationBundle.ATTRIBUTE,
-                        new AttestationBundle(List.of(statements), List.of()).encode()));
+                        AttestationBundle.ATTRIBUTE, new AttestationBundle(List.of(statements), List.of()).encode()));
     }
 
     private static HttpResponse<byte[]> enrol(Machine machine, CertificateRequest request) {
@@ -280,11 +277,7 @@ final class TpmEnrolmentTest {
         Key key = given == null ? Key.in(machine.tpm()) : given;
         HttpResponse<byte[]> response = enrol(
                 machine,
-                request(
-                        machine.tpm(),
-                        key,
-                        quoted(machine.tpm(), nonce),
-                        certified(machine.tpm(), key, nonce)));
+                request(machine.tpm(), key, quoted(machine.tpm(), nonce), certified(machine.tpm(), key, nonce)));
         machine.tpm().flush(key.handle);
         return response;
     }
@@ -295,16 +288,15 @@ final class TpmEnrolmentTest {
         HttpResponse<byte[]> issued = attempt(machine, null);
         assertThat(issued.statusCode()).as(EstDevice.text(issued)).isEqualTo(200);
         Certificate certificate = EstDevice.certificates(issued).getFirst();
-        assertThat(certificate.validity().notAfter())
-                .isBefore(Instant.now().plus(Duration.ofHours(13)));
+        assertThat(certificate.validity().notAfter()).isBefore(Instant.now().plus(Duration.ofHours(13)));
         JsonNode activated = TENANT.history(machine.id)
                 .valueStream()
                 .filter(record -> record.path("action").asString().equals("device.activated"))
                 .findFirst()
                 .orElseThrow();
         String appraisal = activated.at("/detail/appraisal").asString();
-        JsonNode stored = RunningServer.body(
-                TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/appraisals/" + appraisal));
+        JsonNode stored =
+                RunningServer.body(TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/appraisals/" + appraisal));
         assertThat(stored.path("status").asString()).isEqualTo("affirming");
         assertThat(stored.path("device").asString()).isEqualTo(machine.id);
 
@@ -326,11 +318,9 @@ final class TpmEnrolmentTest {
         assertRefused("evidence-missing", enrol(machine, request(tpm, key)));
         Bytes nonce = nonce();
         assertRefused("key-not-bound", enrol(machine, request(tpm, key, quoted(tpm, nonce))));
-        assertRefused(
-                "nonce-used", enrol(machine, request(tpm, key, quoted(tpm, nonce), certified(tpm, key, nonce))));
+        assertRefused("nonce-used", enrol(machine, request(tpm, key, quoted(tpm, nonce), certified(tpm, key, nonce))));
         Bytes made = Bytes.of(new byte[32]);
-        assertRefused(
-                "nonce-unknown", enrol(machine, request(tpm, key, quoted(tpm, made), certified(tpm, key, made))));
+        assertRefused("nonce-unknown", enrol(machine, request(tpm, key, quoted(tpm, made), certified(tpm, key, made))));
         // The TPM's statement is about its own key; the request is for one outside.
         Bytes fresh = nonce();
         SoftwareKey outside = SoftwareKey.generate(KeyAlgorithm.EC_P256);
