@@ -19,7 +19,6 @@ import dev.tegata.platform.acme.AcmeNonces;
 import dev.tegata.platform.acme.AcmeOrders;
 import dev.tegata.platform.acme.AcmeSettings;
 import dev.tegata.platform.admission.Admissions;
-import dev.tegata.platform.admission.Door;
 import dev.tegata.platform.appraisal.DeviceCertificates;
 import dev.tegata.platform.appraisal.EnrolmentEvidence;
 import dev.tegata.platform.appraisal.Verification;
@@ -45,6 +44,7 @@ import dev.tegata.platform.custody.Mover;
 import dev.tegata.platform.custody.Transfers;
 import dev.tegata.platform.device.BulkChanges;
 import dev.tegata.platform.device.DeviceCounts;
+import dev.tegata.platform.decision.DecisionDoor;
 import dev.tegata.platform.decision.Decisions;
 import dev.tegata.platform.decision.RelyingParties;
 import dev.tegata.platform.device.Devices;
@@ -257,6 +257,7 @@ public final class Server implements AutoCloseable {
             Releases releases = new Releases(database, verification.endorsements(), auditLog, clock, random);
             opened(PeriodicWork.start("releases", RELEASES_KEPT, () -> tenants.forEachId(releases::keep)));
             RelyingParties parties = new RelyingParties(database, auditLog, clock);
+            Decisions decisions = new Decisions(database, parties, clock);
             opened(new PostureWatch(
                     new PostureWatch.Services(database, tenants, devices, outbox, auditLog), clock));
             opened(new VerificationUpkeep(database, tenants, verification.endorsements(), clock));
@@ -297,7 +298,7 @@ public final class Server implements AutoCloseable {
                             sharedSecrets,
                             acmeSettings,
                             devices,
-                            new Admissions(database, Door.open(), clock),
+                            new Admissions(database, new DecisionDoor(decisions, parties), clock),
                             orders,
                             custody,
                             transfers,
@@ -315,7 +316,7 @@ public final class Server implements AutoCloseable {
                             verification,
                             postures,
                             releases,
-                            new Decisions(database, parties, clock),
+                            decisions,
                             parties,
                             version(),
                             vault,

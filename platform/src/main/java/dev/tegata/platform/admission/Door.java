@@ -24,9 +24,4 @@ public interface Door {
     ///
     /// @param service what they want to use, as the tenant calls it
     Map<DeviceId, Word> judge(TenantId tenant, String service, Collection<DeviceId> devices);
-
-    /// Asks nothing more.
-    static Door open() {
-        return (_, _, _) -> Map.of();
-    }
 }

@@ -74,7 +74,7 @@ public final class RelyingParties {
                         new RefusedException(ErrorCode.NOT_FOUND, "there is no relying party " + Texts.quoted(name)));
     }
 
-    private Optional<RelyingParty> find(TenantId tenant, String name) {
+    Optional<RelyingParty> find(TenantId tenant, String name) {
         return database.inTenant(
                 tenant,
                 tx -> tx.createQuery("""

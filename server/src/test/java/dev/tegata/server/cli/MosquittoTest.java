@@ -90,7 +90,7 @@ final class MosquittoTest {
         try (ServerSocket free = new ServerSocket(0)) {
             port = free.getLocalPort();
         }
-        guard();
+        guard("mqtt");
         broker();
     }
 
@@ -103,7 +103,7 @@ final class MosquittoTest {
         }
     }
 
-    private void guard() {
+    private void guard(String service) {
         Shell shell = Shell.of(TENANT.running, folder)
                 .with("TEGATA_API_KEY", auditorKey())
                 .with(
@@ -111,7 +111,16 @@ final class MosquittoTest {
                         String.valueOf(TENANT.running.server().authorityFile().orElseThrow()));
         Path socket = folder.resolve("guard.sock");
         guards.add(Thread.ofVirtual()
-                .start(() -> shell.run("mqtt-guard", "--socket", socket.toString(), "--every", "1", "--lease", "3")));
+                .start(() -> shell.run(
+                        "mqtt-guard",
+                        "--socket",
+                        socket.toString(),
+                        "--service",
+                        service,
+                        "--every",
+                        "1",
+                        "--lease",
+                        "3")));
         await("the guard", () -> Files.exists(socket));
     }
 
@@ -267,6 +276,31 @@ final class MosquittoTest {
     }
 
     @Test
+    @DisplayName("where a relying party has the service's name, its policy decides, for those who are in too")
+    void decided() throws IOException, InterruptedException {
+        stopGuard();
+        party("none");
+        guard("strict");
+        Device a = device("a");
+        await(
+                "coming in",
+                () -> publish(a, a.id + "-up", "devices/" + a.id + "/up", "x").status() == 0);
+        subscribe(a, "a.log");
+        party("affirming");
+        await("the cut", () -> text(log).contains("is let in no more: never-attested"));
+        assertThat(publish(a, a.id + "-up", "devices/" + a.id + "/up", "y").output())
+                .contains("not authorised");
+    }
+
+    private static void party(String tier) {
+        HttpResponse<String> put = TENANT.running.post(
+                TENANT.tenant.ownerKey(),
+                "/api/v1/relying-parties",
+                "{\"name\":\"strict\",\"tier\":\"" + tier + "\"}");
+        assertThat(put.statusCode()).as(put.body()).isIn(200, 201);
+    }
+
+    @Test
     @DisplayName("a device has its own topics and its own client ids, and nobody else's")
     void own() throws IOException {
         Device a = device("a");
@@ -311,7 +345,7 @@ final class MosquittoTest {
         assertThat(publish(a, a.id + "-up", "devices/" + a.id + "/up", "x").output())
                 .contains("not authorised");
         await("the cut", () -> text(log).contains("cutting device " + a.id));
-        guard();
+        guard("mqtt");
         await(
                 "coming in again",
                 () -> publish(a, a.id + "-up", "devices/" + a.id + "/up", "y").status() == 0);
