@@ -120,6 +120,7 @@ public final class EnrolmentWorld implements AutoCloseable {
                 audit,
                 outbox,
                 (_, _, _, _, _) -> {},
+                EvidenceGate.shut(),
                 refusals,
                 clock,
                 random);
