@@ -13,6 +13,7 @@ interface Benchmark {
             new CheckInBenchmark(),
             new ClaimBenchmark(),
             new RevokeBenchmark(),
+            new PostureBenchmark(),
             new HttpBenchmark(),
             new MemoryBenchmark(),
             new PkiBenchmark());

@@ -12,6 +12,7 @@ import dev.tegata.platform.FleetId;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.access.ApiKeys;
 import dev.tegata.platform.access.LoginThrottle;
+import dev.tegata.platform.appraisal.Verification;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.audit.RefusalLog;
 import dev.tegata.platform.authority.Authorities;
@@ -66,6 +67,8 @@ final class Node implements AutoCloseable {
     private final Vault vault;
     private final IssuingFleets issuingFleets;
     private final Enrolments enrolments;
+    private final Outbox outbox;
+    private final Verification verification;
     private final Jobs jobs;
     private final BulkChanges bulk;
 
@@ -77,7 +80,7 @@ final class Node implements AutoCloseable {
         KeyEncryptionKey sealing = KeyEncryptionKey.ofFile(data.resolve("vault.key"), random);
         vault = opened(new SoftwareVault(new PostgresSealedKeyStore(database), sealing, random, CACHED_KEYS));
         audit = opened(new AuditLog(database, vault, clock));
-        Outbox outbox = opened(new Outbox(database, clock, random));
+        outbox = opened(new Outbox(database, clock, random));
         RefusalLog refusals = opened(new RefusalLog(audit, database, clock));
         ApiKeys apiKeys = opened(new ApiKeys(database, audit, refusals, new LoginThrottle(clock), clock, random));
         AuthorityMaker maker = new AuthorityMaker(vault, clock, random);
@@ -90,6 +93,8 @@ final class Node implements AutoCloseable {
         enrolments = new Enrolments(
                 database, vault, issuingFleets, _ -> TrustAnchors.of(), audit, outbox, refusals, clock, random);
         jobs = new Jobs(database, audit, outbox, clock, random);
+        verification = Verification.of(
+                new Verification.Ground(database, vault, audit, jobs, trusted, "bench"), clock, random);
         Orders orders = new Orders(database, audit, outbox, clock, random);
         bulk = new BulkChanges(
                 database,
@@ -100,6 +105,14 @@ final class Node implements AutoCloseable {
 
     Database database() {
         return database;
+    }
+
+    Outbox outbox() {
+        return outbox;
+    }
+
+    Verification verification() {
+        return verification;
     }
 
     Jobs jobs() {
