@@ -9,6 +9,7 @@ interface Benchmark {
     List<Benchmark> ALL = List.of(
             new IssuanceBenchmark(),
             new StatusBenchmark(),
+            new StoreBenchmark(),
             new EstBenchmark(),
             new CheckInBenchmark(),
             new ClaimBenchmark(),

@@ -101,7 +101,7 @@ final class IssuanceBenchmark implements Benchmark {
         run.report(when.equals("at that load") ? worst.below(50) : worst);
     }
 
-    private static void enrol(Node node, FleetId fleet, Unit unit) {
+    static void enrol(Node node, FleetId fleet, Unit unit) {
         EnrolmentOutcome outcome = node.enrolments()
                 .enrol(new EnrolmentRequest(
                         fleet,

@@ -231,7 +231,7 @@ final class StatusBenchmark implements Benchmark {
         }
     }
 
-    private static byte[] request(Certificate issuer, int number, @Nullable Bytes nonce) {
+    static byte[] request(Certificate issuer, int number, @Nullable Bytes nonce) {
         DerWriter writer = new DerWriter();
         writer.sequence(() -> writer.sequence(() -> {
             writer.sequence(() -> writer.sequence(() -> writer.sequence(() -> {

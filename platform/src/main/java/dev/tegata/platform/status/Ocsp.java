@@ -148,6 +148,10 @@ public final class Ocsp {
         private final Key key;
         private final AtomicLong version = new AtomicLong();
         private final ConcurrentMap<Bytes, Kept> kept = new ConcurrentHashMap<>();
+
+        /// What was found out for answers that are not kept, since they hold a nonce.
+        private final ConcurrentMap<Bytes, Known> statuses = new ConcurrentHashMap<>();
+
         private volatile Current current = Current.NONE;
 
         Desk(Key key) {
@@ -234,7 +238,25 @@ public final class Ocsp {
 
         private CertificateStatus status(Current with, CertificateId id, Instant now) {
             Kept ready = kept.get(id.encoded());
-            return ready != null && isFresh(ready, now) ? ready.status : read(with, id);
+            if (ready != null && isFresh(ready, now)) {
+                return ready.status;
+            }
+            Known known = statuses.get(id.encoded());
+            if (known != null && isFresh(known, now) && live.getAsBoolean()) {
+                return known.status();
+            }
+            long before = version.get();
+            CertificateStatus status = read(with, id);
+            if (!(status instanceof CertificateStatus.Unknown) && statuses.size() < CAPACITY) {
+                statuses.put(id.encoded(), new Known(status, before, now));
+            }
+            return status;
+        }
+
+        private boolean isFresh(Known known, Instant now) {
+            return known.version() == version.get()
+                    && !now.isBefore(known.since())
+                    && now.isBefore(known.since().plus(DESK_LIFETIME));
         }
 
         private CertificateStatus read(Current with, CertificateId id) {
@@ -245,6 +267,7 @@ public final class Ocsp {
 
         void produceAhead() {
             Instant now = clock.instant();
+            statuses.values().removeIf(known -> !isFresh(known, now));
             for (Map.Entry<Bytes, Kept> entry : kept.entrySet()) {
                 Kept ready = entry.getValue();
                 boolean stale = ready.version != version.get() || !now.isBefore(ready.halfWay());
@@ -258,6 +281,9 @@ public final class Ocsp {
             }
         }
     }
+
+    /// A status that was read.
+    private record Known(CertificateStatus status, long version, Instant since) {}
 
     /// With what a desk answers.
     private record Current(
