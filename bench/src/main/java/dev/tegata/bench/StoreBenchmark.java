@@ -124,7 +124,7 @@ final class StoreBenchmark implements Benchmark {
     }
 
     /// Rows as large as those of real certificates.
-    static void insert(Node node, TenantId tenant, AuthorityId authority, int first) {
+    private static void insert(Node node, TenantId tenant, AuthorityId authority, int first) {
         node.database()
                 .inTenant(
                         tenant,

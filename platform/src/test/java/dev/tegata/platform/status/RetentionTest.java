@@ -12,6 +12,7 @@ import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.access.Actor;
+import dev.tegata.platform.custody.CustodyLog;
 import dev.tegata.platform.device.DeviceCertificate;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.fleet.FleetPolicy;
@@ -62,8 +63,14 @@ class RetentionTest {
     void setUp() {
         platform = TestPlatform.software(testDatabase.database(), clock);
         owner = owner();
-        devices =
-                new Devices(platform.database, platform.audit, platform.outbox, new RecordedOrders(), List.of(), clock);
+        devices = new Devices(
+                platform.database,
+                platform.audit,
+                platform.outbox,
+                new RecordedOrders(),
+                List.of(),
+                CustodyLog::noteTurn,
+                clock);
         publisher = new CrlPublisher(
                 platform.database, platform.authorities, platform.vault, new Crls(platform.database, clock), clock);
         retention = new Retention(platform.database, clock);

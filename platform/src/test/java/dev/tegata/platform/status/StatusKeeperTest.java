@@ -64,7 +64,8 @@ class StatusKeeperTest {
         /// The DER CertStatus tag in the answer about a certificate: 0 good, 1 revoked, 2 unknown.
         int status(int serial) {
             int status = status(serial, answer(serial));
-            byte[] withNonce = ocsp.answer(tenant, authority, request(serial, true)).encoded();
+            byte[] withNonce =
+                    ocsp.answer(tenant, authority, request(serial, true)).encoded();
             // A revocation may come between the two.
             return Math.min(status, status(serial, withNonce));
         }
