@@ -14,6 +14,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Supplier;
@@ -45,6 +46,7 @@ import org.jspecify.annotations.Nullable;
 /// @param alternativeNames `uri:`, `dns:` or `ip:` followed by a text with variables, such as
 /// `uri:urn:uuid:{device.id}`
 /// @param requestedExtensions what becomes of extensions that a request asks for; they are never copied
+/// @param form `FULL` where none is given
 public record CertificateProfile(
         String name,
         Kind kind,
@@ -57,7 +59,8 @@ public record CertificateProfile(
         List<String> extendedKeyUsages,
         List<String> alternativeNames,
         Locations locations,
-        RequestedExtensions requestedExtensions) {
+        RequestedExtensions requestedExtensions,
+        Form form) {
     /// The lifetime of a certificate without a well-defined end.
     public static final String UNLIMITED = "unlimited";
 
@@ -108,6 +111,14 @@ public record CertificateProfile(
         REFUSE
     }
 
+    /// What a certificate must be able to be written as.
+    public enum Form {
+        /// DER alone.
+        FULL,
+        /// The [CompressedLeaf] of a secure element too.
+        COMPRESSIBLE
+    }
+
     /// Where relying parties find status and issuers: `http` or `https` URLs, possibly none.
     ///
     /// @param crls distribution points; [#PARTITION] in one stands for the six digits of the
@@ -152,6 +163,7 @@ public record CertificateProfile(
     }
 
     public CertificateProfile {
+        form = Objects.requireNonNullElse(form, Form.FULL);
         keyAlgorithms = List.copyOf(keyAlgorithms);
         keyUsages = List.copyOf(keyUsages);
         extendedKeyUsages = List.copyOf(extendedKeyUsages);
@@ -164,6 +176,39 @@ public record CertificateProfile(
         checkKeyUsages(kind, keyUsages);
         checkExtendedKeyUsages(kind, extendedKeyUsages);
         checkAlternativeNames(alternativeNames);
+        if (form == Form.COMPRESSIBLE) {
+            checkCompressible(kind, subject, lifetime, keyAlgorithms, alternativeNames);
+        }
+    }
+
+    /// In full form.
+    public CertificateProfile(
+            String name,
+            Kind kind,
+            String subject,
+            String lifetime,
+            String backdate,
+            List<KeyAlgorithm> keyAlgorithms,
+            @Nullable Integer pathLength,
+            List<KeyUsage> keyUsages,
+            List<String> extendedKeyUsages,
+            List<String> alternativeNames,
+            Locations locations,
+            RequestedExtensions requestedExtensions) {
+        this(
+                name,
+                kind,
+                subject,
+                lifetime,
+                backdate,
+                keyAlgorithms,
+                pathLength,
+                keyUsages,
+                extendedKeyUsages,
+                alternativeNames,
+                locations,
+                requestedExtensions,
+                Form.FULL);
     }
 
     /// Whether all its certificates have this subject.
@@ -279,7 +324,8 @@ public record CertificateProfile(
                 extendedKeyUsages,
                 alternativeNames,
                 locations,
-                requestedExtensions);
+                requestedExtensions,
+                form);
     }
 
     public CertificateProfile withLifetime(String newLifetime) {
@@ -295,7 +341,8 @@ public record CertificateProfile(
                 extendedKeyUsages,
                 alternativeNames,
                 locations,
-                requestedExtensions);
+                requestedExtensions,
+                form);
     }
 
     public CertificateProfile withLocations(Locations newLocations) {
@@ -311,7 +358,8 @@ public record CertificateProfile(
                 extendedKeyUsages,
                 alternativeNames,
                 newLocations,
-                requestedExtensions);
+                requestedExtensions,
+                form);
     }
 
     /// With these host names beside the alternative names that there are, and `serverAuth` beside the
@@ -350,13 +398,17 @@ public record CertificateProfile(
     /// The validity of a certificate that is made at `now`, before it is cut to that of its issuer.
     Validity validity(Instant now) {
         Instant notBefore = now.minus(Duration.parse(backdate)).truncatedTo(ChronoUnit.HOURS);
+        if (form == Form.COMPRESSIBLE) {
+            notBefore = CompressedLeaf.beginning(notBefore);
+        }
         if (lifetime.equals(UNLIMITED)) {
             return new Validity(notBefore, Validity.NO_EXPIRY);
         }
+        Instant begin = notBefore;
         Instant notAfter = period(lifetime)
-                .map(period -> plus(notBefore, period))
+                .map(period -> plus(begin, period))
                 .orElseGet(() -> now.plus(Duration.parse(lifetime)).truncatedTo(ChronoUnit.SECONDS));
-        return new Validity(notBefore, notAfter);
+        return new Validity(begin, notAfter);
     }
 
     private static Optional<Period> period(String text) {
@@ -455,6 +507,77 @@ public record CertificateProfile(
         require(alternativeNames.size() <= MAX_ENTRIES, "alternativeNames", "may have at most " + MAX_ENTRIES);
         requireDistinct("alternativeNames", alternativeNames);
         alternativeNames.forEach(entry -> named("alternativeNames", () -> AlternativeNameTemplate.parse(entry)));
+    }
+
+    private static void checkCompressible(
+            Kind kind,
+            String subject,
+            String lifetime,
+            List<KeyAlgorithm> keyAlgorithms,
+            List<String> alternativeNames) {
+        require(kind == Kind.DEVICE, "form", "may be 'compressible' for devices only");
+        require(
+                keyAlgorithms.equals(List.of(KeyAlgorithm.EC_P256)),
+                "keyAlgorithms",
+                "must be ec-p256 alone where the form is compressible");
+        require(
+                lifetime.equals(UNLIMITED) || lifetime.matches("P([1-9]|[12][0-9]|3[01])Y"),
+                "lifetime",
+                "must be P1Y to P31Y or 'unlimited' where the form is compressible");
+        for (String template :
+                Stream.concat(Stream.of(subject), alternativeNames.stream()).toList()) {
+            require(
+                    !template.replace("{device.id}", "").contains("{device."),
+                    "subject",
+                    "and alternativeNames may vary by {device.id} alone where the form is compressible");
+        }
+    }
+
+    /// Without what differs from one certificate to the next, in compressible form.
+    CertificateProfile ready() {
+        return form == Form.FULL || !locations.spreadsOverPartitions()
+                ? this
+                : withLocations(new Locations(
+                        locations.crls().stream()
+                                .filter(url -> !url.contains(Locations.PARTITION))
+                                .toList(),
+                        locations.ocsp(),
+                        locations.issuers(),
+                        locations.standard()));
+    }
+
+    public CertificateProfile withForm(Form newForm) {
+        return new CertificateProfile(
+                name,
+                kind,
+                subject,
+                lifetime,
+                backdate,
+                keyAlgorithms,
+                pathLength,
+                keyUsages,
+                extendedKeyUsages,
+                alternativeNames,
+                locations,
+                requestedExtensions,
+                newForm);
+    }
+
+    public CertificateProfile withKeyAlgorithms(List<KeyAlgorithm> newKeyAlgorithms) {
+        return new CertificateProfile(
+                name,
+                kind,
+                subject,
+                lifetime,
+                backdate,
+                newKeyAlgorithms,
+                pathLength,
+                keyUsages,
+                extendedKeyUsages,
+                alternativeNames,
+                locations,
+                requestedExtensions,
+                form);
     }
 
     private static List<String> checkUrls(String field, List<String> urls) {

@@ -4,6 +4,7 @@ package dev.tegata.pki.certificate;
 
 import dev.tegata.pki.certificate.InvalidRequestException.Reason;
 import dev.tegata.pki.key.InvalidKeyInfoException;
+import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.PublicKeyInfo;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -28,8 +29,8 @@ public final class Issuance {
     private final Linter linter;
     private volatile boolean signerProven;
 
-    private Issuance(CertificateProfile profile, @Nullable Certificate issuer, @Nullable PublicKeyInfo issuerKey) {
-        this.profile = profile;
+    private Issuance(CertificateProfile asked, @Nullable Certificate issuer, @Nullable PublicKeyInfo issuerKey) {
+        this.profile = asked.ready();
         this.issuer = issuer;
         this.issuerKey = issuerKey;
         this.subject = NameTemplate.parse(profile.subject());
@@ -54,10 +55,24 @@ public final class Issuance {
             requirePathLength(issuer, profile);
         }
         try {
+            requireCompressible(profile, issuer.publicKey());
             return new Issuance(profile, issuer, issuer.publicKey());
         } catch (InvalidKeyInfoException e) {
             throw new InvalidCertificateException("the issuer's key cannot be used: " + e.getMessage());
         }
+    }
+
+    private static void requireCompressible(CertificateProfile profile, PublicKeyInfo issuerKey)
+            throws InvalidCertificateException {
+        if (isCompressible(profile) && issuerKey.algorithm() != KeyAlgorithm.EC_P256) {
+            throw new InvalidCertificateException(
+                    "the compressed form holds signatures of P-256 keys, and the issuer's key is "
+                            + issuerKey.algorithm().id());
+        }
+    }
+
+    private static boolean isCompressible(CertificateProfile profile) {
+        return profile.form() == CertificateProfile.Form.COMPRESSIBLE;
     }
 
     private static void requirePathLength(Certificate issuer, CertificateProfile profile)
@@ -98,7 +113,8 @@ public final class Issuance {
     /// Decides whether `request` gets a certificate, and which.
     ///
     /// @param variables the values for the profile's templates, by name
-    /// @param serial not used before with this issuer
+    /// @param serial not used before with this issuer; compressible certificates have one that follows from
+    ///     key and dates
     public GrantedRequest grant(ProvenRequest request, Map<String, String> variables, SerialNumber serial, Instant now)
             throws InvalidRequestException {
         PublicKeyInfo key = request.publicKey();
@@ -117,7 +133,12 @@ public final class Issuance {
         Validity validity = validity(now);
         try {
             return new GrantedRequest(
-                    this, request, subject.render(variables), renderAlternativeNames(variables), serial, validity);
+                    this,
+                    request,
+                    subject.render(variables),
+                    renderAlternativeNames(variables),
+                    isCompressible(profile) ? CompressedLeaf.serial(key, validity) : serial,
+                    validity);
         } catch (IllegalArgumentException e) {
             throw new InvalidRequestException(Reason.NAME_INVALID, String.valueOf(e.getMessage()));
         }
@@ -152,9 +173,17 @@ public final class Issuance {
                     "the issuer's certificate is valid from %s to %s only"
                             .formatted(limit.notBefore(), limit.notAfter()));
         }
-        return new Validity(
+        Validity cut = new Validity(
                 wanted.notBefore().isBefore(limit.notBefore()) ? limit.notBefore() : wanted.notBefore(),
                 wanted.notAfter().isAfter(limit.notAfter()) ? limit.notAfter() : wanted.notAfter());
+        if (!isCompressible(profile)) {
+            return cut;
+        }
+        return CompressedLeaf.within(cut)
+                .orElseThrow(() -> new InvalidRequestException(
+                        Reason.ISSUER_NOT_VALID,
+                        "the compressed form counts in whole years from a full hour, and the issuer's certificate leaves"
+                                + " no room for one"));
     }
 
     Optional<PublicKeyInfo> issuerKey() {

@@ -15,14 +15,14 @@ import javax.crypto.Cipher;
 import javax.crypto.spec.GCMParameterSpec;
 import javax.crypto.spec.SecretKeySpec;
 
-/// A stream of any length, encrypted and authenticated under a secret, in memory that does not grow with it.
+/// A stream of any length, encrypted and authenticated under a secret, in memory that does not grow with
+/// it.
 ///
-/// A header (magic and version, 8 bytes; salt, 16; id of the key-encryption key, 8), then chunks of [#CHUNK] bytes, of
-/// which the last one may be shorter, each by AES-256-GCM and followed by its tag. Their key is made for this stream
-/// alone; a nonce is the chunk's number and whether it is the last one; the header is authenticated with each. So none
-/// can be changed, left out, moved, taken from another stream, or be missing at the end. No byte is given out before
-/// its
-/// chunk has been authenticated.
+/// A header (magic and version, 8 bytes; salt, 16; id of the key-encryption key, 8), then chunks of
+/// [#CHUNK] bytes, of which the last one may be shorter, each by AES-256-GCM and followed by its tag.
+/// Their key is made for this stream alone; a nonce is the chunk's number and whether it is the last one;
+/// the header is authenticated with each. So none can be changed, left out, moved, taken from another
+/// stream, or be missing at the end. No byte is given out before its chunk has been authenticated.
 public final class SealedStream {
     /// Bytes of content in one chunk.
     public static final int CHUNK = 1 << 16;
@@ -35,9 +35,8 @@ public final class SealedStream {
 
     private SealedStream() {}
 
-    /// What is written here arrives sealed. It is whole only once it has been finished; where that does not happen,
-    /// what
-    /// was written is refused as cut short.
+    /// What is written here arrives sealed. It is whole only once it has been finished; where that does
+    /// not happen, what was written is refused as cut short.
     ///
     /// @param out stays open
     public static Sealing seal(OutputStream out, Secret secret, SecureRandom random) throws IOException {

@@ -9,8 +9,8 @@ import dev.tegata.platform.IntegrityException;
 import dev.tegata.platform.TenantId;
 import org.jspecify.annotations.Nullable;
 
-/// Follows a chain of which checkpoints and records arrive apart, the checkpoints first, both by their sequence. Keeps
-/// the last checkpoint alone: it states all records before it.
+/// Follows a chain of which checkpoints and records arrive apart, the checkpoints first, both by their
+/// sequence. Keeps the last checkpoint alone: it states all records before it.
 public final class ChainFollower {
     private final TenantId tenant;
     private final PublicKeyInfo key;

@@ -24,8 +24,8 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// Follows the content of a backup: it is all there, all of the one tenant, its audit chain is whole, and each private
-/// key opens. Needs the file and its passphrase, and no database.
+/// Follows the content of a backup: it is all there, all of the one tenant, its audit chain is whole, and
+/// each private key opens. Needs the file and its passphrase, and no database.
 public final class BackupCheck {
     private BackupCheck() {}
 
@@ -45,7 +45,8 @@ public final class BackupCheck {
 
     /// Reads a backup to its end.
     ///
-    /// @throws IOException where it cannot be read, or is not what was written; the message says what is wrong
+    /// @throws IOException where it cannot be read, or is not what was written; the message says what is
+    ///     wrong
     /// @throws VaultException where the passphrase is too short to be one
     public static Result verify(InputStream in, Secret secret) throws IOException {
         try (SealedStream.Opening opened = SealedStream.open(in, secret)) {

@@ -13,9 +13,9 @@ import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import tools.jackson.core.JacksonException;
 
-/// The content of a backup inside its seal: frames of a letter, a length and that many bytes. The manifest (M), then
-/// for
-/// each table its name and columns (T) and its rows (R) as COPY writes them, and at the end the number of all rows (E).
+/// The content of a backup inside its seal: frames of a letter, a length and that many bytes. The
+/// manifest (M), then for each table its name and columns (T) and its rows (R) as COPY writes them, and
+/// at the end the number of all rows (E).
 final class BackupFrames {
     private static final int LONGEST_TEXT = 1 << 20;
     private static final int LONGEST_ROW = 64 << 20;

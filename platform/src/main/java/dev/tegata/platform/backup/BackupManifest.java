@@ -10,7 +10,8 @@ import java.time.Instant;
 ///
 /// @param release        of Tegata, that made it
 /// @param schema         version of the database's schema; it goes back into the same one only
-/// @param vault          `software`: the private keys are in it, sealed anew; `pkcs11`: they stayed in the HSM
+/// @param vault          `software`: the private keys are in it, sealed anew; `pkcs11`: they stayed in
+///     the HSM
 /// @param auditKeyHandle of the key that signs the audit chain's checkpoints
 /// @param auditKey       its DER SubjectPublicKeyInfo
 /// @param auditHead      hash after the last record

@@ -39,10 +39,11 @@ import org.jspecify.annotations.Nullable;
 /// Makes backups of tenants, and tenants of backups.
 ///
 /// - A backup is one snapshot of every row that the tenant has, whatever tables there are, streamed.
-/// - Private keys of a software vault go into it sealed under a key of its own: it opens with its passphrase alone, and
-///   not with the vault's. Back in a vault they are sealed under that one's key. Keys of an HSM stay there.
-/// - A restore is one transaction: the tenant is there in full, or not at all. That it happened is the chain's next
-///   record.
+/// - Private keys of a software vault go into it sealed under a key of its own: it opens with its
+///   passphrase alone, and not with the vault's. Back in a vault they are sealed under that one's key.
+///   Keys of an HSM stay there.
+/// - A restore is one transaction: the tenant is there in full, or not at all. That it happened is the
+///   chain's next record.
 public final class Backups {
     /// A backup holds a connection and a snapshot for as long as its reader takes.
     private static final int AT_ONCE = 1;
@@ -257,7 +258,8 @@ public final class Backups {
         }
     }
 
-    /// Nobody may change the vault's key until the tenant's keys can be seen, and be sealed anew with the others.
+    /// Nobody may change the vault's key until the tenant's keys can be seen, and be sealed anew with the
+    /// others.
     private static void holdSealingKey(Handle tx, KeyEncryptionKey sealing) {
         Bytes present = tx.createQuery("SELECT coalesce(next_key_id, key_id) FROM vault_key FOR SHARE")
                 .mapTo(Bytes.class)

@@ -22,8 +22,8 @@ import org.postgresql.PGConnection;
 import org.postgresql.copy.CopyIn;
 import org.postgresql.copy.CopyOut;
 
-/// All rows that a tenant has, table by table as the catalogue lists them, in the text form of PostgreSQL's COPY: a row
-/// is a line without its end.
+/// All rows that a tenant has, table by table as the catalogue lists them, in the text form of
+/// PostgreSQL's COPY: a row is a line without its end.
 public final class TableRows {
     private static final int BATCH = 4 << 20;
     private static final String UNIQUE_VIOLATION = "23505";
@@ -70,9 +70,8 @@ public final class TableRows {
                         ORDER BY installed_rank DESC LIMIT 1""").mapTo(String.class).one();
     }
 
-    /// Every table with a tenant's rows, each behind those that its rows refer to, and behind those whose triggers
-    /// write
-    /// into it.
+    /// Every table with a tenant's rows, each behind those that its rows refer to, and behind those whose
+    /// triggers write into it.
     public static List<Table> tables(Handle tx) {
         Map<String, Table> left = new LinkedHashMap<>();
         tx.createQuery("""
@@ -168,8 +167,9 @@ public final class TableRows {
         return rows;
     }
 
-    /// Stores rows of a table, some at a time. COPY itself passes row-level security by, so it goes into a table of the
-    /// transaction's own, and from there through the wall. The tenant has nothing else in the table afterwards.
+    /// Stores rows of a table, some at a time. COPY itself passes row-level security by, so it goes into
+    /// a table of the transaction's own, and from there through the wall. The tenant has nothing else in
+    /// the table afterwards.
     public static final class Writer implements AutoCloseable {
         private final Handle tx;
         private final Table table;

@@ -135,11 +135,14 @@ public final class EnrolmentWorld implements AutoCloseable {
     }
 
     public FleetId fleet(FleetPolicy policy) {
+        return fleet(policy, CertificateProfile.device());
+    }
+
+    public FleetId fleet(FleetPolicy policy, CertificateProfile profile) {
         return fleets.create(
                         tenant,
                         OPERATOR,
-                        new FleetSettings(
-                                "Locks", created.authorities().getLast().id(), CertificateProfile.device(), policy))
+                        new FleetSettings("Locks", created.authorities().getLast().id(), profile, policy))
                 .id();
     }
 

@@ -6,6 +6,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.CompressedLeaf;
+import dev.tegata.pki.certificate.CertificateProfile;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.pki.path.PathCheck;
@@ -112,6 +114,29 @@ class EnrolmentsTest {
 
             assertThat(second).isEqualTo(first);
             assertThat(world.devices.certificates(world.tenant, unit.id())).hasSize(1);
+        }
+
+        @Test
+        @DisplayName("gets a certificate that its chip can keep in 72 bytes, where the fleet wants that")
+        void compressible() {
+            FleetId chips = world.fleet(
+                    FleetPolicy.standard(),
+                    CertificateProfile.device()
+                            .withKeyAlgorithms(List.of(KeyAlgorithm.EC_P256))
+                            .withForm(CertificateProfile.Form.COMPRESSIBLE));
+            EnrolmentWorld.Unit unit = world.claim(chips, "0123c8");
+            EnrolmentWorld.Unit other = world.claim(chips, "0123c9");
+
+            Certificate leaf =
+                    issued(world.enrol(chips, unit.birth(), unit.birth())).certificate();
+            Certificate template =
+                    issued(world.enrol(chips, other.birth(), other.birth())).certificate();
+
+            assertThat(CompressedLeaf.of(leaf, 1, 0, 0)
+                            .expand(template, unit.birth().publicKey(), unit.id().toString()))
+                    .isEqualTo(leaf);
+            assertThat(issued(world.enrol(chips, unit.birth(), unit.birth())).certificate())
+                    .isEqualTo(leaf);
         }
 
         @Test

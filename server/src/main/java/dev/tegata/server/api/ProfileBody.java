@@ -22,7 +22,8 @@ record ProfileBody(
         @Nullable List<String> extendedKeyUsages,
         @Nullable List<String> alternativeNames,
         @Nullable LocationsBody locations,
-        @Nullable String requestedExtensions) {
+        @Nullable String requestedExtensions,
+        @Nullable String form) {
     static final CertificateProfile STANDARD = CertificateProfile.device();
 
     record LocationsBody(
@@ -46,7 +47,8 @@ record ProfileBody(
                         profile.locations().ocsp(),
                         profile.locations().issuers(),
                         profile.locations().standard()),
-                Names.of(profile.requestedExtensions()));
+                Names.of(profile.requestedExtensions()),
+                Names.of(profile.form()));
     }
 
     /// @throws dev.tegata.platform.RefusedException naming the field that is wrong
@@ -73,7 +75,10 @@ record ProfileBody(
                     requestedExtensions == null
                             ? base.requestedExtensions()
                             : Names.constant(
-                                    RequestedExtensions.class, "profile.requestedExtensions", requestedExtensions));
+                                    RequestedExtensions.class, "profile.requestedExtensions", requestedExtensions),
+                    form == null
+                            ? base.form()
+                            : Names.constant(CertificateProfile.Form.class, "profile.form", form));
         } catch (IllegalArgumentException e) {
             throw Fields.invalid("profile." + e.getMessage(), "");
         }
