@@ -42,11 +42,11 @@ import dev.tegata.platform.custody.Grants;
 import dev.tegata.platform.custody.HandedOverDevices;
 import dev.tegata.platform.custody.Mover;
 import dev.tegata.platform.custody.Transfers;
-import dev.tegata.platform.device.BulkChanges;
-import dev.tegata.platform.device.DeviceCounts;
 import dev.tegata.platform.decision.DecisionDoor;
 import dev.tegata.platform.decision.Decisions;
 import dev.tegata.platform.decision.RelyingParties;
+import dev.tegata.platform.device.BulkChanges;
+import dev.tegata.platform.device.DeviceCounts;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.endorsement.ReappraisalRequests;
 import dev.tegata.platform.enrol.Enrolments;
@@ -55,6 +55,9 @@ import dev.tegata.platform.enrol.Renewals;
 import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.platform.fleet.IssuingFleets;
+import dev.tegata.platform.health.AlgorithmPolicy;
+import dev.tegata.platform.health.HealthRules;
+import dev.tegata.platform.health.HealthSweep;
 import dev.tegata.platform.job.JobHandler;
 import dev.tegata.platform.job.JobWorkers;
 import dev.tegata.platform.job.Jobs;
@@ -241,7 +244,8 @@ public final class Server implements AutoCloseable {
                                                             ended.order().value(),
                                                             ended.receipt())
                                                     : Optional.empty()),
-                                    (fleet, device, _, now) -> Renewals.due(issuers.of(fleet, device.id()), device, now),
+                                    (fleet, device, _, now) ->
+                                            Renewals.due(issuers.of(fleet, device.id()), device, now),
                                     (_, _, _, _, _) -> {},
                                     (tx, tenant, seen, at) -> usage.count(tx, tenant, seen, Operation.CHECK_IN, at))
                             .with(attestation, attestation, Map.of(OrderKind.ATTEST, attestation))
@@ -258,8 +262,7 @@ public final class Server implements AutoCloseable {
             opened(PeriodicWork.start("releases", RELEASES_KEPT, () -> tenants.forEachId(releases::keep)));
             RelyingParties parties = new RelyingParties(database, auditLog, clock);
             Decisions decisions = new Decisions(database, parties, clock);
-            opened(new PostureWatch(
-                    new PostureWatch.Services(database, tenants, devices, outbox, auditLog), clock));
+            opened(new PostureWatch(new PostureWatch.Services(database, tenants, devices, outbox, auditLog), clock));
             opened(new VerificationUpkeep(database, tenants, verification.endorsements(), clock));
             CustodyLog custody = new CustodyLog(database, vault, clock);
             Mover mover = opened(new Mover(database, auditLog, outbox, custody, clock));
@@ -291,6 +294,8 @@ public final class Server implements AutoCloseable {
                             new AuthorityStatuses(database, authorities, crlPublisher, responders, auditLog),
                             rollovers,
                             new Dependents(database, authorities, clock),
+                            opened(new HealthSweep(
+                                    database, authorities, new HealthRules(AlgorithmPolicy.standard()), clock)),
                             fleets,
                             opened(new Manifests(database, auditLog, trusted, clock, random)),
                             trusted,
@@ -335,8 +340,7 @@ public final class Server implements AutoCloseable {
                     ReappraisalRequests.JOB_KIND,
                     new ReappraisalJob(database, verification.appraisals(), outbox, auditLog, clock));
             handlers.put(
-                    Rollovers.JOB,
-                    new RolloverSteps(rollovers, auditLog, orders::place, clock, ROLLOVER_PAUSE)::step);
+                    Rollovers.JOB, new RolloverSteps(rollovers, auditLog, orders::place, clock, ROLLOVER_PAUSE)::step);
             opened(JobWorkers.start(database, jobs, handlers));
             this.apiRoutes = routes.routes();
             this.identity = identity();

@@ -161,6 +161,7 @@ class BoundariesTest {
                         "dev.tegata.platform.claim..",
                         "dev.tegata.platform.custody..",
                         "dev.tegata.platform.status..",
+                        "dev.tegata.platform.health..",
                         "dev.tegata.platform.job..",
                         "dev.tegata.platform.device..",
                         "dev.tegata.platform.enrol..")

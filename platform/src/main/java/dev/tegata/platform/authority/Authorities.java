@@ -156,6 +156,22 @@ public final class Authorities {
         }
     }
 
+    /// As [#chain(TenantId, AuthorityId)], within the transaction `tx`.
+    public List<Certificate> chain(Handle tx, TenantId tenant, AuthorityId id) {
+        return chain(tx, require(tx, tenant, id));
+    }
+
+    /// The authorities that issue, oldest first; a thousand at the most.
+    public List<Authority> active(Handle tx, TenantId tenant) {
+        return tx.createQuery("SELECT " + COLUMNS + """
+                         FROM authority
+                        WHERE tenant_id = :tenant AND state = 'ACTIVE'
+                        ORDER BY authority_id LIMIT 1000""")
+                .bind("tenant", tenant)
+                .map((row, context) -> authority(row))
+                .list();
+    }
+
     /// The active authorities that this one has certified, oldest first; a hundred at the most.
     public List<Authority> below(Handle tx, TenantId tenant, AuthorityId parent) {
         return tx.createQuery("SELECT " + COLUMNS + """

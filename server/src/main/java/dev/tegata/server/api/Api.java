@@ -21,13 +21,14 @@ import dev.tegata.platform.claim.TrustedCertificates;
 import dev.tegata.platform.custody.CustodyLog;
 import dev.tegata.platform.custody.Grants;
 import dev.tegata.platform.custody.Transfers;
-import dev.tegata.platform.device.BulkChanges;
-import dev.tegata.platform.device.DeviceCounts;
 import dev.tegata.platform.decision.Decisions;
 import dev.tegata.platform.decision.Passports;
 import dev.tegata.platform.decision.RelyingParties;
+import dev.tegata.platform.device.BulkChanges;
+import dev.tegata.platform.device.DeviceCounts;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.fleet.Fleets;
+import dev.tegata.platform.health.HealthSweep;
 import dev.tegata.platform.job.Jobs;
 import dev.tegata.platform.metering.Usage;
 import dev.tegata.platform.order.Orders;
@@ -65,6 +66,7 @@ public final class Api {
             AuthorityStatuses authorityStatuses,
             Rollovers rollovers,
             Dependents dependents,
+            HealthSweep health,
             Fleets fleets,
             Manifests manifests,
             TrustedCertificates trustedCertificates,
@@ -109,6 +111,7 @@ public final class Api {
         routes.add(Route.get("/openapi.yaml", _ -> Response.of(200, "application/yaml", contract)));
         routes.addAll(new TenantResource(services.tenants()).routes(gate));
         routes.addAll(new AuthorityResource(services.authorities(), services.authorityStatuses()).routes(gate));
+        routes.addAll(new HealthResource(services.health()).routes(gate));
         routes.addAll(new RolloverResource(services.rollovers(), services.dependents()).routes(gate));
         routes.addAll(new FleetResource(services.fleets(), services.authorities()).routes(gate));
         routes.addAll(new ManifestResource(services.manifests()).routes(gate));
@@ -124,8 +127,7 @@ public final class Api {
         routes.addAll(new EndorsementResource(services.verification()).routes(gate));
         routes.addAll(new AppraisalPolicyResource(services.verification().policies()).routes(gate));
         routes.addAll(new PostureResource(services.postures(), clock).routes(gate));
-        routes.addAll(
-                new ReleaseResource(services.releases(), services.fleets(), services.tenants()).routes(gate));
+        routes.addAll(new ReleaseResource(services.releases(), services.fleets(), services.tenants()).routes(gate));
         routes.addAll(new DecisionResource(new DecisionResource.Services(
                         services.decisions(),
                         services.relyingParties(),

@@ -79,6 +79,7 @@ public final class Tegata {
             new Entry("chip", "Virtual chips: make them, and serve one on a TCP port.", ChipCommands::new),
             new Entry("simulate", "Simulate a fleet that lives its life in haste.", SimulateCommand::new),
             new Entry("usage", "Usage: which devices count in which month, and why.", UsageCommands::new),
+            new Entry("health", "Health: what is wrong with chains, and what to do.", HealthCommands::new),
             new Entry("rollover", "Rollovers: moving devices from one authority to another.", RolloverCommands::new),
             new Entry("job", "Jobs: long work, how far it is, and what came of it.", JobCommands::new),
             new Entry("apikey", "API keys: who may do what.", ApiKeyCommands::new),

@@ -1,0 +1,450 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.health;
+
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.BasicConstraints;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.InvalidCertificateException;
+import dev.tegata.pki.key.InvalidKeyInfoException;
+import dev.tegata.pki.key.PublicKeyInfo;
+import dev.tegata.platform.AuthorityId;
+import dev.tegata.platform.DeviceId;
+import dev.tegata.platform.IntegrityException;
+import dev.tegata.platform.Page;
+import dev.tegata.platform.PeriodicWork;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.authority.Authorities;
+import dev.tegata.platform.authority.Authority;
+import dev.tegata.platform.health.HealthRules.AuthorityRecord;
+import dev.tegata.platform.health.HealthRules.DeviceRecord;
+import dev.tegata.platform.health.HealthRules.Problem;
+import dev.tegata.platform.store.Database;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.time.OffsetDateTime;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.UUID;
+import java.util.stream.Collectors;
+import org.jdbi.v3.core.Handle;
+import org.jspecify.annotations.Nullable;
+
+/// Looks through the authorities and devices of all tenants, again and again, and stores what it finds. A request reads
+/// what is stored, whatever the number of devices.
+///
+/// A step looks at [#AT_ONCE] devices in one transaction, together with the place where the next one goes on: nodes
+/// share the work, and one that is killed loses a step.
+public final class HealthSweep implements AutoCloseable {
+    private static final int AT_ONCE = 500;
+    private static final int STEPS_PER_ROUND = 20;
+    private static final Duration PAUSE = Duration.ofSeconds(5);
+    private static final Duration BETWEEN = Duration.ofHours(1);
+    private static final Set<String> STATUS_EXTENSIONS = Set.of("2.5.29.31", "1.3.6.1.5.5.7.1.1");
+
+    private final Database database;
+    private final Authorities authorities;
+    private final HealthRules rules;
+    private final InstantSource clock;
+    private final PeriodicWork rounds;
+
+    public HealthSweep(Database database, Authorities authorities, HealthRules rules, InstantSource clock) {
+        this.database = database;
+        this.authorities = authorities;
+        this.rules = rules;
+        this.clock = clock;
+        this.rounds = PeriodicWork.start("health-sweep", PAUSE, this::goRound);
+    }
+
+    @Override
+    public void close() {
+        rounds.close();
+    }
+
+    private void goRound() {
+        List<TenantId> tenants = database.acrossTenants(tx -> tx.createQuery("SELECT tenant_id FROM tenant")
+                .mapTo(TenantId.class)
+                .list());
+        for (TenantId tenant : tenants) {
+            for (int i = 0; i < STEPS_PER_ROUND && step(tenant, false); i++) {
+                // There is more.
+            }
+        }
+    }
+
+    /// Looks through everything at once. For tests and small tenants.
+    void run(TenantId tenant) {
+        boolean more = step(tenant, true);
+        while (more) {
+            more = step(tenant, false);
+        }
+    }
+
+    /// How fresh the findings are.
+    ///
+    /// @param finishedAt null before the first whole sweep
+    /// @param devices that the sweep under way has looked at, or the last one did
+    public record Freshness(@Nullable Instant finishedAt, boolean underWay, long devices) {}
+
+    public Freshness freshness(TenantId tenant) {
+        return database.inTenant(
+                tenant,
+                tx -> tx.createQuery(
+                                "SELECT finished_at, after IS NOT NULL, devices FROM health_sweep WHERE tenant_id = :tenant")
+                        .bind("tenant", tenant)
+                        .map((row, context) -> new Freshness(instant(row, 1), row.getBoolean(2), row.getLong(3)))
+                        .findOne()
+                        .orElse(new Freshness(null, false, 0)));
+    }
+
+    /// The findings of the last whole sweep.
+    public Page<Finding> findings(TenantId tenant, Page.Request page) {
+        List<Finding> rows = database.inTenant(
+                tenant,
+                tx -> tx.createQuery("""
+                                SELECT code, subject, affected, detail, found_at FROM health_finding
+                                WHERE tenant_id = :tenant AND code || ' ' || subject > :after
+                                ORDER BY code || ' ' || subject LIMIT :limit""")
+                        .bind("tenant", tenant)
+                        .bind("after", page.position().orElse(""))
+                        .bind("limit", page.limit() + 1)
+                        .map((row, context) -> new Finding(
+                                FindingCode.valueOf(row.getString(1)),
+                                row.getString(2),
+                                row.getLong(3),
+                                row.getString(4),
+                                row.getObject(5, OffsetDateTime.class).toInstant()))
+                        .list());
+        return Page.of(rows, page, finding -> finding.code().name() + " " + finding.subject());
+    }
+
+    /// The devices that a finding affects.
+    public Page<DeviceId> affected(TenantId tenant, FindingCode code, AuthorityId authority, Page.Request page) {
+        List<DeviceId> rows = database.inTenant(
+                tenant,
+                tx -> tx.createQuery("""
+                                SELECT device_id FROM health_affected
+                                WHERE tenant_id = :tenant AND code = :code AND subject = :subject AND device_id > :after
+                                ORDER BY device_id LIMIT :limit""")
+                        .bind("tenant", tenant)
+                        .bind("code", code.name())
+                        .bind("subject", "authority:" + authority)
+                        .bind(
+                                "after",
+                                page.position()
+                                        .map(text -> DeviceId.parse(text).value())
+                                        .orElse(new UUID(0, 0)))
+                        .bind("limit", page.limit() + 1)
+                        .mapTo(DeviceId.class)
+                        .list());
+        return Page.of(rows, page, DeviceId::toString);
+    }
+
+    /// @return whether the sweep goes on
+    private boolean step(TenantId tenant, boolean now) {
+        return database.inTenant(tenant, tx -> {
+            tx.createUpdate("""
+                            INSERT INTO health_sweep (tenant_id, due_at) VALUES (:tenant, :now) ON CONFLICT DO NOTHING""")
+                    .bind("tenant", tenant)
+                    .bind("now", clock.instant())
+                    .execute();
+            record Place(long sweep, @Nullable UUID after) {}
+            Optional<Place> place = tx.createQuery("""
+                            SELECT sweep, after FROM health_sweep
+                            WHERE tenant_id = :tenant AND (after IS NOT NULL OR due_at <= :now OR :at_once)
+                            FOR UPDATE SKIP LOCKED""")
+                    .bind("tenant", tenant)
+                    .bind("now", clock.instant())
+                    .bind("at_once", now)
+                    .map((row, context) -> new Place(row.getLong(1), row.getObject(2, UUID.class)))
+                    .findOne();
+            if (place.isEmpty()) {
+                return false;
+            }
+            UUID after = place.get().after();
+            long sweep = after == null ? place.get().sweep() + 1 : place.get().sweep();
+            return new Step(tx, tenant, sweep, after == null ? new UUID(0, 0) : after).run();
+        });
+    }
+
+    private static @Nullable Instant instant(ResultSet row, int column) throws SQLException {
+        OffsetDateTime time = row.getObject(column, OffsetDateTime.class);
+        return time == null ? null : time.toInstant();
+    }
+
+    private static Certificate parse(Bytes encoded) {
+        try {
+            return Certificate.parse(encoded);
+        } catch (InvalidCertificateException e) {
+            throw new IntegrityException("a stored certificate cannot be read", e);
+        }
+    }
+
+    private static String algorithm(Certificate certificate) {
+        try {
+            return PublicKeyInfo.parse(certificate.publicKeyEncoded())
+                    .algorithm()
+                    .id();
+        } catch (InvalidKeyInfoException e) {
+            return "unknown";
+        }
+    }
+
+    /// One transaction.
+    private final class Step {
+        private final Handle tx;
+        private final TenantId tenant;
+        private final long sweep;
+        private final UUID after;
+        private final Instant now = clock.instant();
+        private final Map<UUID, Chain> chains = new HashMap<>();
+        private @Nullable UUID last;
+        private long seen;
+
+        Step(Handle tx, TenantId tenant, long sweep, UUID after) {
+            this.tx = tx;
+            this.tenant = tenant;
+            this.sweep = sweep;
+            this.after = after;
+        }
+
+        /// @param root SHA-256 of the root in hex
+        private record Chain(Instant end, String root) {}
+
+        private record Row(
+                UUID device,
+                UUID authority,
+                Certificate certificate,
+                Bytes key,
+                @Nullable String held,
+                @Nullable String anchors,
+                boolean shared) {}
+
+        boolean run() {
+            List<Row> rows = tx
+                    .createQuery("""
+                            SELECT d.device_id, c.authority_id, c.encoded, c.public_key_fingerprint,
+                                p.certificates::text, p.trust_anchors::text,
+                                EXISTS (SELECT FROM certificate o WHERE o.tenant_id = c.tenant_id
+                                    AND o.public_key_fingerprint = c.public_key_fingerprint
+                                    AND o.device_id IS NOT NULL AND o.device_id <> c.device_id) AS shared
+                            FROM (SELECT * FROM device WHERE tenant_id = :tenant AND device_id > :after
+                                ORDER BY device_id LIMIT :limit) d
+                            LEFT JOIN certificate c ON c.tenant_id = d.tenant_id AND c.serial_number = d.certificate
+                                AND d.state = 'ACTIVE'
+                            LEFT JOIN device_report p ON p.tenant_id = d.tenant_id AND p.device_id = d.device_id
+                            ORDER BY d.device_id""")
+                    .bind("tenant", tenant)
+                    .bind("after", after)
+                    .bind("limit", AT_ONCE)
+                    .map((row, context) -> {
+                        byte[] encoded = row.getBytes(3);
+                        UUID device = row.getObject(1, UUID.class);
+                        return encoded == null
+                                ? Map.entry(device, Optional.<Row>empty())
+                                : Map.entry(
+                                        device,
+                                        Optional.of(new Row(
+                                                device,
+                                                row.getObject(2, UUID.class),
+                                                parse(Bytes.of(encoded)),
+                                                Bytes.of(row.getBytes(4)),
+                                                row.getString(5),
+                                                row.getString(6),
+                                                row.getBoolean(7))));
+                    })
+                    .list()
+                    .stream()
+                    .peek(this::count)
+                    .flatMap(entry -> entry.getValue().stream())
+                    .toList();
+            store(rows);
+            boolean over = seen < AT_ONCE;
+            if (over) {
+                publish();
+            }
+            note(over);
+            return !over;
+        }
+
+        private void count(Map.Entry<UUID, Optional<Row>> entry) {
+            last = entry.getKey();
+            seen++;
+        }
+
+        private void store(List<Row> rows) {
+            List<String> codes = new ArrayList<>();
+            List<String> subjects = new ArrayList<>();
+            List<UUID> devices = new ArrayList<>();
+            List<String> details = new ArrayList<>();
+            for (Row row : rows) {
+                for (Problem problem : rules.of(device(row), now)) {
+                    codes.add(problem.code().name());
+                    subjects.add("authority:" + row.authority());
+                    devices.add(row.device());
+                    details.add(problem.detail());
+                }
+            }
+            tx.createUpdate("""
+                            INSERT INTO health_affected (tenant_id, code, subject, device_id, sweep, detail)
+                            SELECT :tenant, i.code, i.subject, i.device, :sweep, i.detail
+                            FROM unnest(:codes, :subjects, :devices, :details) AS i (code, subject, device, detail)
+                            ON CONFLICT (tenant_id, code, subject, device_id)
+                                DO UPDATE SET sweep = EXCLUDED.sweep, detail = EXCLUDED.detail""")
+                    .bind("tenant", tenant)
+                    .bind("sweep", sweep)
+                    .bindArray("codes", String.class, codes)
+                    .bindArray("subjects", String.class, subjects)
+                    .bindArray("devices", UUID.class, devices)
+                    .bindArray("details", String.class, details)
+                    .execute();
+            // What is right again leaves at once, so that nothing is left to be swept up at the end.
+            tx.createUpdate("""
+                            DELETE FROM health_affected WHERE tenant_id = :tenant AND sweep < :sweep
+                                AND device_id > :after AND (:last::uuid IS NULL OR device_id <= :last::uuid)""")
+                    .bind("tenant", tenant)
+                    .bind("sweep", sweep)
+                    .bind("after", after)
+                    .bind("last", seen < AT_ONCE ? null : last)
+                    .execute();
+        }
+
+        private DeviceRecord device(Row row) {
+            Certificate certificate = row.certificate();
+            Chain chain = chains.computeIfAbsent(row.authority(), this::chain);
+            boolean hasStatus = certificate.extensions().stream()
+                    .anyMatch(extension ->
+                            STATUS_EXTENSIONS.contains(extension.type().toString()));
+            return new DeviceRecord(
+                    algorithm(certificate),
+                    certificate.validity().notBefore(),
+                    certificate.validity().notAfter(),
+                    chain.end(),
+                    hasStatus,
+                    row.held() == null
+                            ? null
+                            : row.held().contains(certificate.serial().hex()),
+                    row.anchors() == null ? null : row.anchors().contains(chain.root()),
+                    row.shared());
+        }
+
+        private Chain chain(UUID authority) {
+            List<Certificate> chain = authorities.chain(tx, tenant, new AuthorityId(authority));
+            return new Chain(
+                    chain.getFirst().validity().notAfter(),
+                    chain.getLast().fingerprint().hex());
+        }
+
+        /// Replaces the findings by those of this sweep.
+        private void publish() {
+            tx.createUpdate("DELETE FROM health_finding WHERE tenant_id = :tenant")
+                    .bind("tenant", tenant)
+                    .execute();
+            tx.createUpdate("""
+                            INSERT INTO health_finding (tenant_id, code, subject, sweep, affected, detail, found_at)
+                            SELECT :tenant, code, subject, :sweep, count(*), min(detail), :now FROM health_affected
+                            WHERE tenant_id = :tenant GROUP BY code, subject""")
+                    .bind("tenant", tenant)
+                    .bind("sweep", sweep)
+                    .bind("now", now)
+                    .execute();
+            List<Authority> active = authorities.active(tx, tenant);
+            Map<AuthorityId, Instant> crls =
+                    ends("SELECT authority_id, next_update FROM crl WHERE tenant_id = :tenant" + " AND partition = 0");
+            Map<AuthorityId, Instant> responders = ends("SELECT authority_id, max(not_after) FROM ocsp_responder"
+                    + " WHERE tenant_id = :tenant GROUP BY authority_id");
+            Set<UUID> crossed = tx.createQuery("""
+                            SELECT unnest(ARRAY[subject_id, issuer_id]) FROM cross_certificate
+                            WHERE tenant_id = :tenant AND withdrawn_at IS NULL""").bind("tenant", tenant).mapTo(UUID.class).list().stream()
+                    .collect(Collectors.toSet());
+            Map<Bytes, Long> names = active.stream()
+                    .filter(authority -> !crossed.contains(authority.id().value()))
+                    .collect(Collectors.groupingBy(
+                            authority ->
+                                    authority.requireCertificate().subject().encoded(),
+                            Collectors.counting()));
+            for (Authority authority : active) {
+                Certificate certificate = authority.requireCertificate();
+                List<Certificate> chain = authorities.chain(tx, tenant, authority.id());
+                boolean shared = !crossed.contains(authority.id().value())
+                        && names.getOrDefault(certificate.subject().encoded(), 0L) > 1;
+                AuthorityRecord known = new AuthorityRecord(
+                        authority.algorithm().id(),
+                        authority.createdAt(),
+                        certificate.validity().notAfter(),
+                        chain.size() > 1 ? chain.get(1).validity().notAfter() : null,
+                        pathFits(chain),
+                        shared,
+                        crls.get(authority.id()),
+                        responders.get(authority.id()));
+                for (Problem problem : rules.of(known, now)) {
+                    insert(problem, authority.id());
+                }
+            }
+        }
+
+        private void insert(Problem problem, AuthorityId authority) {
+            tx.createUpdate("""
+                            INSERT INTO health_finding (tenant_id, code, subject, sweep, affected, detail, found_at)
+                            VALUES (:tenant, :code, :subject, :sweep, 0, :detail, :now) ON CONFLICT DO NOTHING""")
+                    .bind("tenant", tenant)
+                    .bind("code", problem.code().name())
+                    .bind("subject", "authority:" + authority)
+                    .bind("sweep", sweep)
+                    .bind("detail", problem.detail())
+                    .bind("now", now)
+                    .execute();
+        }
+
+        private Map<AuthorityId, Instant> ends(String sql) {
+            Map<AuthorityId, Instant> ends = new HashMap<>();
+            tx.createQuery(sql)
+                    .bind("tenant", tenant)
+                    .map((row, context) -> Map.entry(
+                            new AuthorityId(row.getObject(1, UUID.class)),
+                            row.getObject(2, OffsetDateTime.class).toInstant()))
+                    .forEach(end -> ends.put(end.getKey(), end.getValue()));
+            return ends;
+        }
+
+        private void note(boolean over) {
+            tx.createUpdate("""
+                            UPDATE health_sweep SET sweep = :sweep, after = :after::uuid,
+                                devices = CASE WHEN :first THEN 0 ELSE devices END + :seen,
+                                started_at = CASE WHEN :first THEN :now ELSE started_at END,
+                                finished_at = CASE WHEN :over THEN :now ELSE finished_at END, due_at = :due
+                            WHERE tenant_id = :tenant""")
+                    .bind("sweep", sweep)
+                    .bind("after", over ? null : last)
+                    .bind("first", after.equals(new UUID(0, 0)))
+                    .bind("seen", seen)
+                    .bind("over", over)
+                    .bind("now", now)
+                    .bind("due", now.plus(BETWEEN))
+                    .bind("tenant", tenant)
+                    .execute();
+        }
+    }
+
+    /// Whether each authority of a chain leaves room for those below it.
+    private static boolean pathFits(List<Certificate> chain) {
+        for (int i = 1; i < chain.size(); i++) {
+            OptionalInt limit = chain.get(i)
+                    .basicConstraints()
+                    .map(BasicConstraints::pathLength)
+                    .orElse(OptionalInt.empty());
+            if (limit.isPresent() && limit.getAsInt() < i) {
+                return false;
+            }
+        }
+        return true;
+    }
+}
