@@ -27,15 +27,25 @@ final class Swtpm implements AutoCloseable {
     private static final long RSA_CERTIFICATE = 0x01C0_0002L;
 
     private final Path folder;
+    private final Path ca;
     private Process process;
     private Tpm tpm;
 
     /// A new TPM by a maker of its own.
     Swtpm(Path folder) throws IOException, InterruptedException {
+        this(folder, folder.resolve("ca"));
+    }
+
+    /// Another TPM by the maker of this one.
+    Swtpm sibling(Path other) throws IOException, InterruptedException {
+        return new Swtpm(other, ca);
+    }
+
+    private Swtpm(Path folder, Path ca) throws IOException, InterruptedException {
         Tool.require("swtpm", "swtpm");
         Tool.require("swtpm_setup", "swtpm-tools");
         this.folder = Files.createDirectories(folder);
-        Files.createDirectories(folder.resolve("ca"));
+        this.ca = Files.createDirectories(ca);
         Files.createDirectories(folder.resolve("state"));
         Tool tool = new Tool(folder);
         tool.write("setup.conf", """
@@ -45,11 +55,11 @@ final class Swtpm implements AutoCloseable {
                 active_pcr_banks = sha256
                 """.formatted(folder));
         tool.write("localca.conf", """
-                statedir = %1$s/ca
-                signingkey = %1$s/ca/signkey.pem
-                issuercert = %1$s/ca/issuercert.pem
-                certserial = %1$s/ca/certserial
-                """.formatted(folder));
+                statedir = %1$s
+                signingkey = %1$s/signkey.pem
+                issuercert = %1$s/issuercert.pem
+                certserial = %1$s/certserial
+                """.formatted(ca));
         tool.write(
                 "localca.options",
                 "--platform-manufacturer Example\n--platform-version 1.0\n--platform-model ExampleGateway\n");
@@ -127,7 +137,7 @@ final class Swtpm implements AutoCloseable {
 
     private Certificate certificate(String file) {
         try {
-            return EstTenant.certificate(Files.readString(folder.resolve("ca").resolve(file)));
+            return EstTenant.certificate(Files.readString(ca.resolve(file)));
         } catch (IOException e) {
             throw new IllegalStateException(e);
         }

@@ -4,6 +4,14 @@ package dev.tegata.server.est;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.tegata.agent.Agent;
+import dev.tegata.agent.AgentEvent;
+import dev.tegata.agent.Network;
+import dev.tegata.agent.TpmAttester;
+import dev.tegata.agent.TpmKeys;
+import dev.tegata.agent.store.AgentState.Home;
+import dev.tegata.agent.store.Disk;
+import dev.tegata.agent.store.StateStore;
 import dev.tegata.agent.tpm.Tpm;
 import dev.tegata.agent.tpm.Tpm.Created;
 import dev.tegata.agent.tpm.Tpm.Kind;
@@ -36,15 +44,26 @@ import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.server.RunningServer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.math.BigInteger;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.Date;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Random;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.bouncycastle.asn1.x500.X500Name;
+import org.bouncycastle.asn1.x509.SubjectPublicKeyInfo;
+import org.bouncycastle.cert.X509v3CertificateBuilder;
+import org.bouncycastle.operator.jcajce.JcaContentSignerBuilder;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -60,8 +79,12 @@ final class TpmEnrolmentTest {
     private static final EstTenant TENANT = new EstTenant("TPM");
     private static final Path TLS_CA = TENANT.running.server().authorityFile().orElseThrow();
     private static final long ATTESTATION_KEY = 0x8101_0002L;
-    private static final List<Integer> PCRS = List.of(0, 1, 2, 7);
+    private static final long BIRTH_KEY = 0x8101_0003L;
+    private static final List<Integer> PCRS =
+            IntStream.rangeClosed(0, 9).boxed().toList();
     private static final Environment MODEL = Environment.ofModel("Example", "ExampleGateway");
+
+    private static final List<AgentEvent> EVENTS = new ArrayList<>();
 
     @TempDir
     static Path folder;
@@ -91,7 +114,7 @@ final class TpmEnrolmentTest {
         assertThat(trust(swtpm.maker()).statusCode()).isEqualTo(201);
         activate(machine);
         swtpm.boot("firmware 1");
-        approve("fw1", machine);
+        approve("fw1", machine.tpm());
     }
 
     @AfterAll
@@ -156,12 +179,12 @@ final class TpmEnrolmentTest {
     }
 
     /// Makes what the machine has booted now a reference value.
-    private static String approve(String id, Machine machine) throws Exception {
-        Signed quote = machine.tpm().quote(ATTESTATION_KEY, Bytes.of(new byte[16]), PCRS);
+    private static String approve(String id, Tpm tpm) throws Exception {
+        Signed quote = tpm.quote(ATTESTATION_KEY, Bytes.of(new byte[16]), PCRS);
         TpmAttest.Quote statement =
                 (TpmAttest.Quote) TpmAttest.parse(quote.statement()).statement();
         Measurement registers =
-                new PcrValues(Map.of(TpmHash.SHA256, machine.tpm().readPcrs(PCRS))).toMeasurement(statement);
+                new PcrValues(Map.of(TpmHash.SHA256, tpm.readPcrs(PCRS))).toMeasurement(statement);
         Tag.Comid comid = new Tag.Comid(
                 null,
                 new TagIdentity(Cbor.of(id), 1),
@@ -304,9 +327,87 @@ final class TpmEnrolmentTest {
         assertRefused("result-warning", attempt(machine, null));
         swtpm.boot("firmware 2");
         assertRefused("result-warning", attempt(machine, null));
-        approve("fw2", machine);
+        approve("fw2", machine.tpm());
         assertThat(attempt(machine, null).statusCode()).isEqualTo(200);
         assertThat(TENANT.certificates(machine.id)).hasSize(2);
+    }
+
+    /// The agent on this machine after a boot, with the state that it had before.
+    private static void live(String fleet, String serial, Swtpm tpm, int steps) throws Exception {
+        TpmKeys keys = TpmKeys.of(tpm.tpm(), BIRTH_KEY, List.of(birthCertificate(tpm.tpm())));
+        Agent agent = Agent.start(new Agent.Setup(
+                keys,
+                serial,
+                new Home(TENANT.running.server().devicesUrl(), fleet, List.of(TENANT.tlsAuthority())),
+                List.of(),
+                Optional.of(new TpmAttester(tpm.tpm(), ATTESTATION_KEY, List.of(), Optional.empty())),
+                Agent.Habits.USUAL,
+                StateStore.inFile(Disk.local(), folder.resolve("agent")),
+                Network.ofThisMachine(),
+                InstantSource.system(),
+                new Random(1),
+                Agent.Pace.USUAL,
+                EVENTS::add));
+        for (int i = 0; i < steps; i++) {
+            agent.step();
+        }
+    }
+
+    /// What a maker puts around the birth key.
+    private static Bytes birthCertificate(Tpm tpm) throws Exception {
+        SoftwareKey maker = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+        X500Name name = new X500Name("CN=machine");
+        Bytes key = TpmPublic.parse(tpm.readPublic(BIRTH_KEY)).key().encoded();
+        return Bytes.of(new X509v3CertificateBuilder(
+                        name,
+                        BigInteger.TWO,
+                        Date.from(Instant.now().minusSeconds(60)),
+                        Date.from(Instant.now().plusSeconds(86_400)),
+                        name,
+                        SubjectPublicKeyInfo.getInstance(key.toArray()))
+                .build(new JcaContentSignerBuilder("SHA256withECDSA").build(maker.privateKey()))
+                .getEncoded());
+    }
+
+    private static String attested(String fleet, String id, String serial, Swtpm tpm) throws Exception {
+        HttpResponse<String> order = TENANT.running.post(
+                TENANT.tenant.ownerKey(), "/api/v1/devices/" + id + "/orders", "{\"kind\":\"attest\"}");
+        assertThat(order.statusCode()).as(order.body()).isEqualTo(201);
+        live(fleet, serial, tpm, 3);
+        JsonNode last = RunningServer.body(
+                        TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/appraisals?device=" + id))
+                .at("/items/0");
+        assertThat(last.path("origin").asString()).as(last.toString()).isEqualTo("check-in");
+        return last.path("status").asString();
+    }
+
+    @Test
+    @DisplayName("the agent quotes at check-in: a good boot is good, a tampered one is not, an updated one is again")
+    void agent() throws Exception {
+        String open = TENANT.fleet("");
+        try (Swtpm own = swtpm.sibling(folder.resolve("c"))) {
+            Loaded birth = own.tpm().createPrimary(Tpm.OWNER, Kind.SIGNING);
+            own.tpm().evict(birth.handle(), BIRTH_KEY);
+            own.tpm().flush(birth.handle());
+            String id = TENANT.claim(
+                    open, TpmPublic.parse(birth.publicArea()).key().encoded());
+            String serial = RunningServer.body(
+                            TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/devices/" + id))
+                    .path("serial")
+                    .asString();
+            activate(new Machine(id, SoftwareKey.generate(KeyAlgorithm.EC_P256), own));
+            own.boot("agent firmware 1");
+            approve("agent-fw1", own.tpm());
+            live(open, serial, own, 1);
+            assertThat(TENANT.state(id)).as(EVENTS.toString()).isEqualTo("active");
+            assertThat(attested(open, id, serial, own)).isEqualTo("affirming");
+            own.boot("agent firmware 1", "rootkit");
+            assertThat(attested(open, id, serial, own)).isEqualTo("warning");
+            own.boot("agent firmware 2");
+            assertThat(attested(open, id, serial, own)).isEqualTo("warning");
+            approve("agent-fw2", own.tpm());
+            assertThat(attested(open, id, serial, own)).isEqualTo("affirming");
+        }
     }
 
     @Test
