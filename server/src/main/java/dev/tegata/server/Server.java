@@ -90,6 +90,9 @@ import dev.tegata.platform.tenant.KeyRotation;
 import dev.tegata.platform.tenant.PostgresSealedKeyStore;
 import dev.tegata.platform.tenant.Tenants;
 import dev.tegata.platform.tenant.VaultKeys;
+import dev.tegata.platform.webhook.RetryRules;
+import dev.tegata.platform.webhook.WebhookWorkers;
+import dev.tegata.platform.webhook.Webhooks;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.OrderKind;
 import dev.tegata.server.acme.AcmeEndpoint;
@@ -109,6 +112,7 @@ import dev.tegata.server.http.SuppliedTlsIdentity;
 import dev.tegata.server.http.TlsIdentity;
 import dev.tegata.server.verify.ChallengeResponse;
 import dev.tegata.server.verify.DeviceVerification;
+import dev.tegata.server.webhook.HttpMessenger;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.binder.jvm.JvmGcMetrics;
 import io.micrometer.core.instrument.binder.jvm.JvmMemoryMetrics;
@@ -133,6 +137,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
+import javax.net.ssl.SSLSocketFactory;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -273,6 +278,11 @@ public final class Server implements AutoCloseable {
             Responders responders = new Responders(database, authorities, auditLog, vault, clock, random);
             Ocsp ocsp = new Ocsp(database, responders, clock);
             AcmeSettings acmeSettings = new AcmeSettings(database, auditLog, seals, clock, random);
+            HttpMessenger messenger = opened(new HttpMessenger(
+                    (SSLSocketFactory) SSLSocketFactory.getDefault(), config.webhookPrivateTargets(), clock));
+            Webhooks webhooks =
+                    new Webhooks(new Webhooks.Ground(database, auditLog, outbox, seals), messenger, clock, random);
+            opened(WebhookWorkers.start(database, outbox, webhooks, RetryRules.STANDARD, random));
             AcmeEndpoint acme = new AcmeEndpoint(new AcmeEndpoint.Services(
                     enrolments,
                     acmeSettings,
@@ -311,6 +321,7 @@ public final class Server implements AutoCloseable {
                             counts,
                             bulk,
                             jobs,
+                            webhooks,
                             usage,
                             apiKeys,
                             operatorKey,

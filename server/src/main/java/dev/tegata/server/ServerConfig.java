@@ -32,6 +32,7 @@ import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
 /// @param database empty for the embedded one
 /// @param databasePool how many connections are opened at most
 /// @param publicUrl empty for that of the public port on this machine
+/// @param webhookPrivateTargets whether webhooks may go to loopback, link-local and private addresses
 /// @param tls empty for the server's own identity
 public record ServerConfig(
         Path data,
@@ -41,6 +42,7 @@ public record ServerConfig(
         Ports ports,
         Optional<String> publicUrl,
         WaysIn waysIn,
+        boolean webhookPrivateTargets,
         List<String> tlsNames,
         Optional<TlsFiles> tls) {
 
@@ -210,12 +212,13 @@ public record ServerConfig(
                     wrong.add("tls-names holds '" + Texts.quoted(name) + "', which is no host name and no address.");
                 }
             }
+            boolean webhookPrivateTargets = bool(Setting.WEBHOOK_PRIVATE_TARGETS);
             Optional<TlsFiles> tls = tls();
             Optional<String> publicUrl = publicUrl();
             if (!wrong.isEmpty()) {
                 throw new InvalidConfigException(wrong);
             }
-            return new ServerConfig(data, database, pool, vault, ports, publicUrl, waysIn, names, tls);
+            return new ServerConfig(data, database, pool, vault, ports, publicUrl, waysIn, webhookPrivateTargets, names, tls);
         }
 
         private String text(Setting setting) {

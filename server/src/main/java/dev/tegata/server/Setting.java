@@ -46,6 +46,9 @@ public enum Setting {
             "'true' offers CMP on the public port too, over plain HTTP: its messages carry their own protection."),
     COAP("false", "'true' offers EST over CoAP (RFC 9148), on a UDP port with DTLS."),
     COAP_PORT("5684", "Port of EST over CoAP (UDP, DTLS, client certificates); 0 for any that is free."),
+    WEBHOOK_PRIVATE_TARGETS(
+            "false",
+            "'true' lets webhooks go to loopback, link-local and private addresses, and there over plain HTTP too."),
     METRICS_PORT("9464", "Port of the metrics (plain HTTP); 0 for any that is free."),
     TLS_NAMES("", "Host names and addresses, separated by commas, that the server's own certificate is made for."),
     TLS_CERTIFICATE("", "PEM file with your own certificate and its chain, instead of the server's own."),

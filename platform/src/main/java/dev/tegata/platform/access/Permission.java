@@ -31,6 +31,8 @@ public enum Permission {
     ASK_DECISIONS,
     READ_API_KEYS,
     MANAGE_API_KEYS,
+    /// Make, pause, resume and remove webhooks, and send events again.
+    MANAGE_WEBHOOKS,
     READ_AUDIT,
     /// Take everything that the tenant is, its private keys included, away in a sealed backup.
     EXPORT_BACKUP,

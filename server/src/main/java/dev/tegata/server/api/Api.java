@@ -40,6 +40,7 @@ import dev.tegata.platform.rollover.Rollovers;
 import dev.tegata.platform.status.AuthorityStatuses;
 import dev.tegata.platform.tenant.KeyRotation;
 import dev.tegata.platform.tenant.Tenants;
+import dev.tegata.platform.webhook.Webhooks;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
 import dev.tegata.server.verify.Discovery;
@@ -82,6 +83,7 @@ public final class Api {
             DeviceCounts deviceCounts,
             BulkChanges bulkChanges,
             Jobs jobs,
+            Webhooks webhooks,
             Usage usage,
             ApiKeys apiKeys,
             OperatorKey operatorKey,
@@ -139,6 +141,7 @@ public final class Api {
         routes.addAll(new BulkResource(services.bulkChanges(), services.jobs()).routes(gate));
         routes.addAll(new ForecastResource(services.deviceCounts()).routes(gate));
         routes.addAll(new JobResource(services.jobs()).routes(gate));
+        routes.addAll(new WebhookResource(services.webhooks()).routes(gate));
         routes.addAll(new UsageResource(services.usage(), services.jobs()).routes(gate));
         routes.addAll(new ApiKeyResource(services.apiKeys()).routes(gate));
         routes.addAll(new ApprovalResource(services.approvals()).routes(gate));

@@ -82,6 +82,7 @@ public final class Tegata {
             new Entry("health", "Health: what is wrong with chains, and what to do.", HealthCommands::new),
             new Entry("rollover", "Rollovers: moving devices from one authority to another.", RolloverCommands::new),
             new Entry("job", "Jobs: long work, how far it is, and what came of it.", JobCommands::new),
+            new Entry("webhook", "Webhooks: events, signed, to an address of yours.", WebhookCommands::new),
             new Entry("apikey", "API keys: who may do what.", ApiKeyCommands::new),
             new Entry("approval", "Approvals: what needs a second person.", ApprovalCommands::new),
             new Entry("vault", "The vault: where private keys live.", VaultCommands::spec),

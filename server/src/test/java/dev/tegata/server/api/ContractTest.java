@@ -79,6 +79,14 @@ class ContractTest {
                         "fingerprint",
                         "00".repeat(32)));
         idsOfA.put("job", job);
+        idsOfA.put(
+                "webhook",
+                id(
+                        SERVER.post(
+                                a.ownerKey(),
+                                "/api/v1/webhooks",
+                                "{\"name\":\"w\",\"url\":\"https://localhost/\",\"types\":[\"dev.tegata.webhook\"]}"),
+                        "/id"));
         idsOfA.put("month", "2020-01");
     }
 
