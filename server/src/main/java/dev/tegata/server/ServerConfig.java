@@ -218,7 +218,8 @@ public record ServerConfig(
             if (!wrong.isEmpty()) {
                 throw new InvalidConfigException(wrong);
             }
-            return new ServerConfig(data, database, pool, vault, ports, publicUrl, waysIn, webhookPrivateTargets, names, tls);
+            return new ServerConfig(
+                    data, database, pool, vault, ports, publicUrl, waysIn, webhookPrivateTargets, names, tls);
         }
 
         private String text(Setting setting) {

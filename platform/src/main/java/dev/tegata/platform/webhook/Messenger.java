@@ -23,9 +23,7 @@ public interface Messenger {
     /// @param problem a sentence for a person where it is no success
     /// @param retryAfter what the receiver asked for
     record Answer(
-            int status,
-            @Nullable String problem,
-            @Nullable Duration retryAfter) {
+            int status, @Nullable String problem, @Nullable Duration retryAfter) {
         private static final int GONE = 410;
 
         /// No answer.

@@ -33,7 +33,8 @@ import org.slf4j.LoggerFactory;
 ///   first is PENDING and the later ones HELD; settling one lets the next go. A subject in trouble holds up itself.
 /// - Deliveries of one webhook are settled one after the other, under a lock of the slice: else two of one subject (one
 ///   of them sent again by hand) could each leave it to the other to let the next go.
-/// - Memory is bounded: at most [#WEBHOOKS_AT_ONCE] times [#AT_ONCE] events are in hand. The rest waits in the database,
+/// - Memory is bounded: at most [#WEBHOOKS_AT_ONCE] times [#AT_ONCE] events are in hand. The rest waits in the
+/// database,
 ///   at most [#MOST_OPEN] taken in per webhook; further events wait in the outbox.
 /// - Where several subjects fail and none succeeds, the receiver is taken to be down, and the webhook waits as a whole.
 public final class WebhookWorkers implements AutoCloseable {
@@ -396,10 +397,7 @@ public final class WebhookWorkers implements AutoCloseable {
             end(tx, due, "DELIVERED", answer);
             tx.createUpdate("""
                             UPDATE webhook SET failing_since = NULL
-                            WHERE tenant_id = :tenant AND webhook_id = :id AND failing_since IS NOT NULL""")
-                    .bind("tenant", tenant)
-                    .bind("id", id)
-                    .execute();
+                            WHERE tenant_id = :tenant AND webhook_id = :id AND failing_since IS NOT NULL""").bind("tenant", tenant).bind("id", id).execute();
         }
 
         private void failed(Handle tx, Due due, Answer answer) {
@@ -444,7 +442,11 @@ public final class WebhookWorkers implements AutoCloseable {
                 webhooks.pause(tx, tenant, ACTOR, open.webhook(), "the receiver answered 410 Gone");
             } else if (tooLong) {
                 webhooks.pause(
-                        tx, tenant, ACTOR, open.webhook(), "nothing has been delivered for too long: " + problem(answer));
+                        tx,
+                        tenant,
+                        ACTOR,
+                        open.webhook(),
+                        "nothing has been delivered for too long: " + problem(answer));
             }
         }
 

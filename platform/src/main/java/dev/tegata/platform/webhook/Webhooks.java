@@ -241,10 +241,7 @@ public final class Webhooks {
         // With failures counted, new events do not wake it either.
         wake(tx, tenant, id, "due_at = 'infinity', attempts = 1");
         audit(tx, tenant, actor, id, "paused", Map.of("reason", reason));
-        outbox.append(
-                tx,
-                tenant,
-                new Event("dev.tegata.webhook.paused", "webhook:" + id, Map.of("reason", reason)));
+        outbox.append(tx, tenant, new Event("dev.tegata.webhook.paused", "webhook:" + id, Map.of("reason", reason)));
     }
 
     /// Goes on where it was paused.
@@ -276,8 +273,7 @@ public final class Webhooks {
     /// What went through a webhook, newest event first.
     ///
     /// @param state null for all
-    public Page<Delivery> deliveries(
-            TenantId tenant, WebhookId id, Delivery.@Nullable State state, Page.Request page) {
+    public Page<Delivery> deliveries(TenantId tenant, WebhookId id, Delivery.@Nullable State state, Page.Request page) {
         long before = page.position().map(Webhooks::number).orElse(Long.MAX_VALUE);
         List<Delivery> rows = database.inTenant(tenant, tx -> {
             find(tx, tenant, id);
@@ -332,14 +328,13 @@ public final class Webhooks {
                 : "delivery_id = :delivery AND state IN ('DEAD', 'DELIVERED')";
         return database.inTenant(tenant, tx -> {
             find(tx, tenant, id);
-            var update = tx.createUpdate("""
+            var update =
+                    tx.createUpdate("""
                             UPDATE webhook_delivery SET state = 'PENDING', attempts = 0, due_at = now(), begun_at = NULL,
                                 ended_at = NULL, status = NULL, problem = NULL
                             WHERE tenant_id = :tenant AND webhook_id = :id AND sequence IN (
                                 SELECT sequence FROM webhook_delivery
-                                WHERE tenant_id = :tenant AND webhook_id = :id AND %s)""".formatted(which))
-                    .bind("tenant", tenant)
-                    .bind("id", id.value());
+                                WHERE tenant_id = :tenant AND webhook_id = :id AND %s)""".formatted(which)).bind("tenant", tenant).bind("id", id.value());
             if (delivery != null) {
                 update.bind("delivery", delivery);
             }
@@ -410,8 +405,7 @@ public final class Webhooks {
         }
     }
 
-    private void audit(
-            Handle tx, TenantId tenant, Actor actor, WebhookId id, String what, Map<String, ?> detail) {
+    private void audit(Handle tx, TenantId tenant, Actor actor, WebhookId id, String what, Map<String, ?> detail) {
         auditLog.append(tx, tenant, List.of(new AuditEvent(actor, "webhook." + what, "webhook:" + id, detail)));
     }
 }

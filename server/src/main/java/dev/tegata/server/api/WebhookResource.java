@@ -26,8 +26,7 @@ final class WebhookResource {
         this.webhooks = webhooks;
     }
 
-    record NewWebhook(
-            String name, String url, @Nullable List<String> types) {}
+    record NewWebhook(String name, String url, @Nullable List<String> types) {}
 
     /// `secret` is shown once, by the operation that makes the webhook.
     record View(
@@ -96,10 +95,11 @@ final class WebhookResource {
 
     /// `status` is left out where there was no answer.
     record TestView(
-            boolean delivered, @Nullable Integer status, @Nullable String problem) {
+            boolean delivered,
+            @Nullable Integer status,
+            @Nullable String problem) {
         static TestView of(Messenger.Answer answer) {
-            return new TestView(
-                    answer.isSuccess(), answer.status() == 0 ? null : answer.status(), answer.problem());
+            return new TestView(answer.isSuccess(), answer.status() == 0 ? null : answer.status(), answer.problem());
         }
     }
 
@@ -128,11 +128,7 @@ final class WebhookResource {
     private Response create(Call call) {
         NewWebhook body = call.request().json(NewWebhook.class);
         Webhook.Created made = webhooks.create(
-                call.tenant(),
-                call.actor(),
-                body.name(),
-                body.url(),
-                body.types() == null ? List.of() : body.types());
+                call.tenant(), call.actor(), body.name(), body.url(), body.types() == null ? List.of() : body.types());
         return Response.json(201, View.of(made.webhook(), made.secret()));
     }
 

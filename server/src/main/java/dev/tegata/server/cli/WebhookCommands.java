@@ -77,9 +77,7 @@ final class WebhookCommands {
         }
     }
 
-    @Command(
-            description = "Remove a webhook with all that was on its way.",
-            footer = "  tegata webhook delete WEBHOOK")
+    @Command(description = "Remove a webhook with all that was on its way.", footer = "  tegata webhook delete WEBHOOK")
     void delete(@Mixin Target webhook) {
         try (ApiClient api = session.api()) {
             api.delete(webhook.path());
@@ -147,9 +145,7 @@ final class WebhookCommands {
         }
     }
 
-    @Command(
-            description = "Post a test event now, and show what came back.",
-            footer = "  tegata webhook test WEBHOOK")
+    @Command(description = "Post a test event now, and show what came back.", footer = "  tegata webhook test WEBHOOK")
     void test(@Mixin Target webhook) {
         try (ApiClient api = session.api()) {
             JsonNode answer = api.act(webhook.path() + "/test");

@@ -54,8 +54,8 @@ public final class HttpMessenger implements Messenger, AutoCloseable {
     private final boolean privateTargets;
     private final Duration deadline;
     private final InstantSource clock;
-    private final ScheduledExecutorService watch =
-            Executors.newSingleThreadScheduledExecutor(Thread.ofPlatform().daemon().name("webhook-watch").factory());
+    private final ScheduledExecutorService watch = Executors.newSingleThreadScheduledExecutor(
+            Thread.ofPlatform().daemon().name("webhook-watch").factory());
 
     /// @param privateTargets whether addresses of own networks may be posted to, and those without TLS too
     public HttpMessenger(SSLSocketFactory tls, boolean privateTargets, InstantSource clock) {
@@ -125,7 +125,9 @@ public final class HttpMessenger implements Messenger, AutoCloseable {
             return Answer.none("the host has no address");
         } catch (SSLException e) {
             return Answer.none(
-                    System.nanoTime() < end ? "TLS: " + message(e) : "there was no answer in " + deadline.toSeconds() + " s");
+                    System.nanoTime() < end
+                            ? "TLS: " + message(e)
+                            : "there was no answer in " + deadline.toSeconds() + " s");
         } catch (SocketTimeoutException e) {
             return Answer.none("the connection took too long");
         } catch (IOException e) {
@@ -197,8 +199,10 @@ public final class HttpMessenger implements Messenger, AutoCloseable {
         if (target.getPort() >= 0) {
             head.append(':').append(target.getPort());
         }
-        head.append("\r\nUser-Agent: Tegata\r\nConnection: close\r\nContent-Length: ").append(body.length);
-        headers.forEach((name, value) -> head.append("\r\n").append(name).append(": ").append(value));
+        head.append("\r\nUser-Agent: Tegata\r\nConnection: close\r\nContent-Length: ")
+                .append(body.length);
+        headers.forEach(
+                (name, value) -> head.append("\r\n").append(name).append(": ").append(value));
         byte[] start = head.append("\r\n\r\n").toString().getBytes(StandardCharsets.US_ASCII);
         byte[] all = new byte[start.length + body.length];
         System.arraycopy(start, 0, all, 0, start.length);
@@ -268,8 +272,8 @@ public final class HttpMessenger implements Messenger, AutoCloseable {
             return Duration.ofSeconds(Math.min(Long.parseLong(text), LONGEST_RETRY));
         }
         try {
-            Instant until =
-                    ZonedDateTime.parse(text, DateTimeFormatter.RFC_1123_DATE_TIME).toInstant();
+            Instant until = ZonedDateTime.parse(text, DateTimeFormatter.RFC_1123_DATE_TIME)
+                    .toInstant();
             return until.isAfter(now) ? Duration.between(now, until) : Duration.ZERO;
         } catch (DateTimeParseException e) {
             return null;

@@ -51,8 +51,8 @@ class WebhooksTest {
     private static final Actor ACTOR = Actor.OPERATOR;
     private static final RetryRules PATIENT =
             new RetryRules(Duration.ofMillis(50), Duration.ofMillis(200), Duration.ofMinutes(1), Duration.ofMinutes(1));
-    private static final RetryRules HASTY =
-            new RetryRules(Duration.ofMillis(50), Duration.ofMillis(100), Duration.ofMillis(400), Duration.ofMinutes(1));
+    private static final RetryRules HASTY = new RetryRules(
+            Duration.ofMillis(50), Duration.ofMillis(100), Duration.ofMillis(400), Duration.ofMinutes(1));
 
     private final SecureRandom random = new SecureRandom();
     private final Receiver receiver = new Receiver();
@@ -94,7 +94,8 @@ class WebhooksTest {
 
     private void append(String subject, int number) {
         platform.database.inTenant(tenant, tx -> {
-            platform.outbox.append(tx, tenant, new Event("dev.tegata.test.happened", subject, Map.of("number", number)));
+            platform.outbox.append(
+                    tx, tenant, new Event("dev.tegata.test.happened", subject, Map.of("number", number)));
             return null;
         });
     }
@@ -181,8 +182,11 @@ class WebhooksTest {
         // What a killed process leaves behind: a lease that has run out.
         platform.database.inTenant(
                 tenant,
-                tx -> tx.execute("UPDATE event_reader SET leased_by = ?, leased_until = now() - interval '1 s'"
-                        + " WHERE tenant_id = ?", java.util.UUID.randomUUID(), tenant.value()));
+                tx -> tx.execute(
+                        "UPDATE event_reader SET leased_by = ?, leased_until = now() - interval '1 s'"
+                                + " WHERE tenant_id = ?",
+                        java.util.UUID.randomUUID(),
+                        tenant.value()));
         receiver.answers(_ -> 200);
         try (WebhookWorkers _ = node(PATIENT)) {
             receiver.await(all -> all.taken().size() == 5);
@@ -265,15 +269,16 @@ class WebhooksTest {
         receiver.retryAfter("3600");
         WebhookId id = create();
         Duration no = Duration.ZERO;
-        try (WebhookWorkers _ = node(
-                new RetryRules(Duration.ofMillis(50), Duration.ofMillis(100), Duration.ofDays(1), Duration.ofDays(1)))) {
+        try (WebhookWorkers _ = node(new RetryRules(
+                Duration.ofMillis(50), Duration.ofMillis(100), Duration.ofDays(1), Duration.ofDays(1)))) {
             append("device:1", 1);
             receiver.await(all -> all.all().size() == 1);
             await(() -> deliveries(id, Delivery.State.PENDING).getFirst().attempts() == 1);
             assertThat(deliveries(id, Delivery.State.PENDING).getFirst().dueAt())
                     .isAfter(InstantSource.system().instant().plusSeconds(3500));
         }
-        try (WebhookWorkers _ = node(new RetryRules(Duration.ofMillis(50), Duration.ofMillis(100), Duration.ofDays(1), no))) {
+        try (WebhookWorkers _ =
+                node(new RetryRules(Duration.ofMillis(50), Duration.ofMillis(100), Duration.ofDays(1), no))) {
             append("device:2", 1);
             await(() -> webhooks.get(tenant, id).state() == Webhook.State.PAUSED);
         }
@@ -292,7 +297,8 @@ class WebhooksTest {
         }
         long rows = platform.database.inTenant(
                 tenant,
-                tx -> tx.createQuery("SELECT (SELECT count(*) FROM webhook_delivery) + (SELECT count(*) FROM event_reader)")
+                tx -> tx.createQuery(
+                                "SELECT (SELECT count(*) FROM webhook_delivery) + (SELECT count(*) FROM event_reader)")
                         .mapTo(Long.class)
                         .one());
         assertThat(rows).isZero();
