@@ -128,6 +128,7 @@ public final class HealthSweep implements AutoCloseable {
 
     /// The devices that a finding affects.
     public Page<DeviceId> affected(TenantId tenant, FindingCode code, AuthorityId authority, Page.Request page) {
+        authorities.get(tenant, authority);
         List<DeviceId> rows = database.inTenant(
                 tenant,
                 tx -> tx.createQuery("""

@@ -3,7 +3,9 @@
 package dev.tegata.server.api;
 
 import dev.tegata.platform.AuthorityId;
+import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.Page;
+import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.access.Permission;
 import dev.tegata.platform.health.Finding;
 import dev.tegata.platform.health.FindingCode;
@@ -11,6 +13,7 @@ import dev.tegata.platform.health.HealthSweep;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
 import java.time.Instant;
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -72,8 +75,15 @@ final class HealthResource {
                 fresh.devices()));
     }
 
+    private static FindingCode code(String text) {
+        return Arrays.stream(FindingCode.values())
+                .filter(code -> code.id().equals(text))
+                .findFirst()
+                .orElseThrow(() -> new RefusedException(ErrorCode.NOT_FOUND, "there is no such finding"));
+    }
+
     private Response devices(Call call) {
-        FindingCode code = Names.constant(FindingCode.class, "code", call.path("code"));
+        FindingCode code = code(call.path("code"));
         AuthorityId authority = AuthorityId.parse(call.path("authority"));
         return Response.json(Queries.Listing.of(
                 health.affected(call.tenant(), code, authority, Queries.page(call.request())),

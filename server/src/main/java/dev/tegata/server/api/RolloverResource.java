@@ -218,8 +218,7 @@ final class RolloverResource {
     }
 
     private static boolean leaves(Call call) {
-        return call.request().body().length > 0
-                && call.request().json(EndBody.class).leaves();
+        return call.request().json(EndBody.class).leaves();
     }
 
     private Response list(Call call) {
@@ -247,9 +246,7 @@ final class RolloverResource {
     }
 
     private Response compromise(Call call) {
-        String readmission = call.request().body().length == 0
-                ? null
-                : call.request().json(CompromiseBody.class).readmission();
+        String readmission = call.request().json(CompromiseBody.class).readmission();
         Rollover rollover = rollovers.compromise(
                 call.tenant(),
                 call.actor(),
