@@ -147,20 +147,23 @@ public final class JobWorkers implements AutoCloseable {
 
     /// Works on a job for one slice of time.
     private void work(Open open) {
-        Job job = lease(open);
-        if (job == null) {
+        Job leased = lease(open);
+        if (leased == null) {
             return;
         }
+        Job job = leased;
         long end = System.nanoTime() + SLICE.toNanos();
         try {
             Duration pause = Duration.ZERO;
-            while (job != null
-                    && job.state() == Job.State.RUNNING
+            Job next = leased;
+            while (next != null
+                    && next.state() == Job.State.RUNNING
                     && pause.isZero()
                     && !closing
                     && System.nanoTime() < end) {
+                job = next;
                 Step step = step(open, job);
-                job = step.after;
+                next = step.after;
                 pause = step.pause;
             }
             release(open, pause);

@@ -39,6 +39,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Random;
 import java.util.TreeMap;
@@ -147,7 +148,7 @@ class BackupsTest {
             Map<String, List<String>> after = rows(elsewhere.database(), tenant);
             assertThat(after.get("sealed_key")).hasSameSizeAs(before.get("sealed_key"));
             assertThat(after.get("audit_record"))
-                    .hasSize(before.get("audit_record").size() + 1);
+                    .hasSize(Objects.requireNonNull(before.get("audit_record")).size() + 1);
             for (String changed : List.of("sealed_key", "audit_record", "audit_head", "audit_checkpoint")) {
                 before.remove(changed);
                 after.remove(changed);

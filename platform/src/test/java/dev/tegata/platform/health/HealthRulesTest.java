@@ -10,6 +10,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -26,11 +27,11 @@ final class HealthRulesTest {
             String algorithm,
             Instant made,
             Instant end,
-            Instant issuerEnd,
+            @Nullable Instant issuerEnd,
             boolean fits,
             boolean shared,
-            Instant crl,
-            Instant responder) {
+            @Nullable Instant crl,
+            @Nullable Instant responder) {
         return new AuthorityRecord(algorithm, made, end, issuerEnd, fits, shared, crl, responder);
     }
 
@@ -39,8 +40,8 @@ final class HealthRulesTest {
             Instant end,
             Instant issuerEnd,
             boolean status,
-            Boolean holds,
-            Boolean trusts,
+            @Nullable Boolean holds,
+            @Nullable Boolean trusts,
             boolean shared) {
         return new DeviceRecord(
                 algorithm, NOW.minus(Duration.ofDays(100)), end, issuerEnd, status, holds, trusts, shared);

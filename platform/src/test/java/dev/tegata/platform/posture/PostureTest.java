@@ -157,8 +157,8 @@ class PostureTest {
                 .hex();
         EnrolmentWorld.Unit claimed = world.claim(fleet, serial);
         world.enrol(fleet, claimed.birth(), claimed.birth());
-        Bytes certificate =
-                world.devices.certificates(tenant, claimed.id()).getFirst().encoded();
+        Bytes certificate = Objects.requireNonNull(
+                world.devices.certificates(tenant, claimed.id()).getFirst().encoded());
         Unit unit = new Unit(claimed.id(), Bytes.ofHex("01" + serial), certificate);
         submit(
                 "keys-" + serial,
@@ -414,7 +414,7 @@ class PostureTest {
 
     private int executables(Unit unit) {
         reappraise();
-        return postures.get(tenant, unit.id).vector().get("executables");
+        return Objects.requireNonNull(postures.get(tenant, unit.id).vector().get("executables"));
     }
 
     @Test

@@ -50,6 +50,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -299,7 +300,7 @@ final class RolloverTest {
         world.clock.advance(Duration.ofSeconds(3));
         IssuingFleet before = world.issuingFleets.get(fleet);
         IssuingFleet after =
-                world.issuingFleets.under(before, rollover.authorities().get(issuing.id()));
+                world.issuingFleets.under(before, Objects.requireNonNull(rollover.authorities().get(issuing.id())));
         Certificate oldRoot = root.requireCertificate();
         Certificate newRoot = after.authority().chain().getLast();
 
