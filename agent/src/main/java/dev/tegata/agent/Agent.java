@@ -47,9 +47,9 @@ import java.util.random.RandomGenerator;
 
 /// The device's side of the device protocol: enrols, checks in, renews, obeys signed orders.
 ///
-/// It has no thread of its own: [#step()] does what is due and says when to come back. What it remembers is in its
-/// state, which changes as a whole, so that the power may fail at any moment: the next start goes on from the last
-/// change. Used by one thread at a time.
+/// It has no thread of its own: [#step()] does what is due and says when to come back. What it remembers is
+/// in its state, which changes as a whole, so that the power may fail at any moment: the next start goes on
+/// from the last change. Used by one thread at a time.
 public final class Agent {
     private static final String CHECK_IN = "/device/v1/check-in";
     private static final Duration FIRST_PAUSE = Duration.ofSeconds(5);
@@ -501,7 +501,8 @@ public final class Agent {
         return Optional.empty();
     }
 
-    /// The device is active, and has no identity that the server takes. One that was only suspended may be good again.
+    /// The device is active, and has no identity that the server takes. One that was only suspended may be
+    /// good again.
     private Optional<Duration> recover() throws IOException {
         if (identityRefused && !triedAgain) {
             triedAgain = true;
@@ -536,7 +537,8 @@ public final class Agent {
         return obeyed;
     }
 
-    /// Each order is one change of the state, in which its sequence number and its result or its task are kept too.
+    /// Each order is one change of the state, in which its sequence number and its result or its task are
+    /// kept too.
     private void obey(Order order) throws IOException {
         switch (order.content()) {
             case OrderContent.RenewCertificate _ ->
@@ -582,7 +584,8 @@ public final class Agent {
         setup.events().accept(new AgentEvent.OrderDone(kind, status, detail));
     }
 
-    /// Takes anchors only if the server that gave them is still trusted by them: no order locks the device out.
+    /// Takes anchors only if the server that gave them is still trusted by them: no order locks the device
+    /// out.
     private void updateAnchors(Order order, List<Bytes> anchors) throws IOException {
         List<Certificate> parsed;
         try {

@@ -26,9 +26,9 @@ import javax.net.ssl.X509ExtendedTrustManager;
 
 /// Trusts servers whose certificate chains to one of some anchors and names the host that was asked for.
 ///
-/// A device that does not know the time yet accepts a chain that is valid at any time that it may be: from the latest
-/// time that it ever heard on. So a clock that is years off locks nobody out, and an old certificate that had expired
-/// when the device last heard the time stays expired.
+/// A device that does not know the time yet accepts a chain that is valid at any time that it may be: from
+/// the latest time that it ever heard on. So a clock that is years off locks nobody out, and an old
+/// certificate that had expired when the device last heard the time stays expired.
 final class AnchoredTrust extends X509ExtendedTrustManager {
     private static final PathCheck PATHS = new PathCheck(256);
     private static final int MAX_CHAIN = 8;
@@ -97,7 +97,8 @@ final class AnchoredTrust extends X509ExtendedTrustManager {
         };
     }
 
-    /// Whether there is a later time at which the chain is valid. If there is one, it is when its last part begins.
+    /// Whether there is a later time at which the chain is valid. If there is one, it is when its last part
+    /// begins.
     private boolean isValidLater(List<Certificate> chain) {
         return Stream.concat(chain.stream(), all.stream())
                 .map(certificate -> certificate.validity().notBefore())

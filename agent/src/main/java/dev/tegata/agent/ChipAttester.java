@@ -9,7 +9,8 @@ import dev.tegata.protocol.CheckIn;
 import java.io.IOException;
 import java.util.Optional;
 
-/// Lets a chip's attestation key vouch for the key in use: that it is in this chip, in a slot that gives none out.
+/// Lets a chip's attestation key vouch for the key in use: that it is in this chip, in a slot that gives
+/// none out.
 public final class ChipAttester implements Attester {
     private static final int ATTESTATION_SLOT = 1;
     private static final int GEN_KEY_PUBLIC = 0x08;

@@ -10,9 +10,11 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Set;
 
-/// Keys in a chip of the ECC608 family, virtual or real: the birth key in slot 0, those of the field in slots 2 to 4.
+/// Keys in a chip of the ECC608 family, virtual or real: the birth key in slot 0, those of the field in
+/// slots 2 to 4.
 ///
-/// A key's name is its slot: `slot-2`. The chip makes a new key over an old one, in a slot that nobody uses.
+/// A key's name is its slot: `slot-2`. The chip makes a new key over an old one, in a slot that nobody
+/// uses.
 public final class ChipKeys implements DeviceKeys {
     static final int BIRTH_SLOT = 0;
     private static final List<Integer> RENEWABLE = List.of(2, 3, 4);

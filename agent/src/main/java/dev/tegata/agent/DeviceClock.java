@@ -8,9 +8,9 @@ import java.time.InstantSource;
 
 /// What time it is, as far as a device can know.
 ///
-/// The machine's clock may be years off, and counts only as a measure of what has passed. The time itself comes from
-/// the server. Before it has been heard, one thing is sure: it is not earlier than the latest time that was ever heard.
-/// Not for use by several threads.
+/// The machine's clock may be years off, and counts only as a measure of what has passed. The time itself
+/// comes from the server. Before it has been heard, one thing is sure: it is not earlier than the latest
+/// time that was ever heard. Not for use by several threads.
 public final class DeviceClock {
     private final InstantSource machine;
     private Instant heard;

@@ -7,8 +7,9 @@ import java.util.Set;
 
 /// Where a device's keys live: the one that it was born with, and those that it makes in the field.
 ///
-/// A key has a name, which outlives a loss of power; what the name tells is the holder's business. A new key is durable
-/// before its name is known, and nothing destroys a key but [#forget]: whoever remembers a name finds its key.
+/// A key has a name, which outlives a loss of power; what the name tells is the holder's business. A new
+/// key is durable before its name is known, and nothing destroys a key but [#forget]: whoever remembers a
+/// name finds its key.
 public interface DeviceKeys extends AutoCloseable {
     /// The birth key, and the vendor's certificates around it.
     DeviceIdentity birth() throws IOException;

@@ -21,7 +21,8 @@ import java.util.Set;
 
 /// Keys in files that only their owner can read: for devices that have nothing better, and for trials.
 ///
-/// A key is a PKCS#8 structure in DER; its name is its file's. The birth key is one of them, made elsewhere.
+/// A key is a PKCS#8 structure in DER; its name is its file's. The birth key is one of them, made
+/// elsewhere.
 public final class FileKeys implements DeviceKeys {
     private static final String PREFIX = "key-";
 

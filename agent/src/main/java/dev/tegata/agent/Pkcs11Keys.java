@@ -16,7 +16,8 @@ import java.security.SecureRandom;
 import java.util.List;
 import java.util.Set;
 
-/// Keys in a PKCS#11 token. A key's name is its CKA_ID in hex, behind `id-`; CKA_LABEL is the same for all of them.
+/// Keys in a PKCS#11 token. A key's name is its CKA_ID in hex, behind `id-`; CKA_LABEL is the same for all
+/// of them.
 public final class Pkcs11Keys implements DeviceKeys {
     private static final String PREFIX = "id-";
 

@@ -12,8 +12,8 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
 
-/// A root of trust in software that makes PSA tokens (RFC 9783): for trials, and for platforms whose secure side hands
-/// this agent its attestation key.
+/// A root of trust in software that makes PSA tokens (RFC 9783): for trials, and for platforms whose secure
+/// side hands this agent its attestation key.
 ///
 /// @param key the initial attestation key
 /// @param keyChain DER certificates of the key; may be empty, where the verifier knows the key

@@ -12,12 +12,11 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Set;
 
-/// Keys of a TPM 2.0: the birth key stays in it under a persistent handle; those of the field are loaded when they are
-/// used.
+/// Keys of a TPM 2.0: the birth key stays in it under a persistent handle; those of the field are loaded
+/// when they are used.
 ///
-/// A key's name is the key itself, wrapped by the TPM: nobody else can use it, and the TPM need not remember it. So
-/// there
-/// can be any number of them, and one is gone when its name is forgotten.
+/// A key's name is the key itself, wrapped by the TPM: nobody else can use it, and the TPM need not
+/// remember it. So there can be any number of them, and one is gone when its name is forgotten.
 public final class TpmKeys implements DeviceKeys {
     private static final String PREFIX = "tpm:";
 

@@ -72,7 +72,10 @@ final class CompressedLeafInChipTest {
             Certificate leaf = issue(
                     issuance,
                     CertificateRequest.create(
-                            Name.EMPTY, made.key().publicKey(), List.of(), data -> made.key().sign(data)),
+                            Name.EMPTY,
+                            made.key().publicKey(),
+                            List.of(),
+                            data -> made.key().sign(data)),
                     device);
 
             keys.chip()
@@ -87,8 +90,7 @@ final class CompressedLeafInChipTest {
     }
 
     private Certificate issue(Issuance issuance, CertificateRequest request, UUID device) throws Exception {
-        return issuance.grant(
-                        request.prove(), Map.of("device.id", device.toString()), SerialNumber.random(RANDOM), NOW)
+        return issuance.grant(request.prove(), Map.of("device.id", device.toString()), SerialNumber.random(RANDOM), NOW)
                 .lint()
                 .redeem(this::sign);
     }

@@ -59,7 +59,8 @@ final class DeviceKeysTest {
         }
     }
 
-    /// Enrols, renews with a new key, refurbishes; the key in use is another each time, and works after a restart.
+    /// Enrols, renews with a new key, refurbishes; the key in use is another each time, and works after a
+    /// restart.
     private void live(DeviceKeys keys, String serial, Optional<Attester> attester) throws Exception {
         List<AgentEvent> events = new ArrayList<>();
         try (DeviceServer server = new DeviceServer(serial)) {

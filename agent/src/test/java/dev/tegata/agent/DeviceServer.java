@@ -63,7 +63,8 @@ import org.bouncycastle.cert.jcajce.JcaX509CertificateConverter;
 import org.bouncycastle.operator.jcajce.JcaContentSignerBuilder;
 import org.jspecify.annotations.Nullable;
 
-/// A small server of the device protocol with one device: real TLS, real certificates, orders that a test places.
+/// A small server of the device protocol with one device: real TLS, real certificates, orders that a test
+/// places.
 public final class DeviceServer implements AutoCloseable {
     static final UUID DEVICE = UUID.fromString("6c3f0b43-5d0e-4a70-9c39-0d1f1d1f9a01");
     static final String FLEET = "fleet-1";

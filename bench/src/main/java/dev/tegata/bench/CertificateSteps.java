@@ -49,7 +49,8 @@ import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.State;
 
-/// Micro benchmarks. Requests take turns, so that nothing is found in a cache that a real device would miss.
+/// Micro benchmarks. Requests take turns, so that nothing is found in a cache that a real device would
+/// miss.
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.MICROSECONDS)
@@ -57,8 +58,7 @@ public class CertificateSteps {
     private static final int REQUESTS = 256;
     private static final Instant NOW = Instant.parse("2026-01-02T03:04:05Z");
 
-    private static final AlgorithmIdentifier ECDSA =
-            new AlgorithmIdentifier(X9ObjectIdentifiers.ecdsa_with_SHA256);
+    private static final AlgorithmIdentifier ECDSA = new AlgorithmIdentifier(X9ObjectIdentifiers.ecdsa_with_SHA256);
 
     private final SecureRandom random = new SecureRandom();
     private final SoftwareKey authorityKey = SoftwareKey.generate(KeyAlgorithm.EC_P256);
@@ -119,8 +119,8 @@ public class CertificateSteps {
     /// The same certificate by the builder of Bouncy Castle, which lints nothing, with the same signature.
     @Benchmark
     public byte[] bouncyCastleBuildAndSign() throws IOException {
-        SubjectPublicKeyInfo key =
-                SubjectPublicKeyInfo.getInstance(proven[next()].publicKey().encoded().toArray());
+        SubjectPublicKeyInfo key = SubjectPublicKeyInfo.getInstance(
+                proven[next()].publicKey().encoded().toArray());
         X500Name subject = new X500NameBuilder()
                 .addRDN(BCStyle.CN, "01234567-89ab-cdef-0123-456789abcdef")
                 .build();
@@ -133,14 +133,14 @@ public class CertificateSteps {
                 key);
         builder.addExtension(Extension.basicConstraints, true, new BasicConstraints(false));
         builder.addExtension(Extension.keyUsage, true, new KeyUsage(KeyUsage.digitalSignature));
-        builder.addExtension(
-                Extension.extendedKeyUsage, false, new ExtendedKeyUsage(KeyPurposeId.id_kp_clientAuth));
+        builder.addExtension(Extension.extendedKeyUsage, false, new ExtendedKeyUsage(KeyPurposeId.id_kp_clientAuth));
         builder.addExtension(Extension.authorityKeyIdentifier, false, new AuthorityKeyIdentifier(issuerKeyId));
         builder.addExtension(
                 Extension.subjectKeyIdentifier,
                 false,
-                new SubjectKeyIdentifier(
-                        Bytes.sha256(key.getPublicKeyData().getBytes()).slice(0, 20).toArray()));
+                new SubjectKeyIdentifier(Bytes.sha256(key.getPublicKeyData().getBytes())
+                        .slice(0, 20)
+                        .toArray()));
         return builder.build(new Signing()).getEncoded();
     }
 

@@ -25,8 +25,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentLinkedQueue;
 
-/// Check-ins of active devices with their operational identities, over fresh connections and over kept ones; and what a
-/// thousand times as many claimed devices in the database change.
+/// Check-ins of active devices with their operational identities, over fresh connections and over kept
+/// ones; and what a thousand times as many claimed devices in the database change.
 final class CheckInBenchmark implements Benchmark {
     private static final int FEW = 1_000;
     private static final int MANY = 1_000_000;
@@ -148,8 +148,8 @@ final class CheckInBenchmark implements Benchmark {
         run.report(run.number("CPU time of one, database", database.microsPer(outcome.count()), "µs"));
     }
 
-    /// Latencies at a calm rate, which the machine is not the limit of, before and after a million devices were
-    /// claimed.
+    /// Latencies at a calm rate, which the machine is not the limit of, before and after a million devices
+    /// were claimed.
     private static void many(Run run, ServerProcess server, String fleet, TlsClients clients, Path list)
             throws Exception {
         run.say("measuring latencies with %,d devices …".formatted(FEW));

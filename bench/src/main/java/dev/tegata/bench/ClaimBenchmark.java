@@ -17,7 +17,8 @@ import java.time.Instant;
 import java.util.List;
 import java.util.stream.IntStream;
 
-/// Claims signed manifests in the vendor's real format, in a process with a heap of 512 MiB ([ClaimProcess]).
+/// Claims signed manifests in the vendor's real format, in a process with a heap of 512 MiB
+/// ([ClaimProcess]).
 final class ClaimBenchmark implements Benchmark {
     static final int ELEMENTS = 100_000;
     private static final int WARM_UP_ELEMENTS = 2_000;
@@ -25,7 +26,8 @@ final class ClaimBenchmark implements Benchmark {
 
     /// A kind of manifest.
     ///
-    /// @param verifications of signatures that each element needs: its own, and that of the chip's certificate
+    /// @param verifications of signatures that each element needs: its own, and that of the chip's
+    /// certificate
     record Kind(String name, Preset preset, ManifestVersion version, int elements, int verifications) {
         static final Kind WARM_UP = new Kind("warm-up", Preset.TRUST_GO, ManifestVersion.FULL, WARM_UP_ELEMENTS, 2);
         static final List<Kind> MEASURED = List.of(

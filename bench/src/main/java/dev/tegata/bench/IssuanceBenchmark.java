@@ -19,8 +19,9 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
 
-/// First certificates through the service that every protocol calls, with durable storage: each device has keys of its
-/// own, is found by its birth key, proves the new one, and has its certificate on disk before it has its answer.
+/// First certificates through the service that every protocol calls, with durable storage: each device has
+/// keys of its own, is found by its birth key, proves the new one, and has its certificate on disk before
+/// it has its answer.
 final class IssuanceBenchmark implements Benchmark {
     private static final int WARM_UP = 15_000;
     private static final Duration LONGEST_WARM_UP = Duration.ofMinutes(1);

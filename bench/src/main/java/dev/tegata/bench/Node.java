@@ -93,8 +93,8 @@ final class Node implements AutoCloseable {
         enrolments = new Enrolments(
                 database, vault, issuingFleets, _ -> TrustAnchors.of(), audit, outbox, refusals, clock, random);
         jobs = new Jobs(database, audit, outbox, clock, random);
-        verification = Verification.of(
-                new Verification.Ground(database, vault, audit, jobs, trusted, "bench"), clock, random);
+        verification =
+                Verification.of(new Verification.Ground(database, vault, audit, jobs, trusted, "bench"), clock, random);
         Orders orders = new Orders(database, audit, outbox, clock, random);
         bulk = new BulkChanges(
                 database,

@@ -89,7 +89,10 @@ final class PostureBenchmark implements Benchmark {
                 appraisals.add(new UUID(2, i));
                 Environment device = Environment.ofBytes(
                         Bytes.ofHex("aa".repeat(32)),
-                        Bytes.of(ByteBuffer.allocate(33).put((byte) 1).putInt(29, i).array()));
+                        Bytes.of(ByteBuffer.allocate(33)
+                                .put((byte) 1)
+                                .putInt(29, i)
+                                .array()));
                 claims.add(evidence(device));
                 instances.add(Subjects.ofInstance(Objects.requireNonNull(device.instance())));
             }
@@ -173,10 +176,9 @@ final class PostureBenchmark implements Benchmark {
         var verification = node.verification();
         Releases releases =
                 new Releases(node.database(), verification.endorsements(), node.audit(), clock, new SecureRandom());
-        ReappraisalJob job = new ReappraisalJob(
-                node.database(), verification.appraisals(), node.outbox(), node.audit(), clock);
-        try (JobWorkers _ =
-                JobWorkers.start(node.database(), node.jobs(), Map.of(ReappraisalRequests.JOB_KIND, job))) {
+        ReappraisalJob job =
+                new ReappraisalJob(node.database(), verification.appraisals(), node.outbox(), node.audit(), clock);
+        try (JobWorkers _ = JobWorkers.start(node.database(), node.jobs(), Map.of(ReappraisalRequests.JOB_KIND, job))) {
             ReleaseContent content = new ReleaseContent(
                     "1.3.5", CLASS, List.of(FIRMWARE), null, Status.UNCERTIFIED, null, null, null, List.of());
             Release release = releases.add(tenant, Actor.OPERATOR, fleet, content);

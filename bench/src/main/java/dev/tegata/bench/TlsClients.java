@@ -43,11 +43,11 @@ import javax.net.ssl.SSLException;
 import javax.net.ssl.X509ExtendedKeyManager;
 import org.jspecify.annotations.Nullable;
 
-/// Many devices on one event loop per core: as much TLS and HTTP as is needed to load a server, and as little work of
-/// our own as possible.
+/// Many devices on one event loop per core: as much TLS and HTTP as is needed to load a server, and as
+/// little work of our own as possible.
 ///
-/// The server is not checked: it is our own child, and checking its chain would cost the machine more than all the
-/// rest.
+/// The server is not checked: it is our own child, and checking its chain would cost the machine more than
+/// all the rest.
 final class TlsClients implements AutoCloseable {
     private static final int TIMEOUT_SECONDS = 30;
 
@@ -210,7 +210,8 @@ final class TlsClients implements AutoCloseable {
         }
     }
 
-    /// One TLS context for all devices: the name under which an engine knows its peer says whose key it shows.
+    /// One TLS context for all devices: the name under which an engine knows its peer says whose key it
+    /// shows.
     private static final class ByPeerName extends X509ExtendedKeyManager {
         private static final String PREFIX = "device-";
 

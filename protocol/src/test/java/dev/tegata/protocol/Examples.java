@@ -33,8 +33,8 @@ import org.bouncycastle.crypto.signers.ECDSASigner;
 import org.bouncycastle.crypto.signers.HMacDSAKCalculator;
 import org.bouncycastle.math.ec.ECPoint;
 
-/// One message of each kind, the same in each run: keys are hashes of their names, and signatures are deterministic
-/// (RFC 6979).
+/// One message of each kind, the same in each run: keys are hashes of their names, and signatures are
+/// deterministic (RFC 6979).
 final class Examples {
     static final Instant NOW = Instant.parse("2026-07-01T12:00:00Z");
     static final UUID DEVICE = UUID.fromString("019f1c2a-4b00-7000-8000-0123456789ab");

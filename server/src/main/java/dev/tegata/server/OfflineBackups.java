@@ -15,8 +15,8 @@ import java.security.SecureRandom;
 import java.time.InstantSource;
 import java.util.Optional;
 
-/// Backups of the installation that settings describe, for its operator on its machine. The server need not run; with
-/// the embedded database it must not.
+/// Backups of the installation that settings describe, for its operator on its machine. The server need not
+/// run; with the embedded database it must not.
 public final class OfflineBackups {
     private OfflineBackups() {}
 

@@ -31,9 +31,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
 
-/// What anybody may fetch over plain HTTP: revocation lists, OCSP answers and CA certificates, which
-/// carry their own
-/// proof, and whether the server is well.
+/// What anybody may fetch over plain HTTP: revocation lists, OCSP answers and CA certificates, which carry
+/// their own proof, and whether the server is well.
 final class PublicPki {
     private static final String CERTIFICATE = ".cer";
     private static final String CRL = ".crl";

@@ -6,9 +6,8 @@ import java.util.Locale;
 
 /// Every setting of the server: its name, its default, and what it is for. This file is the whole list.
 ///
-/// A setting is given on the command line (`--api-port 9443`), in the environment
-/// (`TEGATA_API_PORT=9443`) or in the
-/// configuration file (`api-port: 9443`); the first of these that names it wins.
+/// A setting is given on the command line (`--api-port 9443`), in the environment (`TEGATA_API_PORT=9443`)
+/// or in the configuration file (`api-port: 9443`); the first of these that names it wins.
 public enum Setting {
     DATA("tegata-data", "Folder for everything that is kept here: database, vault key, TLS identity, operator key."),
     DATABASE("", "postgresql://user@host:port/name of a PostgreSQL; without it, one is started under the data folder."),

@@ -164,7 +164,8 @@ class BoundariesTest {
                         "dev.tegata.platform.health..",
                         "dev.tegata.platform.job..",
                         "dev.tegata.platform.device..",
-                        "dev.tegata.platform.enrol..")
+                        "dev.tegata.platform.enrol..",
+                        "dev.tegata.platform.webhook..")
                 .should()
                 .callMethodWhere(com.tngtech.archunit.base.DescribedPredicate.describe(
                         "look across tenants",

@@ -24,7 +24,8 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
-/// A real server over real TLS with its embedded database, started once for all tests of this run, and a client of it.
+/// A real server over real TLS with its embedded database, started once for all tests of this run, and a
+/// client of it.
 public final class RunningServer implements AutoCloseable {
     private static final RunningServer SHARED = new RunningServer();
 
@@ -135,8 +136,8 @@ public final class RunningServer implements AutoCloseable {
         return send(client, request);
     }
 
-    /// As [#send(HttpRequest.Builder)], from an address of its own that no other request comes from: failed logins make
-    /// the server wary of an address.
+    /// As [#send(HttpRequest.Builder)], from an address of its own that no other request comes from: failed
+    /// logins make the server wary of an address.
     public HttpResponse<String> sendFromElsewhere(HttpRequest.Builder request) {
         int number = addresses.incrementAndGet();
         HttpClient elsewhere = TlsClient.trustingFrom(

@@ -21,7 +21,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 
-/// The agent's settings, read from a file. An unknown one is refused: it is more likely a slip of the pen than a wish.
+/// The agent's settings, read from a file. An unknown one is refused: it is more likely a slip of the pen
+/// than a wish.
 final class AgentConfig {
     private static final long MAX_SIZE = 64 * 1024;
 

@@ -18,8 +18,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Stream;
 
-/// What other programs on the device need, as files that are replaced as a whole: `certificate.pem` (the chain),
-/// `trust-anchors.pem`, and `objects/` with one file for each managed object.
+/// What other programs on the device need, as files that are replaced as a whole: `certificate.pem` (the
+/// chain), `trust-anchors.pem`, and `objects/` with one file for each managed object.
 ///
 /// The agent's state is the truth; the files follow it after each step and at each start.
 final class Published {

@@ -9,13 +9,15 @@ import java.util.List;
 ///
 /// @param duration how long the fleet is watched
 /// @param checkIn how long a device waits between two check-ins, whatever the server says
-/// @param certificateLife how long a certificate's life is in the simulator: its renewal falls at two thirds of this
+/// @param certificateLife how long a certificate's life is in the simulator: its renewal falls at two
+/// thirds of this
 /// @param firmware what runs on the devices
 /// @param failures the share of connections that never come about
 /// @param powerCuts the share of devices whose power fails, at a random moment of a change
 /// @param wrongClocks the share of devices whose clock is years off
 /// @param clockYears how many years at most, in either direction
-/// @param stolen the share of devices that are stolen; the operator revokes them, and the thief goes on using them
+/// @param stolen the share of devices that are stolen; the operator revokes them, and the thief goes on
+/// using them
 /// @param refurbished the share of devices that are refurbished
 /// @param sold the share of devices that are sold to another tenant
 public record Scenario(

@@ -215,7 +215,8 @@ final class SimulatedDevice {
         private static final long serialVersionUID = 1L;
     }
 
-    /// Memory that outlives a loss of power. A cut falls before a change or after it, as on a disk that is used well.
+    /// Memory that outlives a loss of power. A cut falls before a change or after it, as on a disk that is
+    /// used well.
     private final class Memory implements StateStore {
         @Override
         public Optional<AgentState> load() {

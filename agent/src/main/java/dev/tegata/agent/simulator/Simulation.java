@@ -19,8 +19,8 @@ import java.util.random.RandomGenerator;
 
 /// A fleet that lives for a while.
 ///
-/// The devices share a few threads; each thread has at most one connection. A device that has nothing to do is an entry
-/// in a queue and some kilobytes of state.
+/// The devices share a few threads; each thread has at most one connection. A device that has nothing to do
+/// is an entry in a queue and some kilobytes of state.
 public final class Simulation {
     private final Scenario scenario;
     private final Settings settings;
@@ -33,7 +33,8 @@ public final class Simulation {
     /// What a simulation is made of.
     ///
     /// @param threads how many devices work, and how many connections there are, at the same moment
-    /// @param seed two simulations with the same one decide the same; what the server and the machine do differs
+    /// @param seed two simulations with the same one decide the same; what the server and the machine do
+    /// differs
     public record Settings(
             Home home, Network network, Operator operator, InstantSource clock, int threads, long seed) {}
 
@@ -85,8 +86,8 @@ public final class Simulation {
         return tally.report(devices, Duration.ofNanos(System.nanoTime() - begun));
     }
 
-    /// The fleet comes to life within the first tenth of the time; fates fall into the middle, so that there is time
-    /// left to see what comes of them.
+    /// The fleet comes to life within the first tenth of the time; fates fall into the middle, so that
+    /// there is time left to see what comes of them.
     private void schedule(SimulatedDevice device, long begun, RandomGenerator random) {
         long whole = scenario.duration().toNanos();
         long birth = begun + (long) (whole * 0.1 * random.nextDouble());

@@ -1,7 +1,8 @@
 // SPDX-FileCopyrightText: The Tegata authors
 // SPDX-License-Identifier: Apache-2.0
 
-/// Fleets of virtual devices that live their lives in haste: the agent itself, over virtual chips, many to a thread.
+/// Fleets of virtual devices that live their lives in haste: the agent itself, over virtual chips, many to
+/// a thread.
 @NullMarked
 package dev.tegata.agent.simulator;
 

@@ -161,8 +161,8 @@ public record AgentState(
             task = from.task.orElse(null);
         }
 
-        /// Forgets the operational identity and what was written in the field. The keys are destroyed later. The
-        /// anchors stay: a server that has changed its CA since would never be reached again.
+        /// Forgets the operational identity and what was written in the field. The keys are destroyed
+        /// later. The anchors stay: a server that has changed its CA since would never be reached again.
         public void wipe() {
             Identity current = identity;
             if (current != null) {

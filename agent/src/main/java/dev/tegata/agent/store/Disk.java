@@ -18,7 +18,8 @@ public interface Disk {
     /// Returns when the file's content is on the disk.
     void sync(Path file) throws IOException;
 
-    /// Gives a file the name of another, which is gone then. After a power cut the name means one of the two.
+    /// Gives a file the name of another, which is gone then. After a power cut the name means one of the
+    /// two.
     void rename(Path from, Path to) throws IOException;
 
     /// Returns when the names in a folder are on the disk.
@@ -30,7 +31,8 @@ public interface Disk {
     /// Makes a folder that only its owner may look into. Does nothing where there is one.
     void makeFolder(Path folder) throws IOException;
 
-    /// Puts `content` in the place of what the file holds: afterwards, whatever happens, it has one or the other.
+    /// Puts `content` in the place of what the file holds: afterwards, whatever happens, it has one or the
+    /// other.
     default void replace(Path file, byte[] content) throws IOException {
         Path folder = Objects.requireNonNull(file.toAbsolutePath().getParent(), "a file lies in a folder");
         Path fresh = file.resolveSibling(file.getFileName() + ".new");

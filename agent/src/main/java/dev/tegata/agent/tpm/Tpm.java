@@ -11,9 +11,8 @@ import java.util.List;
 import java.util.SortedMap;
 import java.util.TreeMap;
 
-/// A TPM 2.0 by its commands. Hierarchies and keys have empty authorizations, as on machines whose owner is the
-/// operating
-/// system; all keys are on P-256, all digests SHA-256.
+/// A TPM 2.0 by its commands. Hierarchies and keys have empty authorizations, as on machines whose owner is
+/// the operating system; all keys are on P-256, all digests SHA-256.
 ///
 /// Safe for use by many threads, which then take turns.
 public final class Tpm implements AutoCloseable {
@@ -67,7 +66,8 @@ public final class Tpm implements AutoCloseable {
     private static final int MAX_NV = 8192;
     private static final int PCRS = 24;
 
-    /// The policy of endorsement keys by the TCG's default templates: whoever may use the endorsement hierarchy.
+    /// The policy of endorsement keys by the TCG's default templates: whoever may use the endorsement
+    /// hierarchy.
     private static final Bytes ENDORSEMENT_POLICY =
             Bytes.ofHex("837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa");
 
@@ -303,7 +303,8 @@ public final class Tpm implements AutoCloseable {
                 new Writer().u32(1).u16(ALG_SHA256).raw(digest).bytes());
     }
 
-    /// The content of an index of the TPM's memory that its owner may read, such as an endorsement certificate.
+    /// The content of an index of the TPM's memory that its owner may read, such as an endorsement
+    /// certificate.
     public Bytes readNv(long index) throws IOException {
         Reader answer = execute(CC_NV_READ_PUBLIC, 0, List.of(index), List.of(), new byte[0]);
         answer.u16();
@@ -345,7 +346,8 @@ public final class Tpm implements AutoCloseable {
         return signed(execute(CC_CERTIFY_CREATION, 0, List.of(attester, key), PASSWORD_ONLY, parameters));
     }
 
-    /// Says the secret that a verifier wrapped for the TPM with this endorsement key and this attestation key.
+    /// Says the secret that a verifier wrapped for the TPM with this endorsement key and this attestation
+    /// key.
     ///
     /// @param idObject TPM2B_ID_OBJECT, with its size
     /// @param encryptedSecret TPM2B_ENCRYPTED_SECRET, with its size

@@ -11,8 +11,8 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.random.RandomGenerator;
 
-/// A disk whose power fails at a chosen step, and which then has what a real one may have: all that was synced, and of
-/// the rest whatever chance leaves.
+/// A disk whose power fails at a chosen step, and which then has what a real one may have: all that was
+/// synced, and of the rest whatever chance leaves.
 public final class CutDisk implements Disk {
     /// The power failed. Nothing may catch it.
     public static final class PowerCut extends Error {

@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
 ///
 /// `minimum` is the oldest acceptable version, where this release is older than that.
 ///
-/// Certification endorsements of others have only a certificate number; the rest is ours, under a private number.
+/// Certification endorsements of others have only a certificate number; the rest is ours, under a private
+/// number.
 public record ReleaseStatus(
         Status status,
         @Nullable String scheme,
@@ -99,7 +100,7 @@ public record ReleaseStatus(
                                                 new Cbor.ArrayItem(vulnerabilities.stream()
                                                         .map(Cbor::of)
                                                         .toList()))
-                                                .put("minimum", minimum == null ? null : Cbor.of(minimum))
+                                        .put("minimum", minimum == null ? null : Cbor.of(minimum))
                                         .build())
                         .build());
     }

@@ -13,13 +13,11 @@ import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/// What statements and evidence are about, as short keys of an index: who keeps many statements finds
-/// with it all
-/// those that a piece of evidence can touch.
+/// What statements and evidence are about, as short keys of an index: who keeps many statements finds with
+/// it all those that a piece of evidence can touch.
 ///
-/// A statement stands under its class id; without one under its instance, else under vendor and model,
-/// else under
-/// [#ANY]. Keys stand under the instance and the key only, so that those of other devices are never
+/// A statement stands under its class id; without one under its instance, else under vendor and model, else
+/// under [#ANY]. Keys stand under the instance and the key only, so that those of other devices are never
 /// read.
 public final class Subjects {
     /// What statements without a class, instance, vendor or model are about.
@@ -41,9 +39,8 @@ public final class Subjects {
         };
     }
 
-    /// Whether a statement is about one device only, and says more than which keys it has. There are
-    /// few of these:
-    /// who has none need not look for them with each device's evidence.
+    /// Whether a statement is about one device only, and says more than which keys it has. There are few of
+    /// these: who has none need not look for them with each device's evidence.
     public static boolean isAboutOneDevice(Triple statement) {
         return switch (statement) {
             case Triple.Reference reference -> isOneDevice(reference.environment());
@@ -100,8 +97,7 @@ public final class Subjects {
                 : ofModel(environment.vendor(), environment.model());
     }
 
-    /// Under what the statements stand that can match these claims, but for those about their
-    /// instances.
+    /// Under what the statements stand that can match these claims, but for those about their instances.
     public static Set<Bytes> ofClasses(Collection<Endorsements.Claim> claims) {
         Set<Bytes> subjects = new LinkedHashSet<>();
         subjects.add(ANY);

@@ -27,11 +27,11 @@ import java.util.Objects;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 
-/// A key that a message is verified with. Its kind decides which algorithms it may be used with, so a message
-/// cannot choose to have a public key taken for a MAC key.
+/// A key that a message is verified with. Its kind decides which algorithms it may be used with, so a
+/// message cannot choose to have a public key taken for a MAC key.
 public sealed interface CoseKey {
-    /// Whether `signature` over `data` is right under this key. False too where the algorithm does not fit the
-    /// key.
+    /// Whether `signature` over `data` is right under this key. False too where the algorithm does not fit
+    /// the key.
     boolean verifies(CoseAlgorithm algorithm, byte[] data, byte[] signature);
 
     record Public(PublicKeyInfo info) implements CoseKey {

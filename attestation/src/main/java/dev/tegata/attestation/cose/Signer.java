@@ -8,8 +8,8 @@ import dev.tegata.pki.key.Signatures;
 import java.security.PrivateKey;
 import java.util.function.UnaryOperator;
 
-/// Signs messages with a key that lives elsewhere: `sign` gives the signature over the data that it is handed, in
-/// the form that certificates carry (ECDSA in DER), as a vault does.
+/// Signs messages with a key that lives elsewhere: `sign` gives the signature over the data that it is
+/// handed, in the form that certificates carry (ECDSA in DER), as a vault does.
 public record Signer(PublicKeyInfo publicKey, UnaryOperator<byte[]> sign) {
     /// A signer with a key in memory: tests, tools, software roots of trust.
     public static Signer of(PublicKeyInfo publicKey, PrivateKey privateKey) {

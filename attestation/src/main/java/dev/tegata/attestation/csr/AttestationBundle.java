@@ -13,7 +13,8 @@ import dev.tegata.pki.der.Tag;
 import java.util.ArrayList;
 import java.util.List;
 
-/// The value of a request's attestation attribute: statements, and certificates that may be needed to check them.
+/// The value of a request's attestation attribute: statements, and certificates that may be needed to check
+/// them.
 public record AttestationBundle(List<Statement> statements, List<Bytes> certificates) {
     /// The attribute's type.
     public static final Oid ATTRIBUTE = Oid.of("1.2.840.113549.1.9.16.2.59");
@@ -67,7 +68,8 @@ public record AttestationBundle(List<Statement> statements, List<Bytes> certific
             }
         }
 
-        /// The statement of a TPM. Its signature is a TPMT_SIGNATURE, which [KeyCertification#verify] checks.
+        /// The statement of a TPM. Its signature is a TPMT_SIGNATURE, which [KeyCertification#verify]
+        /// checks.
         public KeyCertification tpmCertification() throws MalformedException {
             try {
                 DerReader outer = DerReader.of(content);

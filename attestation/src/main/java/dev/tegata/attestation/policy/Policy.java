@@ -38,14 +38,11 @@ import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /// Rules that change the values that evidence and endorsements gave, compiled and ready. Rules run in
-/// order; each
-/// whose condition holds sets its values.
+/// order; each whose condition holds sets its values.
 ///
 /// Bounded: the number and size of rules, the iterations of an evaluation and the size of regular
-/// expressions
-/// have limits. A rule that cannot be evaluated counts as one that holds, as far as it makes things
-/// worse: a
-/// mistake in a policy never lets a device in.
+/// expressions have limits. A rule that cannot be evaluated counts as one that holds, as far as it makes
+/// things worse: a mistake in a policy never lets a device in.
 public final class Policy {
     private static final int MAX_RULES = 200;
     private static final CelOptions OPTIONS = CelOptions.current()
@@ -125,10 +122,8 @@ public final class Policy {
         }
     }
 
-    /// Reads and compiles a policy in JSON: `id`, `version` and `rules`, each with `name`, `when`,
-    /// `set`,
-    /// `reason` and `remedy`. A rule with a `scheme` is for evidence of that scheme only, and costs
-    /// others
+    /// Reads and compiles a policy in JSON: `id`, `version` and `rules`, each with `name`, `when`, `set`,
+    /// `reason` and `remedy`. A rule with a `scheme` is for evidence of that scheme only, and costs others
     /// nothing.
     public static Policy parse(Bytes document) throws MalformedException {
         ObjectNode object = Json.parseObject(document);

@@ -20,8 +20,8 @@ import org.jspecify.annotations.Nullable;
 
 /// An EAT attestation result (draft-ietf-rats-ear): verdicts on one or more attesters, from one verifier.
 ///
-/// `nonce` is the relying party's or the session's, as bytes. `topology` tells which attester is part of which.
-/// `rawEvidence` is a record for `#04`; older profiles hold its bytes only.
+/// `nonce` is the relying party's or the session's, as bytes. `topology` tells which attester is part of
+/// which. `rawEvidence` is a record for `#04`; older profiles hold its bytes only.
 public record Ear(
         EarProfile profile,
         Instant issuedAt,

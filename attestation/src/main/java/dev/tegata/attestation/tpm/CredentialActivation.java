@@ -22,8 +22,8 @@ import javax.crypto.spec.OAEPParameterSpec;
 import javax.crypto.spec.PSource;
 import javax.crypto.spec.SecretKeySpec;
 
-/// The verifier's side of credential activation (TPM 2.0 part 1 §24): a secret is wrapped so that only the TPM
-/// that holds both the endorsement key and the attestation key can say it.
+/// The verifier's side of credential activation (TPM 2.0 part 1 §24): a secret is wrapped so that only the
+/// TPM that holds both the endorsement key and the attestation key can say it.
 ///
 /// For endorsement keys of the default templates: SHA-256 and AES-128-CFB.
 public final class CredentialActivation {
@@ -40,8 +40,8 @@ public final class CredentialActivation {
 
     private CredentialActivation() {}
 
-    /// Wraps `secret` (at most 32 bytes) for the TPM with this endorsement key, to be told only if it also has
-    /// the key called `attestationKeyName`.
+    /// Wraps `secret` (at most 32 bytes) for the TPM with this endorsement key, to be told only if it also
+    /// has the key called `attestationKeyName`.
     public static Challenge challenge(
             PublicKeyInfo endorsementKey, Bytes attestationKeyName, byte[] secret, SecureRandom random) {
         if (secret.length == 0 || secret.length > SEED_SIZE) {

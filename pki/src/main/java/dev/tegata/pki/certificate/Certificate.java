@@ -18,9 +18,8 @@ import org.jspecify.annotations.Nullable;
 
 /// An X.509 certificate (RFC 5280), ours or another's: read once, never changed, equal by its bytes.
 ///
-/// Reading checks the form of everything that has an accessor here. It does not check the key, which
-/// may be of a kind
-/// that we do not support, nor any signature.
+/// Reading checks the form of everything that has an accessor here. It does not check the key, which may be
+/// of a kind that we do not support, nor any signature.
 public final class Certificate {
     private static final int MAX_SIZE = 64 * 1024;
 
@@ -181,7 +180,8 @@ public final class Certificate {
         return subject().equals(issuer());
     }
 
-    /// Whether its own key has signed it, as a root's has. A certificate that joins two keys of one name has not.
+    /// Whether its own key has signed it, as a root's has. A certificate that joins two keys of one name
+    /// has not.
     public boolean isSelfSigned() {
         if (!isSelfIssued()) {
             return false;
@@ -234,8 +234,7 @@ public final class Certificate {
         return Optional.ofNullable(known.extendedKeyUsages());
     }
 
-    /// Whether the key may be used for a purpose of [KeyPurpose]: it or any purpose is listed, or none
-    /// is.
+    /// Whether the key may be used for a purpose of [KeyPurpose]: it or any purpose is listed, or none is.
     public boolean allows(Oid purpose) {
         List<Oid> purposes = known.extendedKeyUsages();
         return purposes == null || purposes.contains(purpose) || purposes.contains(KeyPurpose.ANY);

@@ -22,15 +22,12 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// The rules that certificates of one kind follow, as plain data. Checked when made: an
-/// `IllegalArgumentException`
-/// names the field and what is wrong with it.
+/// `IllegalArgumentException` names the field and what is wrong with it.
 ///
-/// A certificate starts at the full hour before `backdate` ago: devices whose clocks run late accept it
-/// at once.
-/// A `lifetime` in days, months or years counts from there (both ends then fall on the hour, as the
-/// compressed form of
-/// secure elements needs); one in hours or minutes counts from now. No certificate outlives its issuer:
-/// its end is cut.
+/// A certificate starts at the full hour before `backdate` ago: devices whose clocks run late accept it at
+/// once. A `lifetime` in days, months or years counts from there (both ends then fall on the hour, as the
+/// compressed form of secure elements needs); one in hours or minutes counts from now. No certificate
+/// outlives its issuer: its end is cut.
 ///
 /// @param name of the profile, 1 to 64 characters
 /// @param subject a [NameTemplate]
@@ -253,9 +250,9 @@ public record CertificateProfile(
                 RequestedExtensions.IGNORE);
     }
 
-    /// A device's operational identity: one year. A device that renews from two thirds of it may sleep
-    /// for four months
-    /// and still renew with what it has; and a revocation that some target never hears of ends by itself.
+    /// A device's operational identity: one year. A device that renews from two thirds of it may sleep for
+    /// four months and still renew with what it has; and a revocation that some target never hears of ends
+    /// by itself.
     public static CertificateProfile device() {
         return new CertificateProfile(
                 "device",

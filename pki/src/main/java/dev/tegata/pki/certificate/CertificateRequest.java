@@ -19,9 +19,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/// A PKCS#10 certification request (RFC 2986), or a CertReqMsg of CRMF (RFC 4211), whose form and key have been
-/// checked, but not its signature:
-/// [#prove] does that.
+/// A PKCS#10 certification request (RFC 2986), or a CertReqMsg of CRMF (RFC 4211), whose form and key have
+/// been checked, but not its signature: [#prove] does that.
 public final class CertificateRequest {
     /// The most bytes that a request may have: one with evidence and the log of a boot in it.
     public static final int MAX_SIZE = 64 * 1024;
@@ -71,7 +70,8 @@ public final class CertificateRequest {
         this.publicKey = RequestedKey.check(key);
     }
 
-    /// A CertReqMsg: its controls and registration information say nothing about the certificate and are left aside.
+    /// A CertReqMsg: its controls and registration information say nothing about the certificate and are
+    /// left aside.
     private CertificateRequest(DerReader outer, byte[] data) throws EncodingException, InvalidRequestException {
         this.encoded = Bytes.of(data);
         DerReader message = outer.sequence();
@@ -192,7 +192,8 @@ public final class CertificateRequest {
         }
     }
 
-    /// Makes a request for `publicKey`; `signer` holds its private half and signs with the key's usual algorithm.
+    /// Makes a request for `publicKey`; `signer` holds its private half and signs with the key's usual
+    /// algorithm.
     public static CertificateRequest create(
             Name subject, PublicKeyInfo publicKey, List<RequestAttribute> attributes, Signer signer) {
         DerWriter info = new DerWriter();

@@ -19,7 +19,8 @@ import java.util.function.Consumer;
 
 /// What an EST server wants to see in requests (RFC 7030 §4.5.2, as RFC 9908 explains it).
 ///
-/// @param attributes plain object identifiers have no values: attributes to be filled in, or algorithms to use
+/// @param attributes plain object identifiers have no values: attributes to be filled in, or algorithms to
+/// use
 public record CsrAttributes(List<Attribute> attributes) {
     private static final int MAX_SIZE = 64 * 1024;
     private static final int MAX_ATTRIBUTES = 64;
@@ -42,8 +43,8 @@ public record CsrAttributes(List<Attribute> attributes) {
         }
     }
 
-    /// What requests under `profile` should have: its preferred kind of key, and the signature that goes with it.
-    /// An answer cannot offer a choice of keys.
+    /// What requests under `profile` should have: its preferred kind of key, and the signature that goes
+    /// with it. An answer cannot offer a choice of keys.
     public static CsrAttributes of(CertificateProfile profile) {
         KeyAlgorithm key = profile.keyAlgorithms().getFirst();
         List<Attribute> attributes = new ArrayList<>();

@@ -14,11 +14,12 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
-/// How one issuer makes certificates by one profile. What they have in common is encoded here once: keep it, and use it
-/// from as many threads as you like.
+/// How one issuer makes certificates by one profile. What they have in common is encoded here once: keep
+/// it, and use it from as many threads as you like.
 ///
-/// Subjects come from the profile and from what is known of the device, never from the request; neither do extensions.
-/// That the request asks for another subject is for the caller to see: [CertificateRequest#subject].
+/// Subjects come from the profile and from what is known of the device, never from the request; neither do
+/// extensions. That the request asks for another subject is for the caller to see:
+/// [CertificateRequest#subject].
 public final class Issuance {
     private final CertificateProfile profile;
     private final @Nullable Certificate issuer;
@@ -198,8 +199,9 @@ public final class Issuance {
         return linter;
     }
 
-    /// Whether a signature is to be verified after it is made: always for authorities; for leaves until one was right,
-    /// which finds a wrong key handle but spares the others the cost, as much as that of the signature itself.
+    /// Whether a signature is to be verified after it is made: always for authorities; for leaves until one
+    /// was right, which finds a wrong key handle but spares the others the cost, as much as that of the
+    /// signature itself.
     boolean verifiesSignature() {
         return profile.kind().isAuthority() || !signerProven;
     }

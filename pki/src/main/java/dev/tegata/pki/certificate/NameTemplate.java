@@ -10,8 +10,8 @@ import java.util.Set;
 
 /// A name with gaps, such as `CN={device.id},O={tenant.organization}`, in the form of RFC 4514.
 ///
-/// What is filled in becomes part of one value whatever characters it has: it cannot add attributes. Braces that are
-/// meant as such are written `\{` and `\}`. The variables are those of [#VARIABLES].
+/// What is filled in becomes part of one value whatever characters it has: it cannot add attributes. Braces
+/// that are meant as such are written `\{` and `\}`. The variables are those of [#VARIABLES].
 public final class NameTemplate {
     /// What a template may ask for.
     public static final Set<String> VARIABLES =
@@ -52,7 +52,8 @@ public final class NameTemplate {
 
     /// Fills the gaps.
     ///
-    /// @throws IllegalArgumentException where a variable has no value, or a value does not fit its attribute:
+    /// @throws IllegalArgumentException where a variable has no value, or a value does not fit its
+    /// attribute:
     ///     nothing is ever cut short
     public Name render(Map<String, String> variables) {
         List<Name.Attribute> attributes = new ArrayList<>(parts.size());

@@ -16,8 +16,7 @@ import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/// The encoded parts that all certificates of an [Issuance] share, ready to be copied around what
-/// differs.
+/// The encoded parts that all certificates of an [Issuance] share, ready to be copied around what differs.
 final class TbsTemplate {
     private static final byte[] VERSION_3 = {(byte) Tag.context(0), 3, Tag.INTEGER, 1, 2};
     private static final int KEY_IDENTIFIER_SIZE = 20;

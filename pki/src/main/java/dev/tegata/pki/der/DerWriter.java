@@ -12,9 +12,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 
-/// Writes DER from front to back. Nested structures are lambdas that write to the same writer, so none
-/// can stay
-/// open:
+/// Writes DER from front to back. Nested structures are lambdas that write to the same writer, so none can
+/// stay open:
 ///
 /// ```java
 /// writer.sequence(() -> {

@@ -20,10 +20,10 @@ import java.util.OptionalLong;
 
 /// The functions of a PKCS#11 v2.40 module that the vault needs, called without any layer between.
 ///
-/// Every argument of every function is a CK_ULONG, a pointer or a CK_BBOOL. Where CK_ULONG has 64 bits, each of them
-/// travels in a 64-bit register or stack slot, so that one method handle per number of arguments serves them all, and
-/// addresses are passed as numbers. The memory behind an address is kept alive by the confined arena around the call.
-/// Windows, where CK_ULONG has 32 bits, is not supported.
+/// Every argument of every function is a CK_ULONG, a pointer or a CK_BBOOL. Where CK_ULONG has 64 bits,
+/// each of them travels in a 64-bit register or stack slot, so that one method handle per number of
+/// arguments serves them all, and addresses are passed as numbers. The memory behind an address is kept
+/// alive by the confined arena around the call. Windows, where CK_ULONG has 32 bits, is not supported.
 final class Cryptoki {
     // CK_OBJECT_CLASS, CK_KEY_TYPE, CK_USER_TYPE
     static final long PUBLIC_KEY = 2;

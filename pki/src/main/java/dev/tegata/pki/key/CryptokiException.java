@@ -24,8 +24,8 @@ final class CryptokiException extends Exception {
     static final long MECHANISM_INVALID = 0x70;
     static final long KEY_UNEXTRACTABLE = 0x6a;
 
-    /// What a token answers to a PIN that will not become right by trying it again (PIN_INCORRECT, PIN_INVALID,
-    /// PIN_LEN_RANGE, PIN_EXPIRED, PIN_LOCKED).
+    /// What a token answers to a PIN that will not become right by trying it again (PIN_INCORRECT,
+    /// PIN_INVALID, PIN_LEN_RANGE, PIN_EXPIRED, PIN_LOCKED).
     static final Set<Long> REFUSED_PINS = Set.of(0xa0L, 0xa1L, 0xa2L, 0xa3L, 0xa4L);
 
     private static final long serialVersionUID = 1L;
@@ -77,8 +77,9 @@ final class CryptokiException extends Exception {
             TOKEN_NOT_PRESENT,
             CRYPTOKI_NOT_INITIALIZED);
 
-    /// What may pass by itself: besides the lost connections, a module or a device that is out of memory or sessions
-    /// (HOST_MEMORY, GENERAL_ERROR, FUNCTION_FAILED, FUNCTION_CANCELED, SESSION_COUNT). A full token does not.
+    /// What may pass by itself: besides the lost connections, a module or a device that is out of memory or
+    /// sessions (HOST_MEMORY, GENERAL_ERROR, FUNCTION_FAILED, FUNCTION_CANCELED, SESSION_COUNT). A full
+    /// token does not.
     private static final Set<Long> PASSING = Set.of(0x02L, 0x05L, 0x06L, 0x50L, 0xb1L);
 
     private final long code;

@@ -48,7 +48,8 @@ public final class KeyEncryptionKey {
         id = Bytes.of(derive(this.key, "tegata key-encryption key id".getBytes(StandardCharsets.US_ASCII)), 0, 8);
     }
 
-    /// The key in a secret: 32 bytes in base64, or else a passphrase that is stretched by PBKDF2-HMAC-SHA-512.
+    /// The key in a secret: 32 bytes in base64, or else a passphrase that is stretched by
+    /// PBKDF2-HMAC-SHA-512.
     ///
     /// @param salt at least [#MIN_SALT_SIZE] random bytes, made once and kept beside the sealed keys
     /// @throws VaultException where the passphrase is too short
@@ -96,8 +97,8 @@ public final class KeyEncryptionKey {
         return new KeyEncryptionKey(key);
     }
 
-    /// Makes the file under another name and links it into place, so that it appears whole, once, and never replaces
-    /// another.
+    /// Makes the file under another name and links it into place, so that it appears whole, once, and never
+    /// replaces another.
     private static void create(Path file, SecureRandom random) throws IOException {
         byte[] key = new byte[SIZE];
         random.nextBytes(key);

@@ -8,9 +8,11 @@ import org.jspecify.annotations.Nullable;
 /// Where a PKCS#11 vault finds its module, and how key spaces lie in it.
 ///
 /// @param library the module's shared library
-/// @param sharedToken the label of the one token that holds all spaces; null where each space has a token of its own
+/// @param sharedToken the label of the one token that holds all spaces; null where each space has a token
+/// of its own
 /// @param secret what the PINs of all tokens are derived from, or the PIN of the shared token
-/// @param sessions how many calls run in the module at the same time, and so how many sessions a token has at most
+/// @param sessions how many calls run in the module at the same time, and so how many sessions a token has
+/// at most
 public record Pkcs11Config(Path library, @Nullable String sharedToken, Secret secret, int sessions) {
     private static final int MIN_SECRET_LENGTH = 16;
 
@@ -24,14 +26,14 @@ public record Pkcs11Config(Path library, @Nullable String sharedToken, Secret se
         }
     }
 
-    /// A token of its own for each space, initialized by the vault, with PINs derived from `secret` (at least 16
-    /// characters).
+    /// A token of its own for each space, initialized by the vault, with PINs derived from `secret` (at
+    /// least 16 characters).
     public static Pkcs11Config tokenPerSpace(Path library, Secret secret) {
         return new Pkcs11Config(library, null, secret, defaultSessions());
     }
 
-    /// All spaces in the one token called `label`, which the operator has initialized: for modules that cannot make
-    /// tokens at run time. Keys of a space carry its name as their label.
+    /// All spaces in the one token called `label`, which the operator has initialized: for modules that
+    /// cannot make tokens at run time. Keys of a space carry its name as their label.
     public static Pkcs11Config sharedToken(Path library, String label, Secret userPin) {
         return new Pkcs11Config(library, label, userPin, defaultSessions());
     }

@@ -9,8 +9,7 @@ import java.util.concurrent.locks.ReentrantReadWriteLock;
 /// A module that is started again when it, or the device behind it, has died.
 ///
 /// Calls hold the lock for reading. Who starts the module again holds it for writing: a module that is
-/// finalized under
-/// a running call may bring the process down.
+/// finalized under a running call may bring the process down.
 final class Pkcs11Module {
     private static final long RESTART_WAIT_SECONDS = 10;
     private static final long RETRY_NANOS = TimeUnit.MILLISECONDS.toNanos(250);

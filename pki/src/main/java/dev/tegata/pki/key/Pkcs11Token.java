@@ -10,10 +10,8 @@ import org.jspecify.annotations.Nullable;
 /// One token: its sessions, its login, and the keys that were found in it.
 ///
 /// A session serves one call at a time and is kept for the next. There are never more than calls at the
-/// same time,
-/// which the vault bounds. What is lost is found again in two steps: new sessions and a new login
-/// first, for every call
-/// that fails so; the module started again where that did not help.
+/// same time, which the vault bounds. What is lost is found again in two steps: new sessions and a new
+/// login first, for every call that fails so; the module started again where that did not help.
 final class Pkcs11Token {
     private static final int CACHED_KEYS = 1024;
 
@@ -60,10 +58,9 @@ final class Pkcs11Token {
         return keys;
     }
 
-    /// Runs `work` in a session in which the user is logged in; again in a new one where the session,
-    /// the login or an
-    /// object was lost; and once more after the module was started again, where the module or the
-    /// device was.
+    /// Runs `work` in a session in which the user is logged in; again in a new one where the session, the
+    /// login or an object was lost; and once more after the module was started again, where the module or
+    /// the device was.
     <T> T use(String doing, Work<T> work) {
         try {
             long seen = generation;
@@ -111,9 +108,8 @@ final class Pkcs11Token {
         }
     }
 
-    /// The generation of sessions that belongs to the module's present start. Sessions of an earlier
-    /// one are forgotten
-    /// and not closed: their numbers may be those of new ones.
+    /// The generation of sessions that belongs to the module's present start. Sessions of an earlier one
+    /// are forgotten and not closed: their numbers may be those of new ones.
     private synchronized long current() {
         if (epoch != module.epoch()) {
             idle.clear();

@@ -37,11 +37,9 @@ import javax.crypto.spec.SecretKeySpec;
 
 /// A vault whose keys live in the tokens of a PKCS#11 v2.40 module and are used there.
 ///
-/// Keys are made sensitive and non-extractable, which is verified, and are found by CKA_ID (the handle)
-/// and CKA_LABEL
-/// (the space). Calls run on platform threads of the vault's own: a module may take long, and a native
-/// call holds the
-/// thread that a virtual thread runs on.
+/// Keys are made sensitive and non-extractable, which is verified, and are found by CKA_ID (the handle) and
+/// CKA_LABEL (the space). Calls run on platform threads of the vault's own: a module may take long, and a
+/// native call holds the thread that a virtual thread runs on.
 public final class Pkcs11Vault implements Vault {
     private static final long TIMEOUT_SECONDS = 60;
     private static final byte[] P256 = HexFormat.of().parseHex("06082a8648ce3d030107");
@@ -104,8 +102,8 @@ public final class Pkcs11Vault implements Vault {
         return new Pkcs11Vault(module.use(), config, random);
     }
 
-    /// Makes and initializes a token for the space, where each has its own. Two processes must not create the same
-    /// space at the same time: PKCS#11 has no lock against it.
+    /// Makes and initializes a token for the space, where each has its own. Two processes must not create
+    /// the same space at the same time: PKCS#11 has no lock against it.
     @Override
     public void createSpace(KeySpace space) {
         run(() -> {
@@ -785,9 +783,9 @@ public final class Pkcs11Vault implements Vault {
         return "pkcs11";
     }
 
-    /// Waits for the calls that run, closes all sessions, and shuts the module down if this vault
-    /// started it. Another
-    /// vault of this process over the same library must be idle meanwhile; it starts the module again.
+    /// Waits for the calls that run, closes all sessions, and shuts the module down if this vault started
+    /// it. Another vault of this process over the same library must be idle meanwhile; it starts the module
+    /// again.
     @Override
     public void close() {
         threads.shutdown();

@@ -11,8 +11,8 @@ import java.util.HexFormat;
 
 /// A public key that has been checked: known algorithm, minimum strength, a point on its curve.
 ///
-/// `encoded` is the DER SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) in the one form that we accept: named curve,
-/// uncompressed point, RSA exponent of at least 65 537.
+/// `encoded` is the DER SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) in the one form that we accept: named
+/// curve, uncompressed point, RSA exponent of at least 65 537.
 public final class PublicKeyInfo {
     // Each supported key has one length and one beginning, so that a comparison does the work of a DER reader. The
     // beginnings end with the BIT STRING's count of unused bits; the point or key follows.
@@ -98,8 +98,8 @@ public final class PublicKeyInfo {
                 Bytes.of(P256_PREFIX).concat(Bytes.of(UNCOMPRESSED)).concat(x).concat(y));
     }
 
-    /// The SubjectPublicKeyInfo of a P-256 key, checked as [#ofP256Point] does but without making a key of it, which
-    /// takes many times as long: for keys that are only stored.
+    /// The SubjectPublicKeyInfo of a P-256 key, checked as [#ofP256Point] does but without making a key of
+    /// it, which takes many times as long: for keys that are only stored.
     ///
     /// @throws InvalidKeyInfoException where the point is not on the curve
     public static Bytes encodeP256Point(Bytes x, Bytes y) throws InvalidKeyInfoException {
@@ -113,7 +113,8 @@ public final class PublicKeyInfo {
         return Bytes.of(P256_PREFIX).concat(Bytes.of(UNCOMPRESSED)).concat(Bytes.of(point));
     }
 
-    /// An elliptic-curve key from its uncompressed point (SEC 1 §2.3.3), or an Ed25519 key from its 32 bytes.
+    /// An elliptic-curve key from its uncompressed point (SEC 1 §2.3.3), or an Ed25519 key from its 32
+    /// bytes.
     ///
     /// @throws InvalidKeyInfoException where the point is not on the curve
     /// @throws IllegalArgumentException where `algorithm` has no points
@@ -172,7 +173,8 @@ public final class PublicKeyInfo {
         return decode("Ed25519", der);
     }
 
-    /// FIPS 204 has no invalid public keys of the right length: each is a seed and packed coefficients in range.
+    /// FIPS 204 has no invalid public keys of the right length: each is a seed and packed coefficients in
+    /// range.
     private static PublicKeyInfo ofMlDsa(Bytes encoded, byte[] der, KeyAlgorithm algorithm, int size)
             throws InvalidKeyInfoException {
         requireSize(der, ML_DSA_44_PREFIX.length + size);
@@ -188,7 +190,8 @@ public final class PublicKeyInfo {
         }
     }
 
-    /// Checks a whole RSA SubjectPublicKeyInfo, in which all lengths follow from the modulus's size and the total.
+    /// Checks a whole RSA SubjectPublicKeyInfo, in which all lengths follow from the modulus's size and the
+    /// total.
     private static KeyAlgorithm rsaAlgorithm(byte[] der) throws InvalidKeyInfoException {
         if (der.length < RSA_MODULUS_VALUE + 256) {
             throw new InvalidKeyInfoException("RSA keys must have 2048, 3072 or 4096 bits");
@@ -231,8 +234,8 @@ public final class PublicKeyInfo {
         return (der[offset] & 0xff) << 8 | der[offset + 1] & 0xff;
     }
 
-    /// The last INTEGER of the key, `from` its first byte to the end: odd, at least 65 537, and at most 32 bits long so
-    /// that nobody makes us compute with a huge one.
+    /// The last INTEGER of the key, `from` its first byte to the end: odd, at least 65 537, and at most 32
+    /// bits long so that nobody makes us compute with a huge one.
     private static void requireExponent(byte[] der, int from) throws InvalidKeyInfoException {
         int size = der.length - from;
         boolean shortest = der[from] > 0 || der[from] == 0 && size > 1 && der[from + 1] < 0;
@@ -253,7 +256,8 @@ public final class PublicKeyInfo {
         return algorithm;
     }
 
-    /// The key as the native engine decoded it. The JDK's own signatures do not know its Ed25519 keys: use [#verifies].
+    /// The key as the native engine decoded it. The JDK's own signatures do not know its Ed25519 keys: use
+    /// [#verifies].
     public PublicKey key() {
         return key;
     }
@@ -263,8 +267,8 @@ public final class PublicKeyInfo {
         return encoded.sha256();
     }
 
-    /// The key identifier that our certificates carry (RFC 5280 §4.2.1.2): the leftmost 160 bits of SHA-256 over the
-    /// BIT STRING's content (RFC 7093 §2, method 1).
+    /// The key identifier that our certificates carry (RFC 5280 §4.2.1.2): the leftmost 160 bits of SHA-256
+    /// over the BIT STRING's content (RFC 7093 §2, method 1).
     public Bytes keyIdentifier() {
         return bitString().sha256().slice(0, 20);
     }
@@ -281,7 +285,8 @@ public final class PublicKeyInfo {
         return encoded.slice(start, encoded.size());
     }
 
-    /// Whether `signature` over `data` was made with this key's private half. A malformed signature is a wrong one.
+    /// Whether `signature` over `data` was made with this key's private half. A malformed signature is a
+    /// wrong one.
     public boolean verifies(SignatureAlgorithm signatureAlgorithm, byte[] data, byte[] signature) {
         return Signatures.verify(this, signatureAlgorithm, data, signature);
     }

@@ -14,13 +14,10 @@ import java.util.function.Function;
 
 /// The same keys in several tokens, of one module or of several: signing goes on where a token is away.
 ///
-/// A key is made in the first token, travels once to each other one, wrapped by the token under an AES
-/// key that all
-/// have (`tegata-replication`), and is then closed: it leaves no token again. Where a token cannot
-/// wrap, nothing is
-/// made
-/// and it is said so. Where the HSMs keep themselves equal by their own means, one token is all that is
-/// needed.
+/// A key is made in the first token, travels once to each other one, wrapped by the token under an AES key
+/// that all have (`tegata-replication`), and is then closed: it leaves no token again. Where a token cannot
+/// wrap, nothing is made and it is said so. Where the HSMs keep themselves equal by their own means, one
+/// token is all that is needed.
 public final class ReplicatedVault implements Vault {
     private static final long AVOIDED_NANOS = TimeUnit.SECONDS.toNanos(5);
 

@@ -5,9 +5,11 @@ package dev.tegata.pki.key;
 import dev.tegata.pki.Bytes;
 import java.util.Optional;
 
-/// Where the software vault keeps its sealed keys. What it holds is worthless without the key-encryption key.
+/// Where the software vault keeps its sealed keys. What it holds is worthless without the key-encryption
+/// key.
 ///
-/// Implementations are safe for use by many threads, and throw a retryable [VaultException] where storage is away.
+/// Implementations are safe for use by many threads, and throw a retryable [VaultException] where storage
+/// is away.
 public interface SealedKeyStore {
     /// Stores a key that was not there before; it is durable when this returns.
     ///

@@ -6,9 +6,8 @@ import dev.tegata.pki.Bytes;
 
 /// A signature algorithm as it stands in certificates and requests.
 ///
-/// `identifier` is the DER AlgorithmIdentifier (RFC 5758 §3.2, RFC 4055 §5, RFC 8410 §3, RFC 9881 §2); `jca` the name
-/// for
-/// [java.security.Signature].
+/// `identifier` is the DER AlgorithmIdentifier (RFC 5758 §3.2, RFC 4055 §5, RFC 8410 §3, RFC 9881 §2);
+/// `jca` the name for [java.security.Signature].
 public enum SignatureAlgorithm {
     ECDSA_SHA256("300a06082a8648ce3d040302", "SHA256withECDSA"),
     ECDSA_SHA384("300a06082a8648ce3d040303", "SHA384withECDSA"),

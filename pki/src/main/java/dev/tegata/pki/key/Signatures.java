@@ -25,8 +25,7 @@ public final class Signatures {
     private Signatures() {}
 
     /// Whether `signature` over `data` verifies under `key`; false too where it is malformed or the
-    /// algorithm does not
-    /// fit the key.
+    /// algorithm does not fit the key.
     static boolean verify(PublicKeyInfo key, SignatureAlgorithm algorithm, byte[] data, byte[] signature) {
         if (!key.algorithm().signsWith(algorithm)) {
             return false;
@@ -108,9 +107,9 @@ public final class Signatures {
 
     /// Idle signature objects of one algorithm, at most one per slot.
     ///
-    /// A thread always meets the slot of its id. Ids of virtual threads are consecutive, so threads
-    /// that run at the
-    /// same time rarely share a slot; where two do, one makes a new object and the later return wins.
+    /// A thread always meets the slot of its id. Ids of virtual threads are consecutive, so threads that
+    /// run at the same time rarely share a slot; where two do, one makes a new object and the later return
+    /// wins.
     private static final class Pool {
         private static final int SLOTS = 64;
 

@@ -12,9 +12,8 @@ import java.util.Arrays;
 
 /// A vault whose keys are sealed in a store and used in this process's memory.
 ///
-/// Keys in use are cached. A key that one process destroys stays usable in the cache of another until
-/// it is dropped
-/// there: whoever destroys a key must first stop its use everywhere.
+/// Keys in use are cached. A key that one process destroys stays usable in the cache of another until it is
+/// dropped there: whoever destroys a key must first stop its use everywhere.
 public final class SoftwareVault implements Vault {
     // A sealed key is: version (1 byte), id of the key-encryption key (8), length of the algorithm's name (1), the
     // name; all of which is authenticated together with the space and the handle; then the nonce (12) and the

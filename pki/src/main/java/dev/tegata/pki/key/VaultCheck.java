@@ -12,9 +12,8 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicLong;
 
-/// Tries a vault out before anything depends on it: makes a key of each algorithm, looks at its
-/// protection, signs,
-/// verifies, measures, and removes every key again.
+/// Tries a vault out before anything depends on it: makes a key of each algorithm, looks at its protection,
+/// signs, verifies, measures, and removes every key again.
 public final class VaultCheck {
     private static final byte[] PROBE = "tegata vault check".getBytes(StandardCharsets.US_ASCII);
     private static final int MAX_THREADS = 64;

@@ -19,8 +19,7 @@ import java.time.Instant;
 import java.util.function.Function;
 
 /// Makes one revocation list of any size in little memory: entries go to a temporary file as they come,
-/// since a list
-/// begins with its length and is hashed from its front.
+/// since a list begins with its length and is hashed from its front.
 ///
 /// Implementation note: add all entries, then [#sign] once; the file is gone after [#close].
 public final class CrlWriter implements AutoCloseable {

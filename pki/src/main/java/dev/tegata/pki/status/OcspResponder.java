@@ -19,8 +19,7 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /// Signs OCSP answers for one authority with a certificate that the authority gave out for it (RFC 6960
-/// §4.2.2.2).
-/// For use by many threads.
+/// §4.2.2.2). For use by many threads.
 public final class OcspResponder {
     private static final Oid SHA1 = Oid.of("1.3.14.3.2.26");
     private static final Oid SHA256 = Oid.of("2.16.840.1.101.3.4.2.1");

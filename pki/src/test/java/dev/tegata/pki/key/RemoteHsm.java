@@ -10,7 +10,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
-/// SoftHSM in a process of its own, which a test may kill: `p11-kit server`, reached by p11-kit's client module.
+/// SoftHSM in a process of its own, which a test may kill: `p11-kit server`, reached by p11-kit's client
+/// module.
 final class RemoteHsm implements AutoCloseable {
     static final Path LIBRARY = Path.of(
             "/usr/lib",

@@ -4,8 +4,8 @@ package dev.tegata.platform.access;
 
 import dev.tegata.platform.DeviceId;
 
-/// Who does something, as the audit log names them. The text form is `apikey:…`, `operator:…`, `device:…` or
-/// `system:…`.
+/// Who does something, as the audit log names them. The text form is `apikey:…`, `operator:…`, `device:…`
+/// or `system:…`.
 public record Actor(Kind kind, String id) {
     /// The installation's operator: whoever holds the operator key.
     public static final Actor OPERATOR = new Actor(Kind.OPERATOR, "installation");

@@ -8,9 +8,8 @@ import java.time.InstantSource;
 import java.util.HashMap;
 import java.util.Map;
 
-/// Counts failed logins per source address and per key id, and says when it is enough. Both counts
-/// begin anew after
-/// [#WINDOW].
+/// Counts failed logins per source address and per key id, and says when it is enough. Both counts begin
+/// anew after [#WINDOW].
 ///
 /// Holds a bounded number of counts. Where more sources fail than it can hold, the sources it has no
 /// room for share one count, so that a flood from many addresses is slowed as a whole.

@@ -25,7 +25,8 @@ import java.util.Set;
 public enum Role {
     /// Everything, and the only role that hands itself on.
     OWNER(EnumSet.allOf(Permission.class)),
-    /// Everything but the owners' keys, the authorities, on which all trust hangs, and backups, which hold both.
+    /// Everything but the owners' keys, the authorities, on which all trust hangs, and backups, which hold
+    /// both.
     ADMIN(EnumSet.complementOf(EnumSet.of(MANAGE_AUTHORITIES, EXPORT_BACKUP))),
     /// The daily work with devices.
     OPERATOR(EnumSet.of(

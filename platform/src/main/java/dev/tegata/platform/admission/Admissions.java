@@ -25,9 +25,8 @@ import org.jdbi.v3.core.generic.GenericType;
 import org.jdbi.v3.core.qualifier.QualifiedType;
 import org.jspecify.annotations.Nullable;
 
-/// Says of many devices at once whether they may be in. Brokers ask when a device connects, and again and again while
-/// it
-/// is there: so it is one statement over a primary key, whatever the number.
+/// Says of many devices at once whether they may be in. Brokers ask when a device connects, and again and
+/// again while it is there: so it is one statement over a primary key, whatever the number.
 public final class Admissions {
     /// How many can be asked about at once.
     public static final int MOST = 1000;

@@ -52,8 +52,7 @@ import org.jdbi.v3.core.Handle;
 import org.jspecify.annotations.Nullable;
 
 /// Appraises evidence: verifies it by what the tenant knows and trusts, judges it by endorsements and
-/// policy, links it
-/// to the device it is of, and keeps what came of it.
+/// policy, links it to the device it is of, and keeps what came of it.
 ///
 /// Whatever is wrong with the evidence ends in a result that says so. Only what is wrong with the
 /// request is refused.
@@ -194,9 +193,8 @@ public final class Appraisals {
         };
     }
 
-    /// Judges verified evidence by what is endorsed and by the policy in force: no cryptography, and
-    /// of the device no
-    /// more than `device` says. For stored evidence too.
+    /// Judges verified evidence by what is endorsed and by the policy in force: no cryptography, and of the
+    /// device no more than `device` says. For stored evidence too.
     public Verdict judge(
             TenantId tenant,
             AppraisalBasis basis,

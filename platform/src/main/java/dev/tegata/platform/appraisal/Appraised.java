@@ -8,9 +8,8 @@ import dev.tegata.attestation.result.Ear;
 import dev.tegata.attestation.result.EarProfile;
 import dev.tegata.pki.Bytes;
 
-/// An appraisal and the means to sign its result, in whichever form is asked for. Signing calls the
-/// vault: not for
-/// use inside a transaction.
+/// An appraisal and the means to sign its result, in whichever form is asked for. Signing calls the vault:
+/// not for use inside a transaction.
 public record Appraised(StoredAppraisal stored, Verdict verdict, Ear result, ResultKeys.ResultKey key, Signer signer) {
     /// The result as a JWT.
     public String jwt(EarProfile profile) {

@@ -46,9 +46,8 @@ record DeviceFacts(DeviceId id, String fleet, String state, String chip, String 
                 .findOne();
     }
 
-    /// The device whose key signed the evidence, or that it names by its id or serial number. None
-    /// where that is none
-    /// of ours, or more than one.
+    /// The device whose key signed the evidence, or that it names by its id or serial number. None where
+    /// that is none of ours, or more than one.
     static Optional<DeviceFacts> find(Handle tx, TenantId tenant, List<EvidenceOutcome> outcomes) {
         Set<Bytes> keys = new HashSet<>();
         Set<UUID> ids = new HashSet<>();
@@ -85,8 +84,7 @@ record DeviceFacts(DeviceId id, String fleet, String state, String chip, String 
         return devices.size() == 1 ? of(tx, tenant, new DeviceId(devices.getFirst())) : Optional.empty();
     }
 
-    /// The serial numbers that an instance may be claimed by: a chip's, or a UEID with or without its
-    /// type.
+    /// The serial numbers that an instance may be claimed by: a chip's, or a UEID with or without its type.
     private static List<String> serials(Cbor instance) {
         if (instance instanceof Cbor.Tagged(long tag, Cbor.ByteString(Bytes value))) {
             if (tag == Environment.UEID_TAG && value.size() > 1) {

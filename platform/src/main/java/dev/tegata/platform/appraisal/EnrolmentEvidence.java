@@ -29,7 +29,8 @@ import java.util.Locale;
 import java.util.Objects;
 import java.util.UUID;
 
-/// Appraises the evidence in a certificate request's attestation attribute, and ties it to the request's key.
+/// Appraises the evidence in a certificate request's attestation attribute, and ties it to the request's
+/// key.
 ///
 /// How the key is tied, by the kind of evidence:
 /// - TPM: beside the quote, a second statement in which the same attestation key certifies the request's key, over
@@ -123,7 +124,8 @@ public final class EnrolmentEvidence implements EvidenceGate {
         }
     }
 
-    /// What the channel remembers; else what a TPM repeats. A nonce that is hidden in a hash cannot be found.
+    /// What the channel remembers; else what a TPM repeats. A nonce that is hidden in a hash cannot be
+    /// found.
     private static Bytes nonce(Shown shown, Wrapped wrapped) {
         if (shown.nonce() != null) {
             return shown.nonce();

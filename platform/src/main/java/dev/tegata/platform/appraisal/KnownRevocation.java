@@ -13,9 +13,8 @@ import java.util.Optional;
 
 /// What is known about the revocation of certificates that come with evidence.
 ///
-/// Of those that we issued, everything. Of others, that a certificate which names neither a CRL nor an
-/// OCSP responder
-/// is of a CA that revokes nothing; about one that does, nothing is known, and that is a refusal.
+/// Of those that we issued, everything. Of others, that a certificate which names neither a CRL nor an OCSP
+/// responder is of a CA that revokes nothing; about one that does, nothing is known, and that is a refusal.
 final class KnownRevocation implements Trust.Revocation {
     /// The access method OCSP (RFC 5280 §4.2.2.1) in DER.
     private static final String OCSP = "06082b06010505073001";

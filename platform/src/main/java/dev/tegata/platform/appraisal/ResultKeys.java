@@ -31,9 +31,8 @@ import java.util.Optional;
 import org.jdbi.v3.core.Handle;
 import org.jspecify.annotations.Nullable;
 
-/// The keys of the vault that sign a tenant's attestation results: one at a time, a new one every
-/// quarter of a year or
-/// when asked for.
+/// The keys of the vault that sign a tenant's attestation results: one at a time, a new one every quarter
+/// of a year or when asked for.
 ///
 /// The first key is made when it is first needed. Where two nodes make one at once, the first that is
 /// stored counts.

@@ -28,8 +28,7 @@ import java.util.UUID;
 import org.jdbi.v3.core.Handle;
 
 /// The keys that a tenant knows: those of claimed chips, activated ones, endorsed ones, and those in
-/// certificates of
-/// ours.
+/// certificates of ours.
 final class TenantKeys implements Trust.KnownKeys {
     private static final int CHIP_SERIAL = 9;
     private static final String CHIP_VENDOR = "Microchip";
@@ -77,9 +76,8 @@ final class TenantKeys implements Trust.KnownKeys {
                 "endorsed by " + key.origin().signer() + " in " + key.origin().corim());
     }
 
-    /// The key of a claimed chip's signing slot. Which preset the chip has is found out by its
-    /// signature, which
-    /// covers its configuration.
+    /// The key of a claimed chip's signing slot. Which preset the chip has is found out by its signature,
+    /// which covers its configuration.
     private List<Trust.KnownKey> ofChip(Cbor instance, Bytes serial) {
         List<Trust.KnownKey> keys = new ArrayList<>();
         for (ChipPreset preset : List.of(ChipPreset.TRUST_GO, ChipPreset.TRUST_MANAGER)) {

@@ -22,9 +22,8 @@ import org.jspecify.annotations.Nullable;
 /// Challenge-response exchanges. They live in the database: any node can go on with them, before and
 /// after a restart.
 ///
-/// Evidence is appraised before the session is closed, and of several who answer one session at once,
-/// on whichever
-/// nodes, the first to commit is heard. A node that dies on the way has changed nothing.
+/// Evidence is appraised before the session is closed, and of several who answer one session at once, on
+/// whichever nodes, the first to commit is heard. A node that dies on the way has changed nothing.
 public final class VerificationSessions {
     private static final Duration LIFE = Duration.ofSeconds(150);
 

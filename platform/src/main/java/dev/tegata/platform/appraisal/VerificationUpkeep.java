@@ -11,9 +11,8 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 
-/// Once a minute: notes what endorsements began or ceased to hold by their dates, and clears away
-/// exchanges that are
-/// over. Each node does so; what one has done, the others find done.
+/// Once a minute: notes what endorsements began or ceased to hold by their dates, and clears away exchanges
+/// that are over. Each node does so; what one has done, the others find done.
 public final class VerificationUpkeep implements AutoCloseable {
     private static final Duration PAUSE = Duration.ofMinutes(1);
     /// A nonce that a caller chose must not come twice, so nonces are kept for a while.

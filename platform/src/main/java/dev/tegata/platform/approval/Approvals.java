@@ -29,11 +29,9 @@ import org.jspecify.annotations.Nullable;
 
 /// Requests that need a second person, where the tenant wants that.
 ///
-/// What is approved is one exact request, by its digest. Who asked sends it again, with the approval's
-/// id; it is carried out
-/// once, with the rights of who asked. So no secret of a request (a private key to import) is ever
-/// kept, and what runs is
-/// what was approved, to the byte.
+/// What is approved is one exact request, by its digest. Who asked sends it again, with the approval's id;
+/// it is carried out once, with the rights of who asked. So no secret of a request (a private key to
+/// import) is ever kept, and what runs is what was approved, to the byte.
 public final class Approvals {
     private static final Duration VALIDITY = Duration.ofDays(7);
     /// More open requests than anybody decides about.

@@ -65,8 +65,8 @@ public final class AuditLog implements AutoCloseable {
     /// The head of a chain, its key, and where its last checkpoint stands.
     record Sealable(AuditChain.Head head, KeyHandle key, Bytes publicKey, long sealedSequence) {}
 
-    /// Begins the chain of a new tenant, as part of the transaction that creates it. The first record names the key
-    /// that will sign its checkpoints.
+    /// Begins the chain of a new tenant, as part of the transaction that creates it. The first record names
+    /// the key that will sign its checkpoints.
     public void begin(Handle tx, TenantId tenant, Actor actor, KeyHandle key, PublicKeyInfo publicKey) {
         AuditChain.Head start = AuditChain.start(tenant);
         tx.createUpdate("""

@@ -41,9 +41,8 @@ import org.jspecify.annotations.Nullable;
 
 /// The authorities of tenants.
 ///
-/// Implementation note: keys and signatures are made before the transaction that stores what came of
-/// them, never
-/// inside it: a vault may take its time, and the software vault has transactions of its own.
+/// Implementation note: keys and signatures are made before the transaction that stores what came of them,
+/// never inside it: a vault may take its time, and the software vault has transactions of its own.
 public final class Authorities {
     private static final int MAX_DEPTH = 10;
     private static final String COLUMNS = """
@@ -249,9 +248,8 @@ public final class Authorities {
         }
     }
 
-    /// What is needed to sign revocation lists and responders' certificates of an authority, which one
-    /// that issues
-    /// nothing any more still does.
+    /// What is needed to sign revocation lists and responders' certificates of an authority, which one that
+    /// issues nothing any more still does.
     ///
     /// @throws RefusedException where there is no such authority, or it has no certificate yet
     public IssuingAuthority forStatus(TenantId tenant, AuthorityId id) {
@@ -388,10 +386,8 @@ public final class Authorities {
         });
     }
 
-    /// Ends an authority's work: nobody issues under it any more. What it has issued stays valid, and
-    /// its status goes
-    /// on
-    /// being published.
+    /// Ends an authority's work: nobody issues under it any more. What it has issued stays valid, and its
+    /// status goes on being published.
     ///
     /// @throws RefusedException where there is no such authority, or it waits for its certificate
     public Authority retire(TenantId tenant, Actor actor, AuthorityId id) {
@@ -484,9 +480,8 @@ public final class Authorities {
         return detail;
     }
 
-    /// Serial numbers are unique per issuer, and the table has them once per tenant: of two
-    /// certificates from
-    /// elsewhere with one number the first is listed. Those that we make have 128 random bits.
+    /// Serial numbers are unique per issuer, and the table has them once per tenant: of two certificates
+    /// from elsewhere with one number the first is listed. Those that we make have 128 random bits.
     private void insertCertificate(Handle tx, Authority authority, Certificate certificate) {
         tx.createUpdate("""
                         INSERT INTO certificate (tenant_id, serial_number, authority_id, public_key_fingerprint,

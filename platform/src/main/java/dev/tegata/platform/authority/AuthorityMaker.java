@@ -36,9 +36,9 @@ import java.util.Map;
 import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
-/// Makes keys and certificates of authorities. Works with the vault and stores nothing: what it makes
-/// is stored
-/// afterwards, in one transaction, or [#discard]ed. A crash in between leaves keys that nothing names.
+/// Makes keys and certificates of authorities. Works with the vault and stores nothing: what it makes is
+/// stored afterwards, in one transaction, or [#discard]ed. A crash in between leaves keys that nothing
+/// names.
 public final class AuthorityMaker {
     private final Vault vault;
     private final PublicAddresses addresses;
@@ -99,8 +99,8 @@ public final class AuthorityMaker {
         });
     }
 
-    /// A certificate for the key of one root, signed by another one of the same name (RFC 4210 §4.4): whoever trusts
-    /// `issuer` can follow what is below `subject`.
+    /// A certificate for the key of one root, signed by another one of the same name (RFC 4210 §4.4):
+    /// whoever trusts `issuer` can follow what is below `subject`.
     public Certificate cross(TenantId tenant, IssuingAuthority subject, IssuingAuthority issuer) {
         Certificate root = subject.certificate();
         NewAuthority wanted = new NewAuthority("cross", root.subject(), subject.algorithm());

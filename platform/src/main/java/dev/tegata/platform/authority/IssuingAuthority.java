@@ -46,7 +46,8 @@ public record IssuingAuthority(
                 .toList();
     }
 
-    /// Ours name the key that signed them; this is asked at each check-in, and a signature would take its time.
+    /// Ours name the key that signed them; this is asked at each check-in, and a signature would take its
+    /// time.
     private static boolean isCross(Certificate certificate) {
         return certificate.authorityKeyIdentifier().isPresent()
                 && !certificate.authorityKeyIdentifier().equals(certificate.subjectKeyIdentifier());
@@ -56,7 +57,8 @@ public record IssuingAuthority(
         return chain.getFirst();
     }
 
-    /// Signs with this authority's key. Not to be called inside a transaction: the vault may need one of its own.
+    /// Signs with this authority's key. Not to be called inside a transaction: the vault may need one of
+    /// its own.
     public Signer signer(Vault vault) {
         return data -> vault.sign(space, key, algorithm.signatureAlgorithm(), data);
     }

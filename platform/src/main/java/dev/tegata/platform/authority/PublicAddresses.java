@@ -9,8 +9,7 @@ import java.util.List;
 import java.util.function.Supplier;
 
 /// Where anybody fetches revocation lists, OCSP answers and CA certificates of this installation. These
-/// addresses stand
-/// in certificates for good.
+/// addresses stand in certificates for good.
 ///
 /// @param base the URL before the path, without a slash at its end
 public record PublicAddresses(Supplier<String> base) {

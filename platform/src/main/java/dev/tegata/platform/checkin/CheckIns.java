@@ -270,7 +270,8 @@ public final class CheckIns {
             }
         }
 
-        /// All that a device is told which belongs to somebody else by now, each time it comes: where it belongs.
+        /// All that a device is told which belongs to somebody else by now, each time it comes: where it
+        /// belongs.
         private CheckInAnswer release(Departures.Departed departed) {
             OrderSigners.OrderSigner signer = signers.of(fleet);
             Order order = new Order(

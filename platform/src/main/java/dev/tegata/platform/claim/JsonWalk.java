@@ -16,10 +16,11 @@ import tools.jackson.core.ObjectReadContext;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.json.JsonFactory;
 
-/// Walks through one JSON object, member by member, and builds nothing: a manifest has millions of members of which
-/// only some matter.
+/// Walks through one JSON object, member by member, and builds nothing: a manifest has millions of members
+/// of which only some matter.
 ///
-/// Strict: what it passes over must be well-formed too, and a member that is there twice is refused, however deep.
+/// Strict: what it passes over must be well-formed too, and a member that is there twice is refused,
+/// however deep.
 final class JsonWalk {
     private static final int FEW = 16;
     private static final JsonFactory JSON = JsonFactory.builder()
@@ -105,8 +106,8 @@ final class JsonWalk {
         return parser.currentToken() == JsonToken.VALUE_STRING ? parser.getString() : null;
     }
 
-    /// The bytes of the text that stands here, in UTF-8: a copy straight from the file where nothing in it is escaped,
-    /// which nothing is in base64.
+    /// The bytes of the text that stands here, in UTF-8: a copy straight from the file where nothing in it
+    /// is escaped, which nothing is in base64.
     byte[] bytes(String name) throws RejectedException {
         requireText(name);
         int from = (int) parser.currentTokenLocation().getByteOffset() + 1;

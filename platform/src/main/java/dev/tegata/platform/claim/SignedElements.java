@@ -29,7 +29,8 @@ import java.util.Set;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/// Reads elements in Microchip's format: a flattened JWS (RFC 7515 §7.2.2) over the description of one chip.
+/// Reads elements in Microchip's format: a flattened JWS (RFC 7515 §7.2.2) over the description of one
+/// chip.
 final class SignedElements {
     private static final int MAX_KEYS = 16;
     private static final int MAX_CHAIN = 5;
@@ -350,8 +351,8 @@ final class SignedElements {
         return SerialNumbers.of(Chip.MICROCHIP, uniqueId);
     }
 
-    /// Reads seconds or milliseconds in UTC, as manifests have them, by their places, and leaves the rest to the JDK,
-    /// whose parser costs a twentieth of an element's time.
+    /// Reads seconds or milliseconds in UTC, as manifests have them, by their places, and leaves the rest
+    /// to the JDK, whose parser costs a twentieth of an element's time.
     private static Instant instant(String text) throws RejectedException {
         try {
             return PLAIN_TIME.matcher(text).matches()

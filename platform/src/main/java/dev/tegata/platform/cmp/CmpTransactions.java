@@ -13,8 +13,7 @@ import java.util.Optional;
 import org.jdbi.v3.core.Handle;
 import org.jspecify.annotations.Nullable;
 
-/// CMP transactions, so that any node can take the next message of one, and no message begins one
-/// twice.
+/// CMP transactions, so that any node can take the next message of one, and no message begins one twice.
 public final class CmpTransactions {
     /// How long a finished transaction's id stays taken.
     static final Duration REMEMBERED = Duration.ofDays(7);

@@ -14,8 +14,7 @@ import dev.tegata.platform.store.Json;
 import java.time.Instant;
 import java.util.List;
 
-/// The file in which a chain travels: its messages, and a seal with which an owner says when they were
-/// all.
+/// The file in which a chain travels: its messages, and a seal with which an owner says when they were all.
 final class CustodyExport {
     static final String FORMAT = "tegata-custody-v1";
     private static final String SEAL_TYPE = "application/vnd.tegata.custody-seal+cbor";

@@ -22,7 +22,8 @@ public final class HandedOverDevices implements Departures {
 
     /// Where devices of this installation enrol.
     ///
-    /// @param anchor what the port's TLS certificate leads to, in DER: by it the device finds the server again
+    /// @param anchor what the port's TLS certificate leads to, in DER: by it the device finds the server
+    /// again
     public record Port(String url, Bytes anchor) {}
 
     public HandedOverDevices(Database database, IssuingFleets fleets, Supplier<Port> port) {

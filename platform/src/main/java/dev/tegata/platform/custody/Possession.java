@@ -91,8 +91,7 @@ final class Possession {
                 == 1;
     }
 
-    /// Row-level security shows the one row of the chip that is named, and to a transaction that names
-    /// it.
+    /// Row-level security shows the one row of the chip that is named, and to a transaction that names it.
     private Optional<TenantId> ownerOf(String chip) {
         return database.installation(tx -> {
             tx.createQuery("SELECT set_config('tegata.named_chip', :chip, true)")

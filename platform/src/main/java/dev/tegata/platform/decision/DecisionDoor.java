@@ -10,10 +10,11 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 
-/// Decides on those who are connected to a broker, by the policy of the relying party that has the service's name.
+/// Decides on those who are connected to a broker, by the policy of the relying party that has the
+/// service's name.
 ///
-/// Where there is none of that name, a good certificate of an active device is enough: a tenant that knows nothing of
-/// evidence has a broker too.
+/// Where there is none of that name, a good certificate of an active device is enough: a tenant that knows
+/// nothing of evidence has a broker too.
 public final class DecisionDoor implements Door {
     private final Decisions decisions;
     private final RelyingParties parties;

@@ -31,10 +31,8 @@ import org.jspecify.annotations.Nullable;
 
 /// Decides at the door: may this device come in now?
 ///
-/// Facts are remembered for [#REMEMBERED], on each node by itself: no change is later than that. Time
-/// is not
-/// remembered:
-/// evidence that grows stale counts no more at that instant.
+/// Facts are remembered for [#REMEMBERED], on each node by itself: no change is later than that. Time is
+/// not remembered: evidence that grows stale counts no more at that instant.
 public final class Decisions {
     /// How old facts may be.
     public static final Duration REMEMBERED = Duration.ofSeconds(2);

@@ -8,8 +8,8 @@ import java.time.Instant;
 import java.util.List;
 import org.jdbi.v3.core.Handle;
 
-/// Where those turns of a device's life are put down that its next owner and its auditors may want proof of: the
-/// custody chain.
+/// Where those turns of a device's life are put down that its next owner and its auditors may want proof
+/// of: the custody chain.
 @FunctionalInterface
 public interface LifeRecord {
     /// Puts a turn down in the transaction that takes it.

@@ -46,8 +46,7 @@ import org.jspecify.annotations.Nullable;
 /// The attestation keys of TPMs, made known by credential activation: nobody has to upload them.
 ///
 /// A TPM says a secret only if it holds both the endorsement key, for which its maker or the tenant's
-/// manifest
-/// vouches, and the attestation key. An activation is good for one answer, right or wrong.
+/// manifest vouches, and the attestation key. An activation is good for one answer, right or wrong.
 public final class AttestationKeys {
     private static final Duration PATIENCE = Duration.ofMinutes(5);
     private static final int SECRET_SIZE = 32;

@@ -12,9 +12,8 @@ import java.util.Optional;
 import java.util.UUID;
 import org.jdbi.v3.core.Handle;
 
-/// What endorsements call our devices where their evidence names nothing itself, as a TPM's quote
-/// does: the tenant's
-/// name is the vendor, the fleet's the model, the device's id (as a UUID) the instance.
+/// What endorsements call our devices where their evidence names nothing itself, as a TPM's quote does: the
+/// tenant's name is the vendor, the fleet's the model, the device's id (as a UUID) the instance.
 public final class DeviceEnvironments {
     private DeviceEnvironments() {}
 

@@ -78,8 +78,7 @@ public final class EndorsementSigners {
         return database.inTenant(tenant, tx -> select(tx, tenant));
     }
 
-    /// Ends the trust in a signer. Its endorsements are withdrawn with it: the key may be in other
-    /// hands.
+    /// Ends the trust in a signer. Its endorsements are withdrawn with it: the key may be in other hands.
     ///
     /// @throws RefusedException where there is no such signer
     public void remove(TenantId tenant, Actor actor, Bytes fingerprint) {

@@ -58,8 +58,7 @@ public final class EndorsementStore {
     }
 
     /// Takes a manifest in: signed by an allowed signer, or unsigned, which the caller vouches for. A
-    /// document that is
-    /// there already changes nothing; one that was withdrawn comes back.
+    /// document that is there already changes nothing; one that was withdrawn comes back.
     ///
     /// @throws RefusedException where it cannot be read, nobody allowed signed it, it has expired, or
     ///     its tags are
@@ -255,9 +254,8 @@ public final class EndorsementStore {
                 .execute();
     }
 
-    /// Ends the manifests of the same signer of which each tag has a later version in `submission`, or
-    /// is replaced by
-    /// it.
+    /// Ends the manifests of the same signer of which each tag has a later version in `submission`, or is
+    /// replaced by it.
     private List<EndorsementId> supersede(
             Handle tx, TenantId tenant, EndorsementId id, Submission submission, Instant now) {
         List<UUID> candidates = tx.createQuery("""

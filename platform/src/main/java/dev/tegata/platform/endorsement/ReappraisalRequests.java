@@ -13,13 +13,11 @@ import java.util.List;
 import java.util.UUID;
 import org.jdbi.v3.core.Handle;
 
-/// Requests to judge stored evidence again, as rows of `reappraisal_request`, and one open job per
-/// tenant that works
-/// them off.
+/// Requests to judge stored evidence again, as rows of `reappraisal_request`, and one open job per tenant
+/// that works them off.
 ///
-/// Whoever asks holds the lock on the tenant's `appraisal_basis`. The job must take the same lock for
-/// the step that
-/// finds nothing left: then no request falls between its last look and its end.
+/// Whoever asks holds the lock on the tenant's `appraisal_basis`. The job must take the same lock for the
+/// step that finds nothing left: then no request falls between its last look and its end.
 public final class ReappraisalRequests implements Reappraisals {
     /// The kind of the job.
     public static final String JOB_KIND = "reappraisal";

@@ -11,9 +11,8 @@ import dev.tegata.pki.Bytes;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/// A manifest as people read it: JSON with its statements by kind. Maps keep the numbers that the
-/// format gives their
-/// keys, byte strings are base64url.
+/// A manifest as people read it: JSON with its statements by kind. Maps keep the numbers that the format
+/// gives their keys, byte strings are base64url.
 public final class StatementText {
     /// Longer manifests are cut off here; the document itself is there to read.
     private static final int MOST = 1_000;

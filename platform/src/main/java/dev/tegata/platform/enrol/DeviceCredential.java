@@ -10,8 +10,7 @@ import java.util.List;
 /// What a device proves itself with. The protocol adapter vouches for no more than its form.
 public sealed interface DeviceCredential {
     /// A certificate chain, leaf first, DER, whose leaf key was proven by the TLS handshake. Nothing else
-    /// about it has
-    /// been checked.
+    /// about it has been checked.
     record TlsCertificate(List<Bytes> chain) implements DeviceCredential {
         public TlsCertificate {
             chain = List.copyOf(chain);
@@ -21,8 +20,8 @@ public sealed interface DeviceCredential {
         }
     }
 
-    /// A certificate chain, leaf first, DER, whose leaf key was proven by a signature over the message (CMP). Nothing
-    /// else about it has been checked.
+    /// A certificate chain, leaf first, DER, whose leaf key was proven by a signature over the message
+    /// (CMP). Nothing else about it has been checked.
     record SignedMessage(List<Bytes> chain) implements DeviceCredential {
         public SignedMessage {
             chain = List.copyOf(chain);

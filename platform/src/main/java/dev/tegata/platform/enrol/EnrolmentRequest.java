@@ -14,7 +14,8 @@ import org.jspecify.annotations.Nullable;
 /// @param request the DER request, in the form that `form` says
 /// @param purpose first certificate, or the next
 /// @param source where it came from (address), for the audit
-/// @param hostNames that the device has shown to answer for: they stand in its certificate, which is then a TLS
+/// @param hostNames that the device has shown to answer for: they stand in its certificate, which is then a
+/// TLS
 ///     server's too
 /// @param nonce that evidence in the request was made for, where the channel knows; else null
 public record EnrolmentRequest(

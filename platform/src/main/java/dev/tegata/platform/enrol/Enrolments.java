@@ -206,9 +206,7 @@ public final class Enrolments {
     }
 
     /// Makes the device's key pair here and enrols it (RFC 7030 §4.4): for devices that cannot make good
-    /// keys, where
-    /// the
-    /// fleet's policy allows it. The private key is in the answer and nowhere else.
+    /// keys, where the fleet's policy allows it. The private key is in the answer and nowhere else.
     ///
     /// @param request whose own key is not used
     /// @throws RefusedException where there is no such fleet, or it does not offer this

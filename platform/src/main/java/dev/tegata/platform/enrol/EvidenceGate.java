@@ -22,7 +22,8 @@ public interface EvidenceGate {
             CertificateRequest request,
             @Nullable Bytes nonce) {}
 
-    /// Lets a device pass whose evidence is fresh, good enough, and of the very key that it wants certified.
+    /// Lets a device pass whose evidence is fresh, good enough, and of the very key that it wants
+    /// certified.
     ///
     /// @return the appraisal that says so
     /// @throws RefusedException [ErrorCode#EVIDENCE_REQUIRED] or [ErrorCode#EVIDENCE_REFUSED]; the detail

@@ -27,12 +27,12 @@ import java.util.function.Function;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/// From what a device shows to which device it is. The one place that matches credentials to devices, for all
-/// protocols.
+/// From what a device shows to which device it is. The one place that matches credentials to devices, for
+/// all protocols.
 ///
 /// Evidence of trust beats configuration: an operational certificate is compared, byte by byte, with what
-/// was issued; a
-/// birth key with what was claimed. Only where the manifest told no keys does a chain to a birth CA decide.
+/// was issued; a birth key with what was claimed. Only where the manifest told no keys does a chain to a
+/// birth CA decide.
 public final class Identification {
     private static final int MAX_CHAIN = 8;
 
@@ -66,7 +66,8 @@ public final class Identification {
     public sealed interface Result {
         /// @param birthKey the fingerprint of the birth key that was shown
         /// @param claimToken the hash of the token that was shown
-        /// @param newBirthKey the SubjectPublicKeyInfo of a birth key that was not known of the device before
+        /// @param newBirthKey the SubjectPublicKeyInfo of a birth key that was not known of the device
+        /// before
         record Found(
                 Candidate device,
                 Basis basis,
@@ -217,9 +218,8 @@ public final class Identification {
                         + leaf.fingerprint().hex() + ") belongs to a claimed device");
     }
 
-    /// The chip serial numbers that a birth certificate may mean: its serialNumber and CN, whole and without
-    /// the `sn`
-    /// that some vendors put before.
+    /// The chip serial numbers that a birth certificate may mean: its serialNumber and CN, whole and
+    /// without the `sn` that some vendors put before.
     static List<String> serialsIn(Certificate birthCertificate) {
         return Stream.of(NameAttribute.SERIAL_NUMBER, NameAttribute.COMMON_NAME)
                 .flatMap(type -> birthCertificate.subject().value(type).stream())

@@ -50,9 +50,8 @@ public final class Renewals implements AutoCloseable {
         this.rounds = PeriodicWork.start("renewals", PAUSE, this::goRound);
     }
 
-    /// What the fleet's policy wants an active device to do about its certificate: a new key where its
-    /// kind is not allowed any more, a new certificate where another authority signs now or the end is
-    /// near.
+    /// What the fleet's policy wants an active device to do about its certificate: a new key where its kind
+    /// is not allowed any more, a new certificate where another authority signs now or the end is near.
     public static List<OrderContent> due(IssuingFleet fleet, Candidate device, Instant now) {
         Candidate.CurrentCertificate current = device.current();
         LifePolicy policy = fleet.fleet().policy().life();

@@ -116,7 +116,8 @@ public final class Outbox implements AutoCloseable {
         return Json.write(content);
     }
 
-    /// Has `listener` run each time when events of this node have been committed. It must be quick: it wakes somebody.
+    /// Has `listener` run each time when events of this node have been committed. It must be quick: it
+    /// wakes somebody.
     public void whenAppended(Runnable listener) {
         listeners.add(listener);
     }

@@ -60,7 +60,8 @@ public final class Fleets {
         this.random = random;
     }
 
-    /// @throws RefusedException where the authority is not there, or cannot make certificates by that profile
+    /// @throws RefusedException where the authority is not there, or cannot make certificates by that
+    /// profile
     public Fleet create(TenantId tenant, Actor actor, FleetSettings settings) {
         FleetId id = FleetId.random(tenant, random);
         return database.inTenant(tenant, tx -> {
@@ -148,7 +149,8 @@ public final class Fleets {
         tx.afterCommit(() -> moved.forEach(issuing::forget));
     }
 
-    /// A fleet may be made before its authority has its certificate, so that both can be prepared side by side.
+    /// A fleet may be made before its authority has its certificate, so that both can be prepared side by
+    /// side.
     private void checkAuthority(Handle tx, TenantId tenant, FleetSettings settings) {
         Authority authority = authorities
                 .find(tx, tenant, settings.authority())

@@ -20,10 +20,11 @@ public interface IssuerChoice {
         }
     };
 
-    /// The fleet, under the authority that issues for this device now. Not to be called inside a transaction.
+    /// The fleet, under the authority that issues for this device now. Not to be called inside a
+    /// transaction.
     IssuingFleet of(IssuingFleet fleet, DeviceId device);
 
-    /// Whether a certificate that was revoked with its authority, not for the device's own sake, still lets the
-    /// device renew.
+    /// Whether a certificate that was revoked with its authority, not for the device's own sake, still lets
+    /// the device renew.
     boolean readmits(IssuingFleet fleet, DeviceId device, Bytes serialNumber);
 }

@@ -21,8 +21,7 @@ public record TransferPolicy(Consent consent, Duration coolDown) {
     public enum Consent {
         /// The seller offers, the buyer accepts.
         SELLER,
-        /// Either that; or the buyer proves that it has the device, and the owner does not object in
-        /// time.
+        /// Either that; or the buyer proves that it has the device, and the owner does not object in time.
         POSSESSION,
         /// The seller offers, and the buyer proves that it has the device.
         BOTH

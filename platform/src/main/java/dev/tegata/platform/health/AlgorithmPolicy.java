@@ -17,7 +17,8 @@ import java.util.Optional;
 /// Until when kinds of keys are strong enough, and who says so. Data, from `health/algorithms.json`.
 public record AlgorithmPolicy(List<Limit> limits) {
     /// @param until the last day, as a date
-    /// @param advice whether it binds only those who follow its source; such limits are not findings by themselves
+    /// @param advice whether it binds only those who follow its source; such limits are not findings by
+    /// themselves
     public record Limit(List<String> algorithms, String until, boolean advice, String source) {
         public Limit {
             algorithms = List.copyOf(algorithms);

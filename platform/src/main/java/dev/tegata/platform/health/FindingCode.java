@@ -4,8 +4,8 @@ package dev.tegata.platform.health;
 
 import java.util.Locale;
 
-/// What can be found. Codes are stable; `call` is the one API call that mends it, `{id}` the id in the finding's
-/// subject.
+/// What can be found. Codes are stable; `call` is the one API call that mends it, `{id}` the id in the
+/// finding's subject.
 public enum FindingCode {
     AUTHORITY_EXPIRED(Severity.CRITICAL, "Replace the authority; nothing below it is valid.", "POST /api/v1/rollovers"),
     AUTHORITY_ENDS_SOON(

@@ -9,7 +9,8 @@ import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/// The rules: what is known of an authority or a device goes in, what is wrong comes out. Nothing is looked up here.
+/// The rules: what is known of an authority or a device goes in, what is wrong comes out. Nothing is looked
+/// up here.
 public final class HealthRules {
     private static final Duration KEY_OLD = Duration.ofDays(3653);
     private static final Duration AUTHORITY_AHEAD = Duration.ofDays(548);

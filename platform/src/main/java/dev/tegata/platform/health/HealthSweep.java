@@ -38,11 +38,11 @@ import java.util.stream.Collectors;
 import org.jdbi.v3.core.Handle;
 import org.jspecify.annotations.Nullable;
 
-/// Looks through the authorities and devices of all tenants, again and again, and stores what it finds. A request reads
-/// what is stored, whatever the number of devices.
+/// Looks through the authorities and devices of all tenants, again and again, and stores what it finds. A
+/// request reads what is stored, whatever the number of devices.
 ///
-/// A step looks at [#AT_ONCE] devices in one transaction, together with the place where the next one goes on: nodes
-/// share the work, and one that is killed loses a step.
+/// A step looks at [#AT_ONCE] devices in one transaction, together with the place where the next one goes
+/// on: nodes share the work, and one that is killed loses a step.
 public final class HealthSweep implements AutoCloseable {
     private static final int AT_ONCE = 500;
     private static final int STEPS_PER_ROUND = 20;

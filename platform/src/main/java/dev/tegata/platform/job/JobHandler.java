@@ -9,7 +9,8 @@ public interface JobHandler {
     ///
     /// What is done outside that transaction may be done again: the process can end at any moment.
     ///
-    /// @throws dev.tegata.platform.RefusedException where it cannot be done; the sentence becomes its failure
+    /// @throws dev.tegata.platform.RefusedException where it cannot be done; the sentence becomes its
+    /// failure
     /// @throws dev.tegata.platform.UnavailableException where it is to be tried again later
     void step(JobStep step);
 }

@@ -12,8 +12,8 @@ public interface JobStep {
     /// The job as the step before has left it.
     Job job();
 
-    /// Runs `effects` in one transaction with the job's own progress: either both are stored, or neither. To be called
-    /// exactly once.
+    /// Runs `effects` in one transaction with the job's own progress: either both are stored, or neither.
+    /// To be called exactly once.
     void commit(Effects effects);
 
     /// What a step changes.

@@ -42,9 +42,8 @@ public final class AttestationOrders implements DueOrders, EvidenceSink, OrderRe
         this.random = random;
     }
 
-    /// Evidence is due where there is none, where it grows old, and where the device has booted since:
-    /// what runs
-    /// now is not what was measured.
+    /// Evidence is due where there is none, where it grows old, and where the device has booted since: what
+    /// runs now is not what was measured.
     @Override
     public List<OrderContent> due(IssuingFleet fleet, Candidate device, CheckIn said, Instant now) {
         AttestationPolicy policy = fleet.fleet().policy().attestation();

@@ -33,10 +33,9 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// Tells of postures that have grown stale, and draws the consequences of those that are not good, a
-/// few at a time and
-/// tenant by tenant. Each node does so; rows are taken with their lock, so that nothing is told or done
-/// twice.
+/// Tells of postures that have grown stale, and draws the consequences of those that are not good, a few at
+/// a time and tenant by tenant. Each node does so; rows are taken with their lock, so that nothing is told
+/// or done twice.
 public final class PostureWatch implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(PostureWatch.class);
     private static final Duration PAUSE = Duration.ofSeconds(5);
@@ -139,9 +138,8 @@ public final class PostureWatch implements AutoCloseable {
     private record Due(
             DeviceId device, FleetId fleet, @Nullable Instant badSince, int taken, boolean suspended) {}
 
-    /// Those whose next consequence is due. They are put off a little, so that a device about which
-    /// nothing can be
-    /// done does not hold up others, and another node leaves them alone meanwhile.
+    /// Those whose next consequence is due. They are put off a little, so that a device about which nothing
+    /// can be done does not hold up others, and another node leaves them alone meanwhile.
     private List<Due> due(Handle tx, TenantId tenant) {
         Instant now = clock.instant();
         return tx.createQuery("""

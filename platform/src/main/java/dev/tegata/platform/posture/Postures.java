@@ -61,9 +61,8 @@ public final class Postures {
 
     record Vector(Map<String, Integer> values) {}
 
-    /// Takes note of an appraisal, as part of the transaction `tx` that keeps it. Evidence of no device
-    /// of ours
-    /// changes nothing.
+    /// Takes note of an appraisal, as part of the transaction `tx` that keeps it. Evidence of no device of
+    /// ours changes nothing.
     public void note(Handle tx, TenantId tenant, Appraised appraised) {
         StoredAppraisal stored = appraised.stored();
         DeviceId device = stored.device();
@@ -291,9 +290,8 @@ public final class Postures {
                 row.getBoolean("suspended"));
     }
 
-    /// When a device is asked for evidence again: after two thirds of the time, so that one that comes
-    /// in time
-    /// never grows stale.
+    /// When a device is asked for evidence again: after two thirds of the time, so that one that comes in
+    /// time never grows stale.
     static Instant askAgain(Posture posture, Duration freshness) {
         return posture.appraisedAt().plus(freshness.multipliedBy(2).dividedBy(3));
     }

@@ -195,8 +195,7 @@ public final class ReappraisalJob implements JobHandler {
     }
 
     /// What the changed manifests speak of, and those that are linked to them by their tags: from the
-    /// subject on that
-    /// is being worked on.
+    /// subject on that is being worked on.
     private static List<Bytes> subjects(Handle tx, TenantId tenant, Position position) {
         return tx.createQuery("""
                         WITH RECURSIVE related (endorsement_id) AS (

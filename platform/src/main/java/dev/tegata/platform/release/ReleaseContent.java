@@ -59,8 +59,7 @@ public record ReleaseContent(
         }
     }
 
-    /// The same with what may change of a release that is out: its certification and its
-    /// vulnerabilities.
+    /// The same with what may change of a release that is out: its certification and its vulnerabilities.
     public ReleaseContent judged(
             Status newStatus,
             @Nullable String newScheme,

@@ -152,8 +152,7 @@ public final class Releases {
         }
     }
 
-    /// Adds the releases that a manifest has reference values of: one for each of its reference
-    /// statements.
+    /// Adds the releases that a manifest has reference values of: one for each of its reference statements.
     ///
     /// @param version theirs, where the manifest does not tell it; null where it does
     /// @throws RefusedException where there is no such manifest, it has no reference values or no
@@ -252,7 +251,8 @@ public final class Releases {
 
     /// Works out which releases of a fleet are older than the oldest acceptable one.
     private void rank(Handle tx, TenantId tenant, FleetId fleet) {
-        List<Release> all = select(tx, "tenant_id = :tenant AND fleet_id = :fleet", Map.of("tenant", tenant, "fleet", fleet));
+        List<Release> all =
+                select(tx, "tenant_id = :tenant AND fleet_id = :fleet", Map.of("tenant", tenant, "fleet", fleet));
         Release minimum = all.stream().filter(Release::minimum).findFirst().orElse(null);
         for (Release each : all) {
             String below = minimum != null && isOlder(each.content(), minimum.content())
@@ -282,12 +282,14 @@ public final class Releases {
 
     /// Submits what was not, and lets certifications lapse whose time is over.
     public void keep(TenantId tenant) {
-        database.inTenant(tenant, tx -> tx.createUpdate("""
+        database.inTenant(
+                tenant,
+                tx -> tx.createUpdate("""
                         UPDATE release SET lapsed = true, revision = revision + 1, updated_at = :now
                         WHERE tenant_id = :tenant AND valid_until <= :now AND NOT lapsed""")
-                .bind("tenant", tenant)
-                .bind("now", clock.instant())
-                .execute());
+                        .bind("tenant", tenant)
+                        .bind("now", clock.instant())
+                        .execute());
         publish(tenant, ACTOR);
     }
 
@@ -302,14 +304,16 @@ public final class Releases {
         for (Release each : waiting) {
             Endorsement endorsement =
                     endorsements.submit(tenant, actor, manifest(each).encode());
-            database.inTenant(tenant, tx -> tx.createUpdate("""
+            database.inTenant(
+                    tenant,
+                    tx -> tx.createUpdate("""
                             UPDATE release SET published_revision = :revision, endorsement_id = :endorsement
                             WHERE tenant_id = :tenant AND release_id = :id AND published_revision < :revision""")
-                    .bind("revision", each.revision())
-                    .bind("endorsement", endorsement.id().value())
-                    .bind("tenant", tenant)
-                    .bind("id", each.id())
-                    .execute());
+                            .bind("revision", each.revision())
+                            .bind("endorsement", endorsement.id().value())
+                            .bind("tenant", tenant)
+                            .bind("id", each.id())
+                            .execute());
         }
     }
 
@@ -326,8 +330,8 @@ public final class Releases {
         List<Triple> triples = List.of(
                 new Triple.Reference(content.product(), content.components()),
                 status.forRelease(content.product(), content.components()));
-        Tag tag = new Tag.Comid(
-                null, new TagIdentity(Cbor.of(name), release.revision()), List.of(), List.of(), triples);
+        Tag tag =
+                new Tag.Comid(null, new TagIdentity(Cbor.of(name), release.revision()), List.of(), List.of(), triples);
         return new Corim(Cbor.of(name + ":" + release.revision()), List.of(tag), List.of(), null, null, List.of());
     }
 
@@ -345,8 +349,8 @@ public final class Releases {
                 .orElse(new UUID(0, 0));
         String filter = "tenant_id = :tenant AND release_id > :after" + (fleet == null ? "" : " AND fleet_id = :fleet")
                 + " ORDER BY release_id LIMIT :limit";
-        Map<String, Object> bindings = new HashMap<>(
-                Map.of("tenant", tenant, "after", after, "limit", page.limit() + 1));
+        Map<String, Object> bindings =
+                new HashMap<>(Map.of("tenant", tenant, "after", after, "limit", page.limit() + 1));
         if (fleet != null) {
             bindings.put("fleet", fleet);
         }

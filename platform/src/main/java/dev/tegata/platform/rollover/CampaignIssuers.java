@@ -19,8 +19,8 @@ import java.time.InstantSource;
 import java.util.Optional;
 import java.util.UUID;
 
-/// Which authority issues for a device while a campaign moves it: the new one from the moment in which the device has
-/// said that it trusts the new root, and not before.
+/// Which authority issues for a device while a campaign moves it: the new one from the moment in which the
+/// device has said that it trusts the new root, and not before.
 ///
 /// Where there is no campaign, the answer costs nothing: that is remembered for [IssuingFleets#LIFETIME].
 public final class CampaignIssuers implements IssuerChoice {

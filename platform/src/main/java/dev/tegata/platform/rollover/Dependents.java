@@ -24,8 +24,8 @@ import java.util.List;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
-/// Who breaks if an authority ends today: what works under it, and the devices that live by its certificates, by what
-/// they have said of themselves.
+/// Who breaks if an authority ends today: what works under it, and the devices that live by its
+/// certificates, by what they have said of themselves.
 public final class Dependents {
     private static final int COUNTED = 10_000;
     private static final int READ_AT_ONCE = 1_000;
@@ -53,10 +53,14 @@ public final class Dependents {
 
     /// A device that lives by a certificate of the authority.
     ///
-    /// @param reported whether the device itself has said that it holds the certificate; else it was issued to it last
-    /// and nothing else was heard
+    /// @param reported whether the device itself has said that it holds the certificate; else it was issued
+    /// to it last and nothing else was heard
     public record Dependent(
-            DeviceId device, FleetId fleet, Bytes serialNumber, Instant notAfter, boolean reported,
+            DeviceId device,
+            FleetId fleet,
+            Bytes serialNumber,
+            Instant notAfter,
+            boolean reported,
             @Nullable Instant lastSeenAt) {}
 
     /// @throws dev.tegata.platform.RefusedException where there is no such authority
@@ -124,8 +128,8 @@ public final class Dependents {
 
     /// The devices, in the order of their issuers and certificates.
     ///
-    /// A page may have fewer devices than were asked for though more follow: certificates that were renewed are passed
-    /// over, a thousand at a time.
+    /// A page may have fewer devices than were asked for though more follow: certificates that were renewed
+    /// are passed over, a thousand at a time.
     public Page<Dependent> devices(TenantId tenant, AuthorityId id, Page.Request page) {
         List<UUID> issuers = issuers(tenant, authorities.get(tenant, id));
         Position after = page.position().map(Position::parse).orElse(new Position(new UUID(0, 0), Bytes.EMPTY));
@@ -151,8 +155,8 @@ public final class Dependents {
                         .bind("limit", READ_AT_ONCE)
                         .map((row, context) -> {
                             OffsetDateTime seen = row.getObject("last_seen_at", OffsetDateTime.class);
-                            Instant notAfter =
-                                    row.getObject("not_after", OffsetDateTime.class).toInstant();
+                            Instant notAfter = row.getObject("not_after", OffsetDateTime.class)
+                                    .toInstant();
                             Bytes serial = Bytes.of(row.getBytes("serial_number"));
                             boolean lives = row.getBoolean("lives") && notAfter.isAfter(clock.instant());
                             return new Row(

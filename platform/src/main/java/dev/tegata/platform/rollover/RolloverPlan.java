@@ -16,7 +16,8 @@ import org.jspecify.annotations.Nullable;
 /// @param authority to be replaced: one that issues for devices, or a root with all that is below it
 /// @param replacement that was made ahead and takes its place; null to make one like it
 /// @param algorithm of the new key; null for that of the old one
-/// @param furtherAnchors what devices must trust beside the roots, such as the CA of this server's TLS certificate
+/// @param furtherAnchors what devices must trust beside the roots, such as the CA of this server's TLS
+/// certificate
 public record RolloverPlan(
         AuthorityId authority,
         @Nullable AuthorityId replacement,

@@ -45,7 +45,8 @@ import org.jspecify.annotations.Nullable;
 
 /// Campaigns that move the devices of one authority to another.
 ///
-/// Who issues for a device meanwhile is for [CampaignIssuers] to say, what is done with it for [RolloverSteps].
+/// Who issues for a device meanwhile is for [CampaignIssuers] to say, what is done with it for
+/// [RolloverSteps].
 public final class Rollovers {
     /// The jobs that work on campaigns.
     public static final String JOB = "rollover";
@@ -95,8 +96,8 @@ public final class Rollovers {
 
     /// Makes the new authorities and whatever joins them to the old ones. Devices are told nothing yet.
     ///
-    /// @throws RefusedException where there is no such authority, it cannot be replaced, or that is being done
-    /// already
+    /// @throws RefusedException where there is no such authority, it cannot be replaced, or that is being
+    /// done already
     public Rollover prepare(TenantId tenant, Actor actor, RolloverPlan plan) {
         Authority old = authorities.get(tenant, plan.authority());
         requireActive(old);
@@ -237,8 +238,8 @@ public final class Rollovers {
         }
     }
 
-    /// Takes an authority for compromised: fleets are given another one at once, and a job revokes all that it has
-    /// issued. Devices come back as `readmission` says.
+    /// Takes an authority for compromised: fleets are given another one at once, and a job revokes all that
+    /// it has issued. Devices come back as `readmission` says.
     ///
     /// @throws RefusedException where there is no such authority, or nothing can take its place
     public Rollover compromise(TenantId tenant, Actor actor, AuthorityId id, Readmission readmission) {
@@ -387,7 +388,8 @@ public final class Rollovers {
                         "the rollover is " + rollover.state() + ": " + action + " is not possible"));
     }
 
-    /// Gives the fleets to the new authorities. Devices that have not moved keep what they have, and are moved still.
+    /// Gives the fleets to the new authorities. Devices that have not moved keep what they have, and are
+    /// moved still.
     ///
     /// @param leaveBehind whether to do so though devices have not moved
     public Rollover finish(TenantId tenant, Actor actor, RolloverId id, boolean leaveBehind) {

@@ -48,7 +48,8 @@ final class Successors {
             List<Cross> crosses,
             @Nullable Certificate root) {}
 
-    /// @param signer the old root where it may certify the new one, and be certified by it; null where nobody should
+    /// @param signer the old root where it may certify the new one, and be certified by it; null where
+    /// nobody should
     ///     trust it any more
     Made tree(
             TenantId tenant,
@@ -102,7 +103,8 @@ final class Successors {
                 algorithm == null ? old.algorithm() : algorithm);
     }
 
-    /// Another name, so that nobody takes one authority for the other: `Issuing CA`, `Issuing CA G2`, `Issuing CA G3`.
+    /// Another name, so that nobody takes one authority for the other: `Issuing CA`, `Issuing CA G2`,
+    /// `Issuing CA G3`.
     private static Name next(Name name) {
         if (name.commonName().isEmpty()) {
             throw new RefusedException(

@@ -12,10 +12,9 @@ import org.jdbi.v3.core.Handle;
 
 /// Gives each new certificate its partition of the revocation lists, for good.
 ///
-/// A partition takes so many certificates and no more, so its list cannot outgrow that. Nodes take
-/// places in blocks:
-/// the row that counts them is touched once per block, and what a node that dies has not used stays
-/// empty.
+/// A partition takes so many certificates and no more, so its list cannot outgrow that. Nodes take places
+/// in blocks: the row that counts them is touched once per block, and what a node that dies has not used
+/// stays empty.
 public final class CrlPartitions {
     private static final int BLOCK = 500;
 

@@ -41,15 +41,11 @@ import org.slf4j.LoggerFactory;
 
 /// Makes revocation lists and publishes them.
 ///
-/// Implementation note, what a crash leaves: lists are made under a lease of their authority, so one
-/// node at a time
-/// makes them. A list gets its number when it is begun, its pieces are stored under that number in many
-/// small
-/// transactions, and one transaction at the end names it the published one. A node that dies before
-/// that leaves the old
-/// list standing, and pieces that the next list removes; its lease ends by itself within a minute, and
-/// its number is
-/// never used again.
+/// Implementation note, what a crash leaves: lists are made under a lease of their authority, so one node
+/// at a time makes them. A list gets its number when it is begun, its pieces are stored under that number
+/// in many small transactions, and one transaction at the end names it the published one. A node that dies
+/// before that leaves the old list standing, and pieces that the next list removes; its lease ends by
+/// itself within a minute, and its number is never used again.
 public final class CrlPublisher {
     private static final Logger LOG = LoggerFactory.getLogger(CrlPublisher.class);
     private static final int PAGE = 20_000;
@@ -342,8 +338,7 @@ public final class CrlPublisher {
         }
 
         /// spec| RFC 5280 §3.3: an entry MUST NOT be removed from the CRL until it appears on one
-        /// regularly scheduled
-        /// CRL issued beyond the revoked certificate's validity period
+        /// regularly scheduled CRL issued beyond the revoked certificate's validity period
         private void addEntries(CrlWriter writer, int partition, Instant lastScheduled) throws IOException {
             int afterPartition = partition;
             byte[] afterSerial = new byte[0];

@@ -33,16 +33,13 @@ import org.slf4j.LoggerFactory;
 
 /// Answers OCSP requests.
 ///
-/// Answers about certificates that are asked for are kept ready signed, per node; those with a nonce,
-/// and those about
-/// several certificates, are signed when they are asked for.
+/// Answers about certificates that are asked for are kept ready signed, per node; those with a nonce, and
+/// those about several certificates, are signed when they are asked for.
 ///
 /// Implementation note, how a revocation shows in the next answer: every node hears of it when it commits
-/// ([Notifications]), which raises the version of the authority's desk. What is kept carries the
-/// version that was read
-/// before its status was; where the two differ it is not used. While a node cannot hear, it keeps
-/// nothing and asks the
-/// database each time.
+/// ([Notifications]), which raises the version of the authority's desk. What is kept carries the version
+/// that was read before its status was; where the two differ it is not used. While a node cannot hear, it
+/// keeps nothing and asks the database each time.
 public final class Ocsp {
     private static final Logger LOG = LoggerFactory.getLogger(Ocsp.class);
 
@@ -82,8 +79,7 @@ public final class Ocsp {
     public record Interval(Instant thisUpdate, Instant nextUpdate) {}
 
     /// Answers a request about certificates of an authority. Never throws for what the request holds:
-    /// errors are
-    /// answers, too. What the authority has not issued is unknown, whoever else may have.
+    /// errors are answers, too. What the authority has not issued is unknown, whoever else may have.
     ///
     /// @param request DER OCSPRequest
     public Answer answer(TenantId tenant, AuthorityId authority, byte[] request) {

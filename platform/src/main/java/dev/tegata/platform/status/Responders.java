@@ -38,8 +38,7 @@ import java.util.Optional;
 import org.jdbi.v3.core.Handle;
 
 /// The delegated OCSP responders of authorities. Their certificates live two weeks, since nobody asks
-/// whether they were
-/// revoked (`id-pkix-ocsp-nocheck`), and are renewed when half of that is over.
+/// whether they were revoked (`id-pkix-ocsp-nocheck`), and are renewed when half of that is over.
 ///
 /// Several nodes may renew at the same moment: then there are two, and either is good.
 public final class Responders {
@@ -91,9 +90,8 @@ public final class Responders {
         return newest(tenant, authority).map(Row::certificate);
     }
 
-    /// The authority's responder, made anew where there is none that is valid, or half of its time is
-    /// over. Where a new
-    /// one cannot be made, the old one goes on as long as it is valid.
+    /// The authority's responder, made anew where there is none that is valid, or half of its time is over.
+    /// Where a new one cannot be made, the old one goes on as long as it is valid.
     ///
     /// @throws RefusedException where there is no such authority, or it cannot have a responder
     Ready ready(TenantId tenant, AuthorityId id) {

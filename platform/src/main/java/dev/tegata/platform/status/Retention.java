@@ -11,13 +11,11 @@ import java.time.OffsetDateTime;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jdbi.v3.core.Handle;
 
-/// Moves certificates of devices that have long expired out of the way of those that live: into a
-/// narrow table that
-/// still knows their status, without their DER.
+/// Moves certificates of devices that have long expired out of the way of those that live: into a narrow
+/// table that still knows their status, without their DER.
 ///
-/// A certificate stays where it is as long as a device may come back with it (it is the device's
-/// current one), as long
-/// as a revocation list names it, and for a month after its end.
+/// A certificate stays where it is as long as a device may come back with it (it is the device's current
+/// one), as long as a revocation list names it, and for a month after its end.
 public final class Retention {
     private static final Duration KEPT = Duration.ofDays(31);
     private static final Duration PAUSE = Duration.ofDays(1);
@@ -29,9 +27,8 @@ public final class Retention {
     private final Database database;
     private final InstantSource clock;
 
-    /// How far each tenant's certificates have been gone through, by their ends. Those that stay are
-    /// not looked at
-    /// again before the next day.
+    /// How far each tenant's certificates have been gone through, by their ends. Those that stay are not
+    /// looked at again before the next day.
     private final ConcurrentHashMap<TenantId, Position> positions = new ConcurrentHashMap<>();
 
     public Retention(Database database, InstantSource clock) {

@@ -26,9 +26,8 @@ import org.slf4j.LoggerFactory;
 
 /// Keeps revocation lists, responders and ready answers fresh, in the background of every node.
 ///
-/// What changes is told by the database and worked off at once by one thread; a round through all
-/// tenants finds what
-/// the clock makes due, and what was missed.
+/// What changes is told by the database and worked off at once by one thread; a round through all tenants
+/// finds what the clock makes due, and what was missed.
 public final class StatusKeeper implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(StatusKeeper.class);
     private static final Duration ROUND = Duration.ofSeconds(30);
@@ -55,7 +54,8 @@ public final class StatusKeeper implements AutoCloseable {
     private final PeriodicWork ahead;
     private final PeriodicWork moving;
 
-    /// Whether something was told while this node did not hear: before it started, or after its connection broke.
+    /// Whether something was told while this node did not hear: before it started, or after its connection
+    /// broke.
     private volatile boolean missed = true;
 
     private volatile Freshness freshness = new Freshness(Optional.empty(), Optional.empty());
@@ -198,9 +198,8 @@ public final class StatusKeeper implements AutoCloseable {
                 .list());
     }
 
-    /// Authorities whose time has come, whose changes were missed, or that were looked at by a clock
-    /// that has been set
-    /// back since.
+    /// Authorities whose time has come, whose changes were missed, or that were looked at by a clock that
+    /// has been set back since.
     private List<AuthorityId> due(Handle tx, TenantId tenant) {
         return tx.createQuery("""
                         SELECT a.authority_id FROM authority a

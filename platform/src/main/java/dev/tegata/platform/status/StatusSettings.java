@@ -31,12 +31,9 @@ public record StatusSettings(Duration crlLifetime, int partitionSize, boolean pu
         }
     }
 
-    /// What an authority gets that asks for nothing else: a list of at most 10 000 entries (some 400
-    /// kB) is good for
-    /// four days and renewed every second day, so an outage of two days goes unnoticed; an OCSP answer
-    /// is good for
-    /// an
-    /// hour.
+    /// What an authority gets that asks for nothing else: a list of at most 10 000 entries (some 400 kB) is
+    /// good for four days and renewed every second day, so an outage of two days goes unnoticed; an OCSP
+    /// answer is good for an hour.
     public static StatusSettings standard() {
         return new StatusSettings(Duration.ofDays(4), 10_000, true, Duration.ofHours(1));
     }

@@ -51,8 +51,7 @@ public final class Database implements AutoCloseable {
             "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 
     /// Bound while this thread is inside a transaction. A second one would wait for a second connection
-    /// while it holds
-    /// the first: under load, all connections would wait for each other.
+    /// while it holds the first: under load, all connections would wait for each other.
     private static final ScopedValue<Boolean> IN_TRANSACTION = ScopedValue.newInstance();
 
     private final HikariDataSource pool;
@@ -66,9 +65,8 @@ public final class Database implements AutoCloseable {
         this.jdbi = Mappings.install(Jdbi.create(pool));
     }
 
-    /// Connects, checks server and role, brings the schema up to date, and opens the pool. Several
-    /// nodes may do so at
-    /// once.
+    /// Connects, checks server and role, brings the schema up to date, and opens the pool. Several nodes
+    /// may do so at once.
     ///
     /// @throws UnavailableException with a sentence that says what to change, where the database cannot
     ///     be used
@@ -87,7 +85,8 @@ public final class Database implements AutoCloseable {
         return run(tenant.value(), work);
     }
 
-    /// Runs `work` once on one snapshot of the tenant's rows, for as long as it takes, and lets it change nothing.
+    /// Runs `work` once on one snapshot of the tenant's rows, for as long as it takes, and lets it change
+    /// nothing.
     public <T extends @Nullable Object> T snapshot(TenantId tenant, Work<T> work) {
         return once(tenant, TransactionIsolationLevel.REPEATABLE_READ, "SET TRANSACTION READ ONLY;", work);
     }
@@ -97,13 +96,11 @@ public final class Database implements AutoCloseable {
         return once(tenant, TransactionIsolationLevel.READ_COMMITTED, "", work);
     }
 
-    /// Runs `work` with the rows of **all** tenants in view, in the few tables whose policy allows it;
-    /// the others look
-    /// empty.
+    /// Runs `work` with the rows of **all** tenants in view, in the few tables whose policy allows it; the
+    /// others look empty.
     ///
-    /// The poison cupboard: for background work that looks for tenants with something to do, and then
-    /// does it with
-    /// [#inTenant]. Never for an answer to a request of a tenant.
+    /// The poison cupboard: for background work that looks for tenants with something to do, and then does
+    /// it with [#inTenant]. Never for an answer to a request of a tenant.
     public <T extends @Nullable Object> T acrossTenants(Work<T> work) {
         return run(EVERY_TENANT, work);
     }
@@ -234,13 +231,12 @@ public final class Database implements AutoCloseable {
         return new HikariDataSource(hikari);
     }
 
-    /// A statement that hangs and a session that forgot its transaction end by themselves, well before
-    /// the driver's
-    /// socket timeout takes the connection for dead.
+    /// A statement that hangs and a session that forgot its transaction end by themselves, well before the
+    /// driver's socket timeout takes the connection for dead.
     ///
-    /// Statements are planned once per connection: to plan one costs three times what it costs to run
-    /// it. Such
-    /// a plan must not scan a table for being empty when the plan was made: they all have their indexes.
+    /// Statements are planned once per connection: to plan one costs three times what it costs to run it.
+    /// Such a plan must not scan a table for being empty when the plan was made: they all have their
+    /// indexes.
     private static String sessionSettings(String role) {
         return """
                 SET ROLE %s;

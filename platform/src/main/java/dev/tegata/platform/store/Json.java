@@ -31,7 +31,8 @@ import tools.jackson.databind.module.SimpleModule;
 import tools.jackson.databind.ser.std.StdSerializer;
 import tools.jackson.databind.type.LogicalType;
 
-/// JSON, read strictly: unknown and duplicate names, trailing text, deep nesting and silent conversions are errors.
+/// JSON, read strictly: unknown and duplicate names, trailing text, deep nesting and silent conversions are
+/// errors.
 ///
 /// Identifiers stand as text, [Bytes] as base64, instants in ISO 8601.
 public final class Json {
@@ -43,7 +44,8 @@ public final class Json {
 
     private Json() {}
 
-    /// The mapper itself, for those who read from outside and answer its [JacksonException] in their own words.
+    /// The mapper itself, for those who read from outside and answer its [JacksonException] in their own
+    /// words.
     public static JsonMapper mapper() {
         return MAPPER;
     }

@@ -28,8 +28,8 @@ import org.jspecify.annotations.Nullable;
 
 /// How the domain's types stand in columns: as arguments, as results, and as elements of arrays.
 ///
-/// An `Instant` is cut to microseconds on its way in, which is what a `timestamptz` holds; the driver alone would
-/// round.
+/// An `Instant` is cut to microseconds on its way in, which is what a `timestamptz` holds; the driver alone
+/// would round.
 final class Mappings {
     private Mappings() {}
 

@@ -72,8 +72,7 @@ public final class Tenants {
 
     private record Prepared(KeyHandle auditKey, PublicKeyInfo auditPublicKey, List<PreparedAuthority> authorities) {}
 
-    /// Makes a tenant with its keys, its authorities and the first key of an owner: all of it, or
-    /// nothing.
+    /// Makes a tenant with its keys, its authorities and the first key of an owner: all of it, or nothing.
     ///
     /// @param actor who asked: the operator, or a part of the system
     public CreatedTenant create(Actor actor, NewTenant wanted) {

@@ -484,7 +484,8 @@ public final class WebhookWorkers implements AutoCloseable {
                     .execute();
         }
 
-        /// Gives the webhook back: until its next retry, or for a while that doubles where its receiver is down.
+        /// Gives the webhook back: until its next retry, or for a while that doubles where its receiver is
+        /// down.
         private void release() {
             database.inTenant(
                     tenant,

@@ -69,7 +69,8 @@ public final class Webhooks {
     /// Makes a webhook. It gets what happens from now on.
     ///
     /// @param types types of events, or their beginnings up to a dot; none for all
-    /// @throws RefusedException where the address or a type is not acceptable, or there are too many webhooks
+    /// @throws RefusedException where the address or a type is not acceptable, or there are too many
+    /// webhooks
     public Webhook.Created create(TenantId tenant, Actor actor, String name, String url, List<String> types) {
         String label = Fields.name("name", name);
         URI target = target(url);
@@ -217,7 +218,8 @@ public final class Webhooks {
                         .execute());
     }
 
-    /// Lets nothing out until it is resumed. What happens meanwhile waits, for [Outbox#PATIENCE] at the most.
+    /// Lets nothing out until it is resumed. What happens meanwhile waits, for [Outbox#PATIENCE] at the
+    /// most.
     public Webhook pause(TenantId tenant, Actor actor, WebhookId id) {
         return database.inTenant(tenant, tx -> {
             find(tx, tenant, id);
@@ -317,7 +319,8 @@ public final class Webhooks {
         }
     }
 
-    /// Sends again what was given up, or one delivery that is over. It goes out of its order: `sequence` tells.
+    /// Sends again what was given up, or one delivery that is over. It goes out of its order: `sequence`
+    /// tells.
     ///
     /// @param delivery null for those that were given up, oldest first, at most 1000 at once
     /// @return how many
@@ -358,7 +361,8 @@ public final class Webhooks {
         });
     }
 
-    /// Posts an event of type `dev.tegata.webhook.test` at once, beside all order, and waits for the answer.
+    /// Posts an event of type `dev.tegata.webhook.test` at once, beside all order, and waits for the
+    /// answer.
     public Messenger.Answer test(TenantId tenant, WebhookId id) {
         Opened opened = open(tenant, id);
         Instant now = clock.instant();

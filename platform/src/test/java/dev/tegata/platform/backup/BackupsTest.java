@@ -53,7 +53,8 @@ class BackupsTest {
     private static final KeyEncryptionKey OTHER_KEK =
             KeyEncryptionKey.of(Secret.of("YWJjZGVmZ2hpamFiY2RlZmdoaWphYmNkZWZnaGlqYWI="), Bytes.of(new byte[16]));
 
-    /// What belongs to the installation, and so to no tenant's backup. A new table belongs here, or has a tenant_id.
+    /// What belongs to the installation, and so to no tenant's backup. A new table belongs here, or has a
+    /// tenant_id.
     private static final List<String> OF_THE_INSTALLATION =
             List.of("flyway_schema_history", "installation", "vault_key", "vault_node");
 

@@ -24,9 +24,9 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
-/// A smart lock of a holiday flat, from its maker through nine more hands: dealer, owners, an agency
-/// and back, with guests in between, refurbished once and retired at last. At the end its custody chain verifies with
-/// the file alone.
+/// A smart lock of a holiday flat, from its maker through nine more hands: dealer, owners, an agency and
+/// back, with guests in between, refurbished once and retired at last. At the end its custody chain
+/// verifies with the file alone.
 class HolidayFlatTest {
     @RegisterExtension
     static final TestDatabase testDatabase = new TestDatabase();

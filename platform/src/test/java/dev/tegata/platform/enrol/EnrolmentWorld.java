@@ -142,7 +142,8 @@ public final class EnrolmentWorld implements AutoCloseable {
         return fleets.create(
                         tenant,
                         OPERATOR,
-                        new FleetSettings("Locks", created.authorities().getLast().id(), profile, policy))
+                        new FleetSettings(
+                                "Locks", created.authorities().getLast().id(), profile, policy))
                 .id();
     }
 

@@ -6,8 +6,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
-import dev.tegata.pki.certificate.CompressedLeaf;
 import dev.tegata.pki.certificate.CertificateProfile;
+import dev.tegata.pki.certificate.CompressedLeaf;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.pki.path.PathCheck;
@@ -133,7 +133,10 @@ class EnrolmentsTest {
                     issued(world.enrol(chips, other.birth(), other.birth())).certificate();
 
             assertThat(CompressedLeaf.of(leaf, 1, 0, 0)
-                            .expand(template, unit.birth().publicKey(), unit.id().toString()))
+                            .expand(
+                                    template,
+                                    unit.birth().publicKey(),
+                                    unit.id().toString()))
                     .isEqualTo(leaf);
             assertThat(issued(world.enrol(chips, unit.birth(), unit.birth())).certificate())
                     .isEqualTo(leaf);

@@ -350,8 +350,7 @@ class PostureTest {
     @Test
     @DisplayName("a release's certification acts on the verdict: outdated 32, too old 32, revoked 96, and back")
     void releases() {
-        Releases releases =
-                new Releases(world.database, verification.endorsements(), world.audit, world.clock, random);
+        Releases releases = new Releases(world.database, verification.endorsements(), world.audit, world.clock, random);
         FleetId fleet = fleet();
         Unit unit = unit(fleet);
         attest(unit, FIRMWARE);

@@ -299,8 +299,8 @@ final class RolloverTest {
         Rollover rollover = rollovers.prepare(tenant, OPERATOR, plan(root.id(), 10));
         world.clock.advance(Duration.ofSeconds(3));
         IssuingFleet before = world.issuingFleets.get(fleet);
-        IssuingFleet after =
-                world.issuingFleets.under(before, Objects.requireNonNull(rollover.authorities().get(issuing.id())));
+        IssuingFleet after = world.issuingFleets.under(
+                before, Objects.requireNonNull(rollover.authorities().get(issuing.id())));
         Certificate oldRoot = root.requireCertificate();
         Certificate newRoot = after.authority().chain().getLast();
 
@@ -423,7 +423,9 @@ final class RolloverTest {
 
         assertThat(dependents.summary(tenant, root.id()))
                 .isEqualTo(new Dependents.Summary(List.of(issuing.id()), List.of(fleet), 2, false));
-        assertThat(dependents.devices(tenant, issuing.id(), Page.Request.first()).items())
+        assertThat(dependents
+                        .devices(tenant, issuing.id(), Page.Request.first())
+                        .items())
                 .extracting(Dependents.Dependent::device, Dependents.Dependent::reported)
                 .containsExactlyInAnyOrder(
                         org.assertj.core.groups.Tuple.tuple(silent.id(), false),

@@ -52,9 +52,8 @@ import tools.jackson.databind.node.ObjectNode;
 
 /// Translates ACME to the services of `platform.acme` and [Enrolments], and back.
 ///
-/// An account speaks for one device: the key of external account binding that it was made with says
-/// which. What it orders is that device's certificate, with the host names that it has shown to answer
-/// for.
+/// An account speaks for one device: the key of external account binding that it was made with says which.
+/// What it orders is that device's certificate, with the host names that it has shown to answer for.
 public final class AcmeEndpoint {
     private static final Logger LOG = LoggerFactory.getLogger(AcmeEndpoint.class);
     private static final String BASE = "/acme/{fleet}";

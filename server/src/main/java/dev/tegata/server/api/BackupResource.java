@@ -36,8 +36,7 @@ final class BackupResource {
     private Response export(Call call) {
         Secret passphrase = passphrase(call);
         backups.announce(call.tenant(), call.caller().actor());
-        return Response.streamed(
-                        "application/octet-stream", out -> backups.write(call.tenant(), passphrase, out))
+        return Response.streamed("application/octet-stream", out -> backups.write(call.tenant(), passphrase, out))
                 .with("Content-Disposition", "attachment; filename=\"" + call.tenant() + ".tegata-backup\"")
                 .with("Cache-Control", "no-store");
     }

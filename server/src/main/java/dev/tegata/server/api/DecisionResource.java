@@ -191,11 +191,10 @@ final class DecisionResource {
 
     private Response lean(Call call) {
         String text = call.path("subject");
-        Subject subject = text.length() == 36
-                ? new Subject.Id(DeviceId.parse(text))
-                : new Subject.Certificate(fingerprint(text));
-        return Response.json(
-                View.of(services.decisions.decide(call.tenant(), subject, call.caller().keyId())));
+        Subject subject =
+                text.length() == 36 ? new Subject.Id(DeviceId.parse(text)) : new Subject.Certificate(fingerprint(text));
+        return Response.json(View.of(
+                services.decisions.decide(call.tenant(), subject, call.caller().keyId())));
     }
 
     private Response parties(Call call) {

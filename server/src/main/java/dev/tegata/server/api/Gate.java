@@ -15,7 +15,8 @@ import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
 import java.io.IOException;
 
-/// Lets requests through to operations: who asks, may they, and has this been asked before. The only way in.
+/// Lets requests through to operations: who asks, may they, and has this been asked before. The only way
+/// in.
 final class Gate {
     private static final String SCHEME = "Bearer ";
     private static final int LONGEST_TOKEN = 256;
@@ -54,7 +55,8 @@ final class Gate {
         return route(method, template, permission, false, operation);
     }
 
-    /// As [#route], for one that creates something: a repeated request with the same idempotency key creates nothing.
+    /// As [#route], for one that creates something: a repeated request with the same idempotency key
+    /// creates nothing.
     Route creating(String template, Permission permission, Operation operation) {
         return route("POST", template, permission, true, operation);
     }
@@ -108,7 +110,8 @@ final class Gate {
         return header.substring(SCHEME.length()).strip();
     }
 
-    /// Audits what is refused for what it asks; what is refused for its form alone says nothing about trust.
+    /// Audits what is refused for what it asks; what is refused for its form alone says nothing about
+    /// trust.
     private void note(Request request, Caller caller, RefusedException e) {
         boolean form = e.code().number() < ErrorCode.UNAUTHENTICATED.number();
         if (!form || e.code() == ErrorCode.NOT_FOUND || e.code() == ErrorCode.CONFLICT) {

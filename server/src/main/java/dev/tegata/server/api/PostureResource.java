@@ -105,8 +105,7 @@ final class PostureResource {
     private Response summary(Call call) {
         FleetId fleet = call.request().query("fleet").map(FleetId::new).orElse(null);
         List<CountView> counts = postures.summary(call.tenant(), fleet).stream()
-                .map(count ->
-                        new CountView(count.release(), count.status().word(), count.age(), count.devices()))
+                .map(count -> new CountView(count.release(), count.status().word(), count.age(), count.devices()))
                 .toList();
         String format = call.request().query("format").orElse("json");
         return switch (format) {

@@ -76,9 +76,7 @@ record ProfileBody(
                             ? base.requestedExtensions()
                             : Names.constant(
                                     RequestedExtensions.class, "profile.requestedExtensions", requestedExtensions),
-                    form == null
-                            ? base.form()
-                            : Names.constant(CertificateProfile.Form.class, "profile.form", form));
+                    form == null ? base.form() : Names.constant(CertificateProfile.Form.class, "profile.form", form));
         } catch (IllegalArgumentException e) {
             throw Fields.invalid("profile." + e.getMessage(), "");
         }

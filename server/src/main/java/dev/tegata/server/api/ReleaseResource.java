@@ -43,7 +43,9 @@ final class ReleaseResource {
 
     /// What evidence calls the class of devices: an id in hex, or vendor and model.
     record ProductBody(
-            @Nullable String id, @Nullable String vendor, @Nullable String model) {}
+            @Nullable String id,
+            @Nullable String vendor,
+            @Nullable String model) {}
 
     /// @param digest SHA-256, SHA-384 or SHA-512 in hex
     /// @param signer of a PSA component, in hex
@@ -185,13 +187,12 @@ final class ReleaseResource {
 
     private static Measurement measurement(ComponentBody body, String usualElement) {
         Bytes digest = hex("components.digest", body.digest());
-        int algorithm =
-                switch (digest.size()) {
-                    case 32 -> 1;
-                    case 48 -> 7;
-                    case 64 -> 8;
-                    default -> throw Fields.invalid("components.digest", "must have 32, 48 or 64 bytes");
-                };
+        int algorithm = switch (digest.size()) {
+            case 32 -> 1;
+            case 48 -> 7;
+            case 64 -> 8;
+            default -> throw Fields.invalid("components.digest", "must have 32, 48 or 64 bytes");
+        };
         String version = body.version();
         String name = body.name();
         String signer = body.signer();

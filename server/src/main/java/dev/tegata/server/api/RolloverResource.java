@@ -148,7 +148,12 @@ final class RolloverResource {
     }
 
     record DeviceView(
-            String device, int wave, String step, int attempts, @Nullable String detail, Instant changedAt) {
+            String device,
+            int wave,
+            String step,
+            int attempts,
+            @Nullable String detail,
+            Instant changedAt) {
         static DeviceView of(RolloverDevice device) {
             return new DeviceView(
                     device.device().toString(),

@@ -21,7 +21,8 @@ import java.time.Instant;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/// Transfers of ownership: what a tenant gives, what it is offered, and what it claims because it has it in hand.
+/// Transfers of ownership: what a tenant gives, what it is offered, and what it claims because it has it in
+/// hand.
 final class TransferResource {
     static final String PATH = "/api/v1/transfers";
     private static final String INCOMING = "/api/v1/incoming-transfers";
@@ -42,7 +43,8 @@ final class TransferResource {
         }
     }
 
-    /// Either `devices` or `filter`. Up to a thousand device ids are offered at once; anything more by a job.
+    /// Either `devices` or `filter`. Up to a thousand device ids are offered at once; anything more by a
+    /// job.
     record NewBody(
             @Nullable String to,
             @Nullable Duration validity,

@@ -32,7 +32,8 @@ final class ApiKeyCommands {
                             names = "--role",
                             paramLabel = "ROLE",
                             required = true,
-                            description = "What it may do: owner, admin, operator, auditor, device-import or relying-party.")
+                            description =
+                                    "What it may do: owner, admin, operator, auditor, device-import or relying-party.")
                     String role,
             @Option(
                             names = "--expires",

@@ -53,11 +53,7 @@ final class BackupCommands {
             description = "Take a backup of your tenant from the running server, with an owner's API key.",
             footer = "  tegata backup download --passphrase-file backup.pass --out acme.tegata-backup")
     void download(
-            @Option(
-                            names = PASSPHRASE,
-                            required = true,
-                            paramLabel = "FILE",
-                            description = PASSPHRASE_DESCRIPTION)
+            @Option(names = PASSPHRASE, required = true, paramLabel = "FILE", description = PASSPHRASE_DESCRIPTION)
                     Path passphrase,
             @Option(names = "--out", required = true, paramLabel = "FILE", description = "Where to.") Path file) {
         secret(passphrase);
@@ -78,11 +74,7 @@ final class BackupCommands {
             footer = "  tegata backup verify acme.tegata-backup --passphrase-file backup.pass")
     void verify(
             @Parameters(paramLabel = "FILE", description = "The backup; - reads it from the input.") Path file,
-            @Option(
-                            names = PASSPHRASE,
-                            required = true,
-                            paramLabel = "FILE",
-                            description = PASSPHRASE_DESCRIPTION)
+            @Option(names = PASSPHRASE, required = true, paramLabel = "FILE", description = PASSPHRASE_DESCRIPTION)
                     Path passphrase) {
         Secret secret = secret(passphrase);
         try (InputStream in = Inputs.open(file, session.terminal())) {
@@ -105,11 +97,7 @@ final class BackupCommands {
         @Option(names = "--tenant", required = true, paramLabel = "TENANT", description = "The tenant.")
         String tenant = "";
 
-        @Option(
-                names = PASSPHRASE,
-                required = true,
-                paramLabel = "FILE",
-                description = PASSPHRASE_DESCRIPTION)
+        @Option(names = PASSPHRASE, required = true, paramLabel = "FILE", description = PASSPHRASE_DESCRIPTION)
         Path passphrase = Path.of("");
 
         @Option(
@@ -147,17 +135,12 @@ final class BackupCommands {
             description =
                     "Bring a tenant back into an installation where it is not, on the server's machine. With the embedded"
                             + " database, the server must not run.",
-            footer =
-                    "  tegata backup restore acme.tegata-backup --data /srv/tegata2 --passphrase-file backup.pass")
+            footer = "  tegata backup restore acme.tegata-backup --data /srv/tegata2 --passphrase-file backup.pass")
     private static final class Restore implements Callable<Integer> {
         @Parameters(paramLabel = "FILE", description = "The backup; - reads it from the input.")
         Path file = Path.of("");
 
-        @Option(
-                names = PASSPHRASE,
-                required = true,
-                paramLabel = "FILE",
-                description = PASSPHRASE_DESCRIPTION)
+        @Option(names = PASSPHRASE, required = true, paramLabel = "FILE", description = PASSPHRASE_DESCRIPTION)
         Path passphrase = Path.of("");
 
         private final Session session;
@@ -202,7 +185,8 @@ final class BackupCommands {
         }
     }
 
-    /// Writes a file that only its owner may read, and that is there under its name only once it is whole and on disk.
+    /// Writes a file that only its owner may read, and that is there under its name only once it is whole
+    /// and on disk.
     private static <T> T written(Path file, Filling<T> filling) {
         Path part = file.resolveSibling(file.getFileName() + ".part");
         try {

@@ -47,8 +47,7 @@ final class DecisionCommands {
             footer = "  tegata decision ask --certificate device.pem --party broker")
     void ask(
             @ArgGroup(exclusive = true, multiplicity = "1") Subject subject,
-            @Option(names = "--party", paramLabel = "NAME", description = "By whose policy.") @Nullable
-                    String party) {
+            @Option(names = "--party", paramLabel = "NAME", description = "By whose policy.") @Nullable String party) {
         ObjectNode body = ApiClient.object();
         Bodies.put(body, "device", subject.device);
         Bodies.put(body, "fingerprint", subject.fingerprint);
@@ -57,7 +56,9 @@ final class DecisionCommands {
             body.put("certificate", Inputs.text(subject.certificate, session.terminal()));
         }
         if (subject.passport != null) {
-            body.put("passport", Inputs.text(subject.passport, session.terminal()).strip());
+            body.put(
+                    "passport",
+                    Inputs.text(subject.passport, session.terminal()).strip());
         }
         try (ApiClient api = session.api()) {
             session.output().fields(api.act("/decisions", body));
@@ -91,7 +92,8 @@ final class DecisionCommands {
             @Option(
                             names = "--tier",
                             paramLabel = "TIER",
-                            description = "The worst verdict: affirming (the default), warning, or none for no evidence.")
+                            description =
+                                    "The worst verdict: affirming (the default), warning, or none for no evidence.")
                     @Nullable
                     String tier,
             @Option(names = "--allow-stale", description = "Let evidence be older than the fleet allows.")

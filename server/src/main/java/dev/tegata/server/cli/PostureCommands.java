@@ -29,7 +29,9 @@ final class PostureCommands {
         String ofFleet = fleet == null ? "" : "&fleet=" + ApiClient.segment(fleet);
         try (ApiClient api = session.api()) {
             if (csv) {
-                api.download("/posture-summary?format=csv" + ofFleet, session.terminal().bytes());
+                api.download(
+                        "/posture-summary?format=csv" + ofFleet,
+                        session.terminal().bytes());
                 return;
             }
             Map<String, Object> query = new LinkedHashMap<>();

@@ -110,8 +110,7 @@ final class ReleaseCommands {
             body.putObject("product").put("id", product);
         }
         ArrayNode parts = body.putArray("components");
-        components.forEach(
-                (name, digest) -> parts.addObject().put("name", name).put("digest", digest));
+        components.forEach((name, digest) -> parts.addObject().put("name", name).put("digest", digest));
         if (counter != null) {
             body.put("securityCounter", counter);
         }
@@ -131,8 +130,7 @@ final class ReleaseCommands {
             @Option(names = "--version", paramLabel = "VERSION", description = "Where the manifest does not tell it.")
                     @Nullable
                     String version,
-            @Parameters(paramLabel = "ENDORSEMENT", description = "The manifest's id, as listed.")
-                    String endorsement) {
+            @Parameters(paramLabel = "ENDORSEMENT", description = "The manifest's id, as listed.") String endorsement) {
         ObjectNode body = ApiClient.object().put("fleet", fleet).put("endorsement", endorsement);
         Bodies.put(body, "version", version);
         try (ApiClient api = session.api()) {

@@ -116,7 +116,9 @@ final class RolloverCommands {
         }
     }
 
-    @Command(description = "Show a rollover and how many devices stand where.", footer = "  tegata rollover show ROLLOVER")
+    @Command(
+            description = "Show a rollover and how many devices stand where.",
+            footer = "  tegata rollover show ROLLOVER")
     void show(@Mixin Target rollover) {
         try (ApiClient api = session.api()) {
             session.output().fields(api.get(rollover.path()));

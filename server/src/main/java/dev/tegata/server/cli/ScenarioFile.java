@@ -19,7 +19,8 @@ import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
 import picocli.CommandLine.TypeConversionException;
 
-/// Reads a scenario from YAML. What it does not mention is as in [Scenario#USUAL]; what is unknown is refused.
+/// Reads a scenario from YAML. What it does not mention is as in [Scenario#USUAL]; what is unknown is
+/// refused.
 final class ScenarioFile {
     private static final long LARGEST = 64 * 1024;
 

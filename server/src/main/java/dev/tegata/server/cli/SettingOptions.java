@@ -13,7 +13,8 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.ISetter;
 import picocli.CommandLine.Model.OptionSpec;
 
-/// The options of commands that are given a server's settings: one for each setting, and one for a file of them.
+/// The options of commands that are given a server's settings: one for each setting, and one for a file of
+/// them.
 final class SettingOptions {
     private final Map<Setting, String> settings = new EnumMap<>(Setting.class);
     private @Nullable Path config;

@@ -37,8 +37,8 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
 import tools.jackson.databind.JsonNode;
 
-/// The story that `tegata demo` tells. Everything goes through the doors that users and devices use: the REST API with
-/// an API key, and EST with mutual TLS by keys that stay in their chips.
+/// The story that `tegata demo` tells. Everything goes through the doors that users and devices use: the
+/// REST API with an API key, and EST with mutual TLS by keys that stay in their chips.
 final class Demo {
     /// Devices that connect at the same moment.
     private static final int CONCURRENCY = 16;

@@ -33,8 +33,8 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
 
-/// A fleet of virtual devices at a server: bought and claimed as a real one, let loose, and looked at in the end.
-/// Everything goes through the doors that users and devices use.
+/// A fleet of virtual devices at a server: bought and claimed as a real one, let loose, and looked at in
+/// the end. Everything goes through the doors that users and devices use.
 public final class SimulatedFleet implements Operator {
     private final DemoApi api;
     private final Buyer buyer;
@@ -102,7 +102,8 @@ public final class SimulatedFleet implements Operator {
         return new Simulation(scenario, settings).run(chips, progress);
     }
 
-    /// What the server says of the devices to which something befell: how many of which fate are in which state.
+    /// What the server says of the devices to which something befell: how many of which fate are in which
+    /// state.
     public SortedMap<String, SortedMap<String, Long>> outcomes() {
         SortedMap<String, SortedMap<String, Long>> outcomes = new TreeMap<>();
         fates.forEach((serial, fate) -> {

@@ -28,9 +28,9 @@ import java.time.Duration;
 import java.util.List;
 import javax.net.ssl.SSLContext;
 
-/// Carries check-ins of devices that have no network of their own. It holds no keys: devices sign what they say, and
-/// the
-/// server signs what it answers, so that it can neither read more than anybody on the wire nor change anything.
+/// Carries check-ins of devices that have no network of their own. It holds no keys: devices sign what they
+/// say, and the server signs what it answers, so that it can neither read more than anybody on the wire nor
+/// change anything.
 ///
 /// Only signed check-ins go through. One that rests on a TLS client certificate would be the gateway's.
 public final class Gateway implements AutoCloseable {

@@ -37,8 +37,9 @@ import tools.jackson.core.JacksonException;
 
 /// Translates EST to [Enrolments] and back. Reads leniently, as real clients need; writes strictly.
 ///
-/// The path's label is the fleet's public id: `/.well-known/est/{fleet}/simpleenroll`. Clients that know no labels and
-/// put the well-known path behind whatever address they are given reach the same at `/{fleet}/.well-known/est`.
+/// The path's label is the fleet's public id: `/.well-known/est/{fleet}/simpleenroll`. Clients that know no
+/// labels and put the well-known path behind whatever address they are given reach the same at
+/// `/{fleet}/.well-known/est`.
 public final class EstEndpoint {
     private static final Logger LOG = LoggerFactory.getLogger(EstEndpoint.class);
     private static final List<String> BASES = List.of("/.well-known/est/{fleet}", "/{fleet}/.well-known/est");
@@ -81,7 +82,8 @@ public final class EstEndpoint {
         return Route.post(path, plainErrors(handler)).withBodyLimit(BODY_LIMIT).withTimeout(LONGEST);
     }
 
-    /// Errors as one line of text: what is in reach of a small device's log (RFC 7030 §4.2.3 leaves the form open).
+    /// Errors as one line of text: what is in reach of a small device's log (RFC 7030 §4.2.3 leaves the
+    /// form open).
     private static Handler plainErrors(Handler handler) {
         return request -> {
             try {
@@ -126,8 +128,8 @@ public final class EstEndpoint {
         }
     }
 
-    /// A nonce for the evidence in the next request. The cookie ties the two together; a TPM's evidence also says its
-    /// nonce itself, so that a client without cookies can do it too.
+    /// A nonce for the evidence in the next request. The cookie ties the two together; a TPM's evidence
+    /// also says its nonce itself, so that a client without cookies can do it too.
     private Response nonce(Request request, int size) {
         IssuingFleet fleet = fleet(request);
         // spec| draft-ietf-lamps-attestation-freshness: an empty nonce where none is needed.
@@ -275,8 +277,9 @@ public final class EstEndpoint {
         return "";
     }
 
-    /// A PKCS#10 request as clients send it: base64 with or without line breaks (RFC 8951 §3.1), PEM, or plain DER.
-    /// What is none of them goes on as it is, to be refused, and audited, where requests are read.
+    /// A PKCS#10 request as clients send it: base64 with or without line breaks (RFC 8951 §3.1), PEM, or
+    /// plain DER. What is none of them goes on as it is, to be refused, and audited, where requests are
+    /// read.
     private static Bytes pkcs10(byte[] body) {
         if (body.length > 0 && body[0] == 0x30) {
             return Bytes.of(body);

@@ -7,8 +7,8 @@ import java.util.List;
 
 /// One operation: method, path template, who answers, and what a request may cost.
 ///
-/// A template is a path whose segments are literal or `{name}`, which takes exactly one segment. The last one may be
-/// `{name...}`, which takes all that follows, slashes included.
+/// A template is a path whose segments are literal or `{name}`, which takes exactly one segment. The last
+/// one may be `{name...}`, which takes all that follows, slashes included.
 public final class Route {
     private static final int DEFAULT_BODY_LIMIT = 64 * 1024;
     private static final Duration DEFAULT_TIMEOUT = Duration.ofSeconds(30);
@@ -38,8 +38,8 @@ public final class Route {
         this.produces = produces;
     }
 
-    /// An operation with the usual bounds: a body of at most 64 KiB read before the handler runs, 30 seconds in all,
-    /// and no check of `Accept`.
+    /// An operation with the usual bounds: a body of at most 64 KiB read before the handler runs, 30
+    /// seconds in all, and no check of `Accept`.
     public static Route of(String method, String template, Handler handler) {
         return new Route(method, template, handler, DEFAULT_BODY_LIMIT, false, DEFAULT_TIMEOUT, List.of());
     }
@@ -105,7 +105,8 @@ public final class Route {
         return timeout;
     }
 
-    /// Whether the answer is of a kind that `accept` (RFC 9110 §12.5.1) takes. Weights are ignored but for `q=0`.
+    /// Whether the answer is of a kind that `accept` (RFC 9110 §12.5.1) takes. Weights are ignored but for
+    /// `q=0`.
     boolean satisfies(String accept) {
         if (produces.isEmpty()) {
             return true;

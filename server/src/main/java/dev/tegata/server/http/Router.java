@@ -12,8 +12,8 @@ import java.util.Map;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
-/// Finds the operation for a method and a path: a tree of path segments, literals before parameters, and these before
-/// what takes all the rest.
+/// Finds the operation for a method and a path: a tree of path segments, literals before parameters, and
+/// these before what takes all the rest.
 final class Router {
     private static final String REST = "...}";
 

@@ -33,11 +33,10 @@ import org.slf4j.LoggerFactory;
 
 /// Stands beside a broker, holds the API key, and tells the broker's plugin who may be in and who no more.
 ///
-/// The plugin names certificates as their holders connect. From then on the guard asks the server about all of them in
-/// each round, and says so at once when an answer changes. A yes lasts for the lease only: if the server or the guard
-/// is
-/// away for longer, the plugin cuts whoever is there. The lines between the two stand in
-/// `connectors/mosquitto/tegata_auth.c`.
+/// The plugin names certificates as their holders connect. From then on the guard asks the server about all
+/// of them in each round, and says so at once when an answer changes. A yes lasts for the lease only: if
+/// the server or the guard is away for longer, the plugin cuts whoever is there. The lines between the two
+/// stand in `connectors/mosquitto/tegata_auth.c`.
 public final class MqttGuard implements AutoCloseable {
     /// How many certificates one question to the server holds.
     public static final int BATCH = 1000;
@@ -271,7 +270,9 @@ public final class MqttGuard implements AutoCloseable {
             Present renewed = new Present(certificate, now.plusSeconds(seconds / 3));
             if (waits) {
                 present.put(certificate.serial, renewed);
-            } else if (now.isBefore(before.renewAt) || !present.replace(certificate.serial, before, renewed)) {
+            } else if (before == null
+                    || now.isBefore(before.renewAt)
+                    || !present.replace(certificate.serial, before, renewed)) {
                 return;
             }
             text.append("yes " + certificate.serial + " " + answer.device() + " " + seconds + "\n");

@@ -15,9 +15,8 @@ import dev.tegata.server.http.Route;
 import dev.tegata.server.verify.ChallengeResponse.Asker;
 import java.util.List;
 
-/// Verification on the devices' port: a device shows its operational certificate in TLS, sends
-/// evidence of itself, and
-/// fetches its last result to show it to others. The fleet in the path tells the tenant.
+/// Verification on the devices' port: a device shows its operational certificate in TLS, sends evidence of
+/// itself, and fetches its last result to show it to others. The fleet in the path tells the tenant.
 public final class DeviceVerification {
     private final DeviceCertificates certificates;
     private final ChallengeResponse sessions;

@@ -80,7 +80,7 @@ public final class HttpMessenger implements Messenger, AutoCloseable {
         } catch (IllegalArgumentException ignored) {
             // A name: its address is looked at when it is connected to.
         } catch (RefusedTargetException e) {
-            throw Fields.invalid("url", e.getMessage());
+            throw Fields.invalid("url", String.valueOf(e.getMessage()));
         }
     }
 
@@ -155,13 +155,13 @@ public final class HttpMessenger implements Messenger, AutoCloseable {
         socket.connect(new InetSocketAddress(address, port), (int) CONNECT.toMillis());
         socket.setTcpNoDelay(true);
         if (!secure) {
-            return exchange(socket, target, request(target, headers, body));
+            return exchange(socket, request(target, headers, body));
         }
         try (SSLSocket wrapped = (SSLSocket) tls.createSocket(socket, literal(target), port, true)) {
             SSLParameters parameters = wrapped.getSSLParameters();
             parameters.setEndpointIdentificationAlgorithm("HTTPS");
             wrapped.setSSLParameters(parameters);
-            return exchange(wrapped, target, request(target, headers, body));
+            return exchange(wrapped, request(target, headers, body));
         }
     }
 
@@ -210,7 +210,7 @@ public final class HttpMessenger implements Messenger, AutoCloseable {
         return all;
     }
 
-    private Answer exchange(Socket socket, URI target, byte[] request) throws IOException {
+    private Answer exchange(Socket socket, byte[] request) throws IOException {
         OutputStream out = socket.getOutputStream();
         out.write(request);
         out.flush();

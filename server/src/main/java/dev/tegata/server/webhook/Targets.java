@@ -42,7 +42,8 @@ final class Targets {
         return bytes[0] & 0xff;
     }
 
-    /// The IPv4 address that one of IPv6 leads to (NAT64, 6to4, the old compatible form), or the address itself.
+    /// The IPv4 address that one of IPv6 leads to (NAT64, 6to4, the old compatible form), or the address
+    /// itself.
     private static InetAddress inner(InetAddress address) {
         byte[] bytes = address.getAddress();
         if (bytes.length == 16) {

@@ -69,7 +69,8 @@ class BackupCommandsTest {
         JsonNode verified = elsewhere
                 .run("backup", "verify", second.toString(), "--passphrase-file", passphrase, "--json")
                 .json();
-        assertThat(verified.path("keys").asInt()).isEqualTo(restored.path("keys").asInt());
+        assertThat(verified.path("keys").asInt())
+                .isEqualTo(restored.path("keys").asInt());
         assertThat(verified.path("auditRecords").asInt())
                 .as("the restore and the second backup are in the chain")
                 .isEqualTo(restored.path("auditRecords").asInt() + 2);

@@ -294,9 +294,7 @@ final class MosquittoTest {
 
     private static void party(String tier) {
         HttpResponse<String> put = TENANT.running.post(
-                TENANT.tenant.ownerKey(),
-                "/api/v1/relying-parties",
-                "{\"name\":\"strict\",\"tier\":\"" + tier + "\"}");
+                TENANT.tenant.ownerKey(), "/api/v1/relying-parties", "{\"name\":\"strict\",\"tier\":\"" + tier + "\"}");
         assertThat(put.statusCode()).as(put.body()).isIn(200, 201);
     }
 

@@ -179,7 +179,8 @@ public final class EstTenant {
         return get("/api/v1/devices/" + device + "/history").path("items");
     }
 
-    /// Waits until the device's history shows a refusal with this code: refusals are written in the background.
+    /// Waits until the device's history shows a refusal with this code: refusals are written in the
+    /// background.
     public JsonNode awaitRefusal(String subject, String code) {
         long deadline = System.nanoTime() + 10_000_000_000L;
         while (true) {

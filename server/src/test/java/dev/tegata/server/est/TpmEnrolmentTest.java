@@ -157,7 +157,8 @@ final class TpmEnrolmentTest {
                         .put("model", "ExampleGateway"));
     }
 
-    /// Enrols the attestation key by credential activation: the TPM says what only the certified TPM can read.
+    /// Enrols the attestation key by credential activation: the TPM says what only the certified TPM can
+    /// read.
     private static void activate(Machine machine) throws Exception {
         Tpm tpm = machine.tpm();
         Loaded key = tpm.createPrimary(Tpm.OWNER, Kind.ATTESTATION);
@@ -183,8 +184,7 @@ final class TpmEnrolmentTest {
         Signed quote = tpm.quote(ATTESTATION_KEY, Bytes.of(new byte[16]), PCRS);
         TpmAttest.Quote statement =
                 (TpmAttest.Quote) TpmAttest.parse(quote.statement()).statement();
-        Measurement registers =
-                new PcrValues(Map.of(TpmHash.SHA256, tpm.readPcrs(PCRS))).toMeasurement(statement);
+        Measurement registers = new PcrValues(Map.of(TpmHash.SHA256, tpm.readPcrs(PCRS))).toMeasurement(statement);
         Tag.Comid comid = new Tag.Comid(
                 null,
                 new TagIdentity(Cbor.of(id), 1),
@@ -389,10 +389,9 @@ final class TpmEnrolmentTest {
             Loaded birth = own.tpm().createPrimary(Tpm.OWNER, Kind.SIGNING);
             own.tpm().evict(birth.handle(), BIRTH_KEY);
             own.tpm().flush(birth.handle());
-            String id = TENANT.claim(
-                    open, TpmPublic.parse(birth.publicArea()).key().encoded());
-            String serial = RunningServer.body(
-                            TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/devices/" + id))
+            String id =
+                    TENANT.claim(open, TpmPublic.parse(birth.publicArea()).key().encoded());
+            String serial = RunningServer.body(TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/devices/" + id))
                     .path("serial")
                     .asString();
             activate(new Machine(id, SoftwareKey.generate(KeyAlgorithm.EC_P256), own));

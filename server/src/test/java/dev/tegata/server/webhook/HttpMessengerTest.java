@@ -36,9 +36,27 @@ class HttpMessengerTest {
     @ParameterizedTest
     @ValueSource(
             strings = {
-                "127.0.0.1", "127.9.9.9", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
-                "0.0.0.0", "224.0.0.1", "255.255.255.255", "198.18.0.1", "[::1]", "[::]", "[fe80::1]", "[fd00::1]",
-                "[fc00::1]", "[ff02::1]", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[::7f00:1]",
+                "127.0.0.1",
+                "127.9.9.9",
+                "10.1.2.3",
+                "172.16.0.1",
+                "192.168.1.1",
+                "169.254.169.254",
+                "100.64.0.1",
+                "0.0.0.0",
+                "224.0.0.1",
+                "255.255.255.255",
+                "198.18.0.1",
+                "[::1]",
+                "[::]",
+                "[fe80::1]",
+                "[fd00::1]",
+                "[fc00::1]",
+                "[ff02::1]",
+                "[::ffff:127.0.0.1]",
+                "[64:ff9b::7f00:1]",
+                "[2002:7f00:1::]",
+                "[::7f00:1]",
                 "[2001:0:1::1]"
             })
     void addressesThatAreNotPublicAreRefused(String host) {
@@ -107,12 +125,16 @@ class HttpMessengerTest {
 
     @Test
     void answersAreReadWithinBounds() throws Exception {
-        assertThat(read("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 \r\nX: y\r\n\r\n").isSuccess())
+        assertThat(read("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 \r\nX: y\r\n\r\n")
+                        .isSuccess())
                 .isTrue();
-        assertThat(read("HTTP/1.1 503 No\r\nretry-after: 7\r\n\r\n").retryAfter()).isEqualTo(Duration.ofSeconds(7));
-        assertThat(read("HTTP/1.1 503 No\r\nRetry-After: Thu, 1 Jan 2026 00:01:00 GMT\r\n\r\n").retryAfter())
+        assertThat(read("HTTP/1.1 503 No\r\nretry-after: 7\r\n\r\n").retryAfter())
+                .isEqualTo(Duration.ofSeconds(7));
+        assertThat(read("HTTP/1.1 503 No\r\nRetry-After: Thu, 1 Jan 2026 00:01:00 GMT\r\n\r\n")
+                        .retryAfter())
                 .isEqualTo(Duration.ofMinutes(1));
-        assertThat(read("HTTP/1.1 503 No\r\nRetry-After: never\r\n\r\n").retryAfter()).isNull();
+        assertThat(read("HTTP/1.1 503 No\r\nRetry-After: never\r\n\r\n").retryAfter())
+                .isNull();
         assertThatThrownBy(() -> read("HTTP/1.1 200 OK\r\nX: " + "x".repeat(20_000) + "\r\n\r\n"))
                 .hasMessageContaining("too long");
         assertThatThrownBy(() -> read("SSH-2.0-x\r\n\r\n")).isInstanceOf(IOException.class);
@@ -128,7 +150,8 @@ class HttpMessengerTest {
                 bad[random.nextInt(bad.length)] = (byte) random.nextInt(256);
             }
             try {
-                int status = HttpMessenger.read(new ByteArrayInputStream(bad), Instant.EPOCH).status();
+                int status = HttpMessenger.read(new ByteArrayInputStream(bad), Instant.EPOCH)
+                        .status();
                 assertThat(status).isBetween(200, 599);
             } catch (IOException expected) {
                 assertThat(expected).hasMessageNotContaining("null");
