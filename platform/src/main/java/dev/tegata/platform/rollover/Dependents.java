@@ -139,7 +139,8 @@ public final class Dependents {
                                 SELECT c.authority_id, c.serial_number, c.not_after, d.device_id, d.fleet_id,
                                     d.last_seen_at, p.certificates IS NOT NULL AS reported,
                                     CASE WHEN p.certificates IS NULL THEN d.certificate = c.serial_number
-                                        ELSE jsonb_exists(p.certificates, encode(c.serial_number, 'hex')) END AS lives
+                                        ELSE jsonb_exists(p.certificates,
+                                            regexp_replace(encode(c.serial_number, 'hex'), '^00', '')) END AS lives
                                 FROM certificate c
                                 LEFT JOIN device d ON d.tenant_id = c.tenant_id AND d.device_id = c.device_id
                                     AND d.state = 'ACTIVE'

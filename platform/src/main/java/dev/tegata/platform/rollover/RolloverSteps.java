@@ -186,7 +186,7 @@ public final class RolloverSteps {
             List<Revoked> revoked = tx.createQuery("""
                             UPDATE certificate SET revoked_at = :now, revocation_reason = :reason
                             WHERE tenant_id = :tenant AND serial_number = ANY (:serials) AND revoked_at IS NULL
-                            RETURNING encode(serial_number, 'hex'), device_id""")
+                            RETURNING regexp_replace(encode(serial_number, 'hex'), '^00', ''), device_id""")
                     .bind("now", now)
                     .bind("reason", RevocationReason.SUPERSEDED.code())
                     .bind("tenant", tenant)

@@ -246,8 +246,8 @@ final class ApiKeysTest {
     void theTableOfRoles() {
         assertThat(allowed(Role.OWNER)).containsExactlyInAnyOrder(Permission.values());
         assertThat(allowed(Role.ADMIN))
-                .hasSize(Permission.values().length - 1)
-                .doesNotContain(Permission.MANAGE_AUTHORITIES);
+                .hasSize(Permission.values().length - 2)
+                .doesNotContain(Permission.MANAGE_AUTHORITIES, Permission.EXPORT_BACKUP);
         assertThat(allowed(Role.OPERATOR))
                 .containsExactlyInAnyOrder(
                         Permission.READ_TENANT,
@@ -258,6 +258,7 @@ final class ApiKeysTest {
                         Permission.MANAGE_DEVICES,
                         Permission.VERIFY_EVIDENCE,
                         Permission.READ_APPRAISALS,
+                        Permission.ASK_DECISIONS,
                         Permission.READ_AUDIT);
         assertThat(allowed(Role.AUDITOR)).allMatch(permission -> permission.id().startsWith("read-"));
         assertThat(allowed(Role.DEVICE_IMPORT))

@@ -135,6 +135,7 @@ abstract class TenantWallContract {
                   FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = c.conrelid
                  WHERE t.relnamespace = 'public'::regnamespace AND c.contype IN ('c', 'f')
                 UNION ALL SELECT 'ALTER TABLE device DISABLE TRIGGER USER'
+                UNION ALL SELECT 'ALTER TABLE device_posture DISABLE TRIGGER USER'
                 UNION ALL SELECT 'ALTER TABLE usage_device DISABLE TRIGGER USER'""");
         for (String statement : statements) {
             database.installation(handle -> handle.execute(statement));
