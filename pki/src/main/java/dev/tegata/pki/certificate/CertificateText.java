@@ -3,12 +3,16 @@
 package dev.tegata.pki.certificate;
 
 import dev.tegata.pki.Bytes;
+import dev.tegata.pki.der.EncodingException;
 import dev.tegata.pki.der.Oid;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
+import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /// A certificate as text, in the layout that readers of `openssl x509 -text` know.
 public final class CertificateText {
@@ -115,6 +119,12 @@ public final class CertificateText {
         if (type.equals(Extension.SUBJECT_ALTERNATIVE_NAME)) {
             return "X509v3 Subject Alternative Name";
         }
+        if (type.equals(Extension.CRL_DISTRIBUTION_POINTS)) {
+            return "X509v3 CRL Distribution Points";
+        }
+        if (type.equals(Extension.AUTHORITY_INFORMATION_ACCESS)) {
+            return "Authority Information Access";
+        }
         return type.toString();
     }
 
@@ -155,7 +165,23 @@ public final class CertificateText {
         if (type.equals(Extension.SUBJECT_ALTERNATIVE_NAME)) {
             return certificate.alternativeNames().stream().map(Object::toString).collect(Collectors.joining(", "));
         }
-        return colons(extension.value(), true);
+        return locations(extension).orElseGet(() -> colons(extension.value(), true));
+    }
+
+    /// The addresses in an extension that has any.
+    private static Optional<String> locations(Extension extension) {
+        try {
+            CertificateProfile.Locations found = WrittenLocations.read(List.of(extension));
+            String text = Stream.of(
+                            found.crls().stream().map(url -> "URI:" + url),
+                            found.ocsp().stream().map(url -> "OCSP - URI:" + url),
+                            found.issuers().stream().map(url -> "CA Issuers - URI:" + url))
+                    .flatMap(urls -> urls)
+                    .collect(Collectors.joining("\n                "));
+            return text.isEmpty() ? Optional.empty() : Optional.of(text);
+        } catch (EncodingException e) {
+            return Optional.empty();
+        }
     }
 
     private static String purpose(Oid purpose) {
