@@ -165,6 +165,7 @@ class BoundariesTest {
                         "dev.tegata.platform.job..",
                         "dev.tegata.platform.device..",
                         "dev.tegata.platform.enrol..",
+                        "dev.tegata.platform.metering..",
                         "dev.tegata.platform.webhook..")
                 .should()
                 .callMethodWhere(com.tngtech.archunit.base.DescribedPredicate.describe(
