@@ -203,9 +203,11 @@ final class IssuanceJournal {
 
     /// Certificates that were good until now have had their day: they end with the fleet's overlap.
     private static void supersede(Handle tx, TenantId tenant, List<Entry> entries, Set<UUID> winners) {
+        // IS NOT NULL is said for the planner: of an array it cannot tell, and would not take the partial index.
         tx.createUpdate("""
                         UPDATE certificate SET superseded_at = :now
-                        WHERE tenant_id = :tenant AND device_id = ANY(:devices) AND serial_number <> ALL(:issued)
+                        WHERE tenant_id = :tenant AND device_id = ANY(:devices) AND device_id IS NOT NULL
+                            AND serial_number <> ALL(:issued)
                             AND revoked_at IS NULL AND superseded_at IS NULL AND not_after > :now""")
                 .bind("now", entries.getLast().issuedAt())
                 .bind("tenant", tenant)
