@@ -249,7 +249,7 @@ class TransfersTest {
     }
 
     private static void awaitState(Party seller, TransferId id, State state) {
-        long deadline = System.nanoTime() + 10_000_000_000L;
+        long deadline = System.nanoTime() + 60_000_000_000L;
         while (world.transfers.get(seller.id(), id).state() != state) {
             assertThat(System.nanoTime()).as("waits for " + state).isLessThan(deadline);
             Thread.onSpinWait();
@@ -442,7 +442,7 @@ class TransfersTest {
         Transfers.Offered offered = world.transfers.offerMany(
                 seller.id(), OPERATOR, CustodyWorld.offerTo(buyer), null, new Transfers.Filter(seller.fleet(), null));
         JobId jobId = Objects.requireNonNull(offered.job());
-        long deadline = System.nanoTime() + 30_000_000_000L;
+        long deadline = System.nanoTime() + 60_000_000_000L;
         while (world.platform.jobs.get(seller.id(), jobId).state() == Job.State.RUNNING) {
             assertThat(System.nanoTime()).isLessThan(deadline);
             Thread.sleep(20);
@@ -462,7 +462,7 @@ class TransfersTest {
     }
 
     private static void awaitIncoming(Party buyer, TransferId id) throws InterruptedException {
-        long deadline = System.nanoTime() + 10_000_000_000L;
+        long deadline = System.nanoTime() + 60_000_000_000L;
         while (world.transfers.incoming(buyer.id(), Page.Request.first()).items().stream()
                 .noneMatch(incoming -> incoming.id().equals(id))) {
             assertThat(System.nanoTime()).isLessThan(deadline);

@@ -229,7 +229,7 @@ class PostureTest {
         ReappraisalJob job =
                 new ReappraisalJob(world.database, verification.appraisals(), outbox, world.audit, world.clock);
         try (JobWorkers _ = JobWorkers.start(world.database, jobs, Map.of(ReappraisalRequests.JOB_KIND, job))) {
-            long end = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+            long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
             while (!jobs.list(tenant, Job.State.RUNNING, Page.Request.first())
                     .items()
                     .isEmpty()) {

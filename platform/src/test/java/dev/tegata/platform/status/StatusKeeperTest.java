@@ -36,7 +36,7 @@ class StatusKeeperTest {
     @RegisterExtension
     static final TestDatabase testDatabase = new TestDatabase();
 
-    private static final Duration LONGEST = Duration.ofSeconds(20);
+    private static final Duration LONGEST = Duration.ofSeconds(60);
 
     private final TestClock clock = TestClock.create();
     private Node one;

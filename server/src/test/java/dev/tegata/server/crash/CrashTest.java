@@ -81,7 +81,7 @@ final class CrashTest {
             world.awaitAnswers(DEVICES_AT_ONCE);
             server.signalDatabase("STOP");
             try {
-                long deadline = System.nanoTime() + Duration.ofSeconds(30).toNanos();
+                long deadline = System.nanoTime() + Duration.ofSeconds(90).toNanos();
                 while (world.later() < before + DEVICES_AT_ONCE) {
                     assertThat(System.nanoTime()).as(world.summary()).isLessThan(deadline);
                     Thread.sleep(20);

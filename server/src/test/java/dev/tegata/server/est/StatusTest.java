@@ -141,7 +141,7 @@ final class StatusTest {
 
     /// Publication happens in the background: asked for until it has happened.
     private static <T> T eventually(Supplier<T> question, java.util.function.Predicate<T> wanted) {
-        long deadline = System.nanoTime() + 20_000_000_000L;
+        long deadline = System.nanoTime() + 60_000_000_000L;
         while (true) {
             T answer = question.get();
             if (wanted.test(answer)) {
@@ -308,12 +308,13 @@ final class StatusTest {
     @DisplayName("RFC 6960 A.1: GET takes base64 with its slashes encoded or not, two in a row and one at the end, too")
     void getWithSlashes() {
         Unit unit = enrol();
-        for (String serial :
-                List.of("0x3fffffffffffffffffffff", "0x0fc3ff0ff0ffffffffffff", "0x7bfbefbefbefbefbefbe")) {
+        // Set bits are slashes wherever a group of six begins; three lengths give each padding.
+        for (int bytes : List.of(10, 11, 12)) {
+            String serial = "0x7f" + "ff".repeat(bytes - 1);
             tool.run("openssl", "ocsp", "-issuer", "issuing.pem", "-serial", serial, "-no_nonce", "-reqout", "r");
             byte[] asked = tool.read("r");
             String base64 = Base64.getEncoder().encodeToString(asked);
-            assertThat(base64).containsAnyOf("/", "+");
+            assertThat(base64).contains("//");
             for (String form : List.of(
                     base64, base64.replace("/", "%2F").replace("+", "%2b").replace("=", "%3D"))) {
                 HttpResponse<byte[]> answer = get(unit.ocsp() + "/" + form);

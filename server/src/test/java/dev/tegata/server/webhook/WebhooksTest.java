@@ -105,7 +105,7 @@ class WebhooksTest {
     }
 
     private static void await(BooleanSupplier wanted) throws InterruptedException {
-        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
         while (!wanted.getAsBoolean()) {
             assertThat(System.nanoTime()).as("in vain").isLessThan(end);
             TimeUnit.MILLISECONDS.sleep(20);
