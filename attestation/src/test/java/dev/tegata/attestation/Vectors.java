@@ -10,6 +10,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentSkipListSet;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 import tools.jackson.databind.JsonNode;
@@ -19,7 +21,14 @@ import tools.jackson.databind.json.JsonMapper;
 public final class Vectors {
     private static final Path ROOT = Path.of(System.getProperty("tegata.shared", "../shared"), "vectors", "rats");
 
+    private static final Set<String> READ = new ConcurrentSkipListSet<>();
+
     private Vectors() {}
+
+    /// The files that this process has read so far.
+    public static Set<String> read() {
+        return Set.copyOf(READ);
+    }
 
     /// The folder of the vectors; without it the test is skipped.
     public static Path root() {
@@ -28,6 +37,7 @@ public final class Vectors {
     }
 
     public static Bytes bytes(String file) {
+        READ.add(file);
         try {
             return Bytes.of(Files.readAllBytes(root().resolve(file)));
         } catch (IOException e) {

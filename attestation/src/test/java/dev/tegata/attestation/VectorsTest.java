@@ -4,10 +4,17 @@ package dev.tegata.attestation;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.tegata.attestation.appraisal.Appraiser;
+import dev.tegata.attestation.appraisal.Evidence;
+import dev.tegata.attestation.appraisal.EvidenceVerifier;
+import dev.tegata.attestation.appraisal.Trust;
+import dev.tegata.attestation.appraisal.Verdict;
 import dev.tegata.attestation.cbor.Cbor;
 import dev.tegata.attestation.cbor.CborLimits;
 import dev.tegata.attestation.cmw.Cmw;
 import dev.tegata.attestation.corim.Corim;
+import dev.tegata.attestation.corim.Endorsements;
+import dev.tegata.attestation.corim.Measurement;
 import dev.tegata.attestation.corim.SignedCorim;
 import dev.tegata.attestation.corim.Tag;
 import dev.tegata.attestation.corim.Triple;
@@ -21,8 +28,11 @@ import dev.tegata.attestation.eat.Eat;
 import dev.tegata.attestation.eat.EatToken;
 import dev.tegata.attestation.eat.MeasuredComponent;
 import dev.tegata.attestation.json.Json;
+import dev.tegata.attestation.policy.Policy;
 import dev.tegata.attestation.psa.PsaToken;
+import dev.tegata.attestation.psa.SoftwareComponent;
 import dev.tegata.attestation.result.Ear;
+import dev.tegata.attestation.result.TrustClaim;
 import dev.tegata.attestation.tpm.CredentialActivation;
 import dev.tegata.attestation.tpm.EndorsementCertificate;
 import dev.tegata.attestation.tpm.EventLog;
@@ -44,6 +54,7 @@ import dev.tegata.pki.path.Presented;
 import dev.tegata.pki.path.Purpose;
 import dev.tegata.pki.path.TrustAnchors;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
@@ -53,6 +64,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -62,8 +74,8 @@ import org.junit.jupiter.api.TestFactory;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/// Every third-party vector gives what the source's notes say: a row per file with what was expected and what
-/// came out.
+/// Every third-party vector gives what the source's notes say: a row per file with what was expected and
+/// what came out.
 @DisplayName("Vectors")
 class VectorsTest {
     /// What a vector must give: a parser or verifier that answers with a short text.
@@ -88,20 +100,38 @@ class VectorsTest {
         earRows();
         diceRows();
         requestRows();
+        companionRows();
         otherRows();
-        return rows.values().stream()
+        Stream<DynamicTest> all = rows.values().stream()
                 .map(row -> DynamicTest.dynamicTest(row.file() + ": " + row.expected(), () -> {
                     String got = got(row.check());
                     TABLE.put(row.file(), row.expected() + " | " + got);
                     assertThat(got).as(row.file()).isEqualTo(row.expected());
                 }));
+        return Stream.concat(all, Stream.of(DynamicTest.dynamicTest("no file is left out", this::complete)));
+    }
+
+    /// Each file of the folder is in the table: with a row of its own, or as what the row of another reads.
+    private void complete() {
+        Set<String> read = Vectors.read();
+        List<String> left = new ArrayList<>();
+        for (String file : Vectors.files("", "")) {
+            if (read.contains(file)) {
+                TABLE.putIfAbsent(file, "read for the rows of others | read");
+            } else if (!rows.containsKey(file)) {
+                left.add(file);
+            }
+        }
+        assertThat(left).as("files that no row reads").isEmpty();
     }
 
     @AfterAll
     static void writeTable() throws IOException {
         List<String> lines = new ArrayList<>(List.of("| file | expected | got |", "|---|---|---|"));
         TABLE.forEach((file, row) -> lines.add("| " + file + " | " + row + " |"));
-        Files.write(Path.of("target", "rats-vectors.md"), lines);
+        Path report = Path.of("target", "surefire-reports", "rats-vectors.md");
+        Files.createDirectories(report.getParent());
+        Files.write(report, lines);
     }
 
     private static String got(Check check) throws Exception {
@@ -723,6 +753,149 @@ class VectorsTest {
                         : "certificates");
     }
 
+    /// Values and sources that stand beside the vectors: each is checked against what it belongs to.
+    private void companionRows() {
+        for (String file : Vectors.files("corim/draft-ietf", ".diag")) {
+            if (file.contains("/intrep-")) {
+                row(file, "for people: how the draft's verifier thinks", () -> {
+                    Vectors.text(file);
+                    return "for people: how the draft's verifier thinks";
+                });
+            }
+        }
+        row("corim/draft-ietf/cmw-corim-collection.diag", "a collection with a CoRIM, numbers to be assigned", () -> {
+            String text = Vectors.text("corim/draft-ietf/cmw-corim-collection.diag");
+            return text.contains("__cmwc_t") && text.contains("TBD1") && text.contains("501(")
+                    ? "a collection with a CoRIM, numbers to be assigned"
+                    : "another";
+        });
+        for (String file : List.of(
+                "corim/corim/src/good-corim.yaml",
+                "corim/corim/src/meta.yaml",
+                "corim/psa-profile/psa-valid.yaml",
+                "psa/tfm-iat-verifier/iat.yaml",
+                "csr/cca.diag",
+                "csr/pkix-evidence/evidence1.pp",
+                "csr/pkix-evidence/evidence2.pp",
+                "csr/pkix-evidence/evidence3.pp",
+                "tpm/swtpm/generate.sh")) {
+            row(file, "for people", () -> Vectors.text(file).isBlank() ? "empty" : "for people");
+        }
+        for (String file : List.of("corim/corim/comid.json", "corim/corim/corim.json")) {
+            row(file, "a source in JSON", () -> Vectors.json(file).isObject() ? "a source in JSON" : "another");
+        }
+        for (String file :
+                List.of("dice/open-dice/descriptorinput-cdi-attest.bin", "dice/open-dice/zeroinput-cdi-attest.bin")) {
+            row(
+                    file,
+                    "a secret of 32 bytes",
+                    () -> "a secret of " + Vectors.bytes(file).size() + " bytes");
+        }
+        row("optional/cca/cpak.json", "a key on P-384", () -> {
+            publicKey(Vectors.json("optional/cca/cpak.json"));
+            return "a key on "
+                    + Vectors.json("optional/cca/cpak.json").get("crv").asString();
+        });
+        row(
+                "psa/rfc9783/tfm-es-iak.json",
+                "the key of tfm-es-iak.pem",
+                () -> publicKey(Vectors.json("psa/rfc9783/tfm-es-iak.json")).equals(pem("psa/rfc9783/tfm-es-iak.pem"))
+                        ? "the key of tfm-es-iak.pem"
+                        : "another");
+        row("psa/rfc9783/tfm-hs-iak.json", "the key of tfm-hs-iak.bin, folded by RFC 8792", () -> {
+            String text = Vectors.text("psa/rfc9783/tfm-hs-iak.json");
+            String unfolded = text.substring(text.indexOf('{')).replaceAll("\\\\\n *\\\\?", "");
+            Bytes key = Bytes.ofBase64Url(Json.text(
+                    Json.parseObject(Bytes.of(unfolded.getBytes(StandardCharsets.UTF_8)))
+                            .get("k"),
+                    "k"));
+            return key.equals(Vectors.bytes("psa/rfc9783/tfm-hs-iak.bin"))
+                    ? "the key of tfm-hs-iak.bin, folded by RFC 8792"
+                    : "another";
+        });
+        row(
+                "psa/veraison-e2e/ec256.json",
+                "the key of ec-p256.jwk",
+                () -> publicKey(Vectors.json("psa/veraison-e2e/ec256.json"))
+                                .equals(publicKey(Vectors.json("psa/veraison-e2e/ec-p256.jwk")))
+                        ? "the key of ec-p256.jwk"
+                        : "another");
+        for (String file : List.of(
+                "psa/veraison-e2e/psa-claims-profile-2-without-nonce.json", "psa/veraison-e2e/src/psa-evidence.json")) {
+            row(file, "the components of psa-evidence.cbor", () -> {
+                PsaToken token =
+                        PsaToken.parse(PsaToken.parseEnvelope(Vectors.bytes("psa/veraison-e2e/psa-evidence.cbor"))
+                                .content());
+                List<Bytes> told = new ArrayList<>();
+                for (JsonNode component : Vectors.json(file).get("psa-software-components")) {
+                    told.add(Bytes.ofBase64(component.get("measurement-value").asString()));
+                }
+                return token.components().stream()
+                                .map(SoftwareComponent::measurement)
+                                .toList()
+                                .equals(told)
+                        ? "the components of psa-evidence.cbor"
+                        : "others";
+            });
+        }
+        for (String file : List.of("comid-psa-refval", "comid-psa-ta", "corim-psa")) {
+            String path = "psa/veraison-e2e/src/" + file + ".json";
+            row(path, "a source in JSON", () -> Vectors.json(path).isObject() ? "a source in JSON" : "another");
+        }
+        row(
+                "tpm/keylime/actcred.out",
+                "the secret that was wrapped",
+                () -> Vectors.bytes("tpm/keylime/actcred.out").equals(Vectors.bytes("tpm/keylime/secret.data"))
+                        ? "the secret that was wrapped"
+                        : "another");
+        row("tpm/keylime/mkcred.out", "of the form that we make", () -> {
+            PublicKeyInfo ek =
+                    TpmPublic.parseSized(Vectors.bytes("tpm/keylime/ek.pub")).key();
+            Bytes ours = CredentialActivation.challenge(
+                            ek,
+                            Vectors.bytes("tpm/keylime/ak.name"),
+                            Vectors.bytes("tpm/keylime/secret.data").toArray(),
+                            new SecureRandom())
+                    .toolsFile();
+            Bytes theirs = Vectors.bytes("tpm/keylime/mkcred.out");
+            return ours.size() == theirs.size() && ours.slice(0, 12).equals(theirs.slice(0, 12))
+                    ? "of the form that we make"
+                    : "another form, " + ours.size() + " and " + theirs.size() + " bytes";
+        });
+        row("tpm/keylime/ek.pub", "the key of ekpub.pem, no attestation key", () -> {
+            TpmPublic ek = TpmPublic.parseSized(Vectors.bytes("tpm/keylime/ek.pub"));
+            return (CoseKey.of(ek.key()).equals(pem("tpm/keylime/ekpub.pem")) ? "the key of ekpub.pem" : "another")
+                    + (ek.isAttestationKey() ? "" : ", no attestation key");
+        });
+        row("tpm/keylime/quotepcr.out", "the values that quote.out has the digest of", () -> {
+            Bytes file = Vectors.bytes("tpm/keylime/quotepcr.out");
+            Bytes values = Bytes.EMPTY;
+            // A dump of the tool's memory: a selection of 132 bytes, two counts, then digests in 64 bytes of room each.
+            for (int each = 0; each < 3; each++) {
+                int at = 132 + 8 + each * 66 + 2;
+                values = values.concat(file.slice(at, at + 32));
+            }
+            TpmAttest.Quote quote = (TpmAttest.Quote)
+                    TpmAttest.parse(Vectors.bytes("tpm/keylime/quote.out")).statement();
+            return quote.pcrDigest().equals(values.sha256()) ? "the values that quote.out has the digest of" : "others";
+        });
+        row("tpm/swtpm/ldevid.tpm2b_creation_data", "what the certification has the hash of", () -> {
+            Bytes data = Vectors.bytes("tpm/swtpm/ldevid.tpm2b_creation_data");
+            TpmAttest.Creation creation =
+                    (TpmAttest.Creation) TpmAttest.parse(Vectors.bytes("tpm/swtpm/ldevid.certifycreation.attest"))
+                            .statement();
+            return creation.creationHash().equals(data.slice(2, data.size()).sha256())
+                    ? "what the certification has the hash of"
+                    : "another";
+        });
+        row("tpm/swtpm/platform.crt.der", "a certificate of the TPM maker's issuer", () -> {
+            Certificate platform = Certificate.parse(Vectors.bytes("tpm/swtpm/platform.crt.der"));
+            Certificate issuer = Certificate.parsePem(Vectors.text("tpm/swtpm/ca-issuer.pem"))
+                    .getFirst();
+            return platform.isSignedBy(issuer.publicKey()) ? "a certificate of the TPM maker's issuer" : "another's";
+        });
+    }
+
     private void otherRows() {
         for (String file : Vectors.files("corim/coserv", ".cbor")) {
             row(file, "the same in four notations", () -> {
@@ -742,17 +915,49 @@ class VectorsTest {
                                 .equals(Vectors.diagnostic("optional/cca/cca-token-01.diag"))
                         ? "read as CBOR; not appraised"
                         : "different");
-        row(
-                "psa/veraison-e2e/psa-endorsements.cbor",
-                "http://arm.com/psa/iot/1",
-                () -> String.valueOf(Corim.parse(Vectors.bytes("psa/veraison-e2e/psa-endorsements.cbor"))
-                        .profile()));
-        // What is left: keys, nonces, values and sources that the rows above read, internal representations of the
-        // draft's verifier, and files that are not machine-readable, by the notes of their source.
-        for (String file : Vectors.files("", "")) {
-            if (!rows.containsKey(file)) {
-                row(file, "read by another row, or for people", () -> "read by another row, or for people");
-            }
+        row("psa/veraison-e2e/psa-endorsements.cbor", "instance-identity 2, hardware 2, executables 2", () -> {
+            Corim corim = Corim.parse(Vectors.bytes("psa/veraison-e2e/psa-endorsements.cbor"));
+            Instant at = Instant.parse("2026-06-01T00:00:00Z");
+            Endorsements endorsements = Endorsements.of(List.of(new Endorsements.Source(corim, "ACME")), at);
+            Trust trust = new Trust(
+                    endorsements,
+                    Trust.KnownKeys.none(),
+                    TrustAnchors.of(List.of()),
+                    new PathCheck(16),
+                    _ -> Trust.Revocation.Status.GOOD);
+            Bytes nonce = Bytes.ofHex("414a7c174141b3d0e9a1d28af31520f0d42299feac4007ded89d68ae6cd92f19");
+            Verdict verdict = new Appraiser(endorsements, Policy.defaultPolicy())
+                    .appraise(
+                            new EvidenceVerifier(trust, nonce, at)
+                                    .verify(new Evidence(
+                                            Evidence.PSA_2_0_0, Vectors.bytes("psa/veraison-e2e/psa-evidence.cbor"))),
+                            Map.of());
+            Map<TrustClaim, Integer> values = Objects.requireNonNull(
+                            Objects.requireNonNull(verdict.appraisals().get("PSA_IOT"))
+                                    .vector())
+                    .values();
+            return "instance-identity " + values.get(TrustClaim.INSTANCE_IDENTITY) + ", hardware "
+                    + values.get(TrustClaim.HARDWARE) + ", executables " + values.get(TrustClaim.EXECUTABLES);
+        });
+        row("corim/draft-ietf/comid-psa-endval.diag", "a certificate number for one component", () -> {
+            Tag.Comid comid = Tag.Comid.of(Vectors.diagnostic("corim/draft-ietf/comid-psa-endval.diag"));
+            Triple.Conditional conditional =
+                    (Triple.Conditional) comid.triples().getFirst();
+            return conditional.conditions().size() == 1
+                            && conditional
+                                            .endorsements()
+                                            .getFirst()
+                                            .measurements()
+                                            .getFirst()
+                                            .values()
+                                            .get(Measurement.PSA_CERTIFICATE_NUMBER)
+                                    instanceof Cbor.TextString
+                    ? "a certificate number for one component"
+                    : "another";
+        });
+        // These are for people, or say for people what others say for machines.
+        for (String file : List.of("MANIFEST.tsv", "SOURCES.md")) {
+            row(file, "for people", () -> "for people");
         }
     }
 }

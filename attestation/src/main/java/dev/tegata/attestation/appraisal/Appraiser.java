@@ -18,6 +18,7 @@ import dev.tegata.attestation.policy.Policy;
 import dev.tegata.attestation.policy.PolicyInput;
 import dev.tegata.attestation.policy.PolicyValues;
 import dev.tegata.attestation.result.Appraisal;
+import dev.tegata.attestation.result.Tier;
 import dev.tegata.attestation.result.TrustClaim;
 import dev.tegata.attestation.result.TrustVector;
 import java.util.ArrayList;
@@ -26,15 +27,16 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/// Judges verified evidence by endorsements and a policy. Does no cryptography: stored evidence is judged again
-/// at the cost of a few look-ups.
+/// Judges verified evidence by endorsements and a policy. Does no cryptography: stored evidence is judged
+/// again at the cost of a few look-ups.
 ///
-/// Base values, before the policy: instance-identity 2, because the key is known; hardware 2 where endorsements
-/// speak of the class; executables 2 where every measured element is corroborated, else 33; configuration
-/// likewise for elements whose name ends in `_CONFIG`; storage-opaque 2 where a chip proved that it holds the
-/// key. Evidence that proves nothing gets 99 for all.
+/// Base values, before the policy: instance-identity 2, because the key is known; hardware 2 where
+/// endorsements speak of the class; executables 2 where every measured element is corroborated, else 33;
+/// configuration likewise for elements whose name ends in `_CONFIG`; storage-opaque 2 where a chip proved
+/// that it holds the key. Evidence that proves nothing gets 99 for all.
 public final class Appraiser {
     private static final int AFFIRMED = 2;
     private static final int UNRECOGNIZED = 33;
@@ -61,25 +63,51 @@ public final class Appraiser {
                     });
             explanations.put(outcome.label(), why);
         }
+        if (appraisals.size() > 1) {
+            List.copyOf(appraisals.keySet()).forEach(label -> weighParts(label, appraisals));
+        }
         return new Verdict(appraisals, explanations);
     }
 
+    /// A whole is no better than the worst of its parts: who looks at its entry alone is not misled. Its
+    /// vector stays what is known of itself.
+    private static void weighParts(String whole, Map<String, Appraisal> appraisals) {
+        Appraisal own = Objects.requireNonNull(appraisals.get(whole));
+        Tier worst = own.status();
+        Cbor.Builder parts = Cbor.map();
+        for (Map.Entry<String, Appraisal> entry : appraisals.entrySet()) {
+            if (entry.getKey().startsWith(whole + "/")) {
+                Tier status = entry.getValue().status();
+                parts.put(entry.getKey(), Cbor.of(status.word()));
+                worst = status.compareTo(worst) > 0 ? status : worst;
+            }
+        }
+        Cbor.MapItem told = parts.build();
+        if (!told.entries().isEmpty() && own.verifierClaims() instanceof Cbor.MapItem claims) {
+            Cbor.Builder extended = Cbor.map();
+            claims.entries().forEach(extended::put);
+            appraisals.put(
+                    whole, own.withParts(worst, extended.put("parts", told).build()));
+        }
+    }
+
     private Appraisal reject(Rejected rejected, List<Explanation> why) {
+        boolean unknown = rejected.isUnknownPart() && policy.ignoresUnknownParts();
+        int value = unknown ? TrustVector.UNKNOWN : TrustVector.CRYPTO_FAILED;
         for (TrustClaim claim : TrustClaim.values()) {
             why.add(new Explanation(
                     claim,
-                    TrustVector.CRYPTO_FAILED,
-                    "evidence",
+                    value,
+                    unknown ? policy.reference() + "#unknownParts" : "evidence",
                     rejected.sentence(),
                     null,
-                    "send evidence that is genuine and fresh"));
+                    rejected.reason().remedy()));
         }
         Cbor.MapItem claims = Cbor.map()
                 .put("problem", Cbor.of(rejected.reason().code()))
                 .put("reason", Cbor.of(rejected.sentence()))
                 .build();
-        return Appraisal.of(
-                TrustVector.all(TrustVector.CRYPTO_FAILED), List.of(policy.reference()), null, claims, null, null);
+        return Appraisal.of(TrustVector.all(value), List.of(policy.reference()), null, claims, null, null);
     }
 
     private Appraisal appraise(Verified evidence, Map<String, Object> device, List<Explanation> why) {

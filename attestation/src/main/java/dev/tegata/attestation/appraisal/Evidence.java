@@ -12,6 +12,8 @@ public record Evidence(String mediaType, Bytes content) {
     public static final String PSA_2_0_0 = "application/eat-cwt; profile=\"http://arm.com/psa/2.0.0\"";
     public static final String EAT_CWT = "application/eat+cwt";
     public static final String EAT_JWT = "application/eat+jwt";
+    public static final String EAT_BUNDLE_CBOR = "application/eat-bun+cbor";
+    public static final String EAT_BUNDLE_JSON = "application/eat-bun+json";
     public static final String CMW_CBOR = "application/cmw+cbor";
     public static final String CMW_JSON = "application/cmw+json";
     public static final String DICE_CHAIN = "application/pem-certificate-chain";

@@ -17,12 +17,12 @@ import org.jspecify.annotations.Nullable;
 public sealed interface EvidenceOutcome {
     String label();
 
-    /// The evidence is genuine and fresh. This is all that later appraisals need: it can be stored and judged
-    /// again without the device.
+    /// The evidence is genuine and fresh. This is all that later appraisals need: it can be stored and
+    /// judged again without the device.
     ///
-    /// `scheme` is the name that policies use. `claims` is what the attester said, under names. `authorities` are
-    /// the fingerprints of the keys that said so, `trustedBy` says for people why they are believed.
-    /// `attestedKey` is a public key (SubjectPublicKeyInfo) that the evidence proves.
+    /// `scheme` is the name that policies use. `claims` is what the attester said, under names.
+    /// `authorities` are the fingerprints of the keys that said so, `trustedBy` says for people why they
+    /// are believed. `attestedKey` is a public key (SubjectPublicKeyInfo) that the evidence proves.
     record Verified(
             String label,
             String scheme,
@@ -84,25 +84,44 @@ public sealed interface EvidenceOutcome {
     }
 
     /// The evidence proves nothing.
-    record Rejected(String label, Reason reason, String sentence) implements EvidenceOutcome {}
+    record Rejected(String label, Reason reason, String sentence) implements EvidenceOutcome {
+        /// Whether it is a part of genuine evidence of which nothing is known, not even anything bad. What
+        /// to make of it is for the policy to say.
+        boolean isUnknownPart() {
+            boolean unknown = reason == Reason.UNSUPPORTED_FORMAT || reason == Reason.MISSING_CLAIMS;
+            return unknown && label.indexOf('/') >= 0;
+        }
+    }
 
     /// Why evidence proves nothing; stable names.
     enum Reason {
-        UNSUPPORTED_FORMAT("unsupported-format"),
-        MALFORMED("malformed"),
-        UNKNOWN_DEVICE("unknown-device"),
-        BAD_SIGNATURE("bad-signature"),
-        WRONG_NONCE("wrong-nonce"),
-        UNTRUSTED_CERTIFICATE("untrusted-certificate"),
-        REVOKED_CERTIFICATE("revoked-certificate"),
-        UNKNOWN_REVOCATION("unknown-revocation"),
-        WRONG_DEVICE("wrong-device"),
-        EXPIRED("expired");
+        UNSUPPORTED_FORMAT("unsupported-format", "send evidence in one of the formats that discovery lists"),
+        MALFORMED("malformed", "correct what the device sends: the reason says where it breaks its format's rules"),
+        MISSING_CLAIMS("missing-claims", "send the token in a detached bundle, with these claims beside it"),
+        UNKNOWN_DEVICE(
+                "unknown-device",
+                "make the key known: claim the device, activate its attestation key, submit a manifest that endorses"
+                        + " it, or trust the CA of its certificate"),
+        BAD_SIGNATURE("bad-signature", "sign with the key that is known for this device, over the bytes that are sent"),
+        WRONG_NONCE("wrong-nonce", "ask for a nonce and have the device make new evidence with it"),
+        UNTRUSTED_CERTIFICATE(
+                "untrusted-certificate", "send the whole chain, and trust its CA (tegata trust add) if it is yours"),
+        REVOKED_CERTIFICATE("revoked-certificate", "give the device a new attestation certificate"),
+        UNKNOWN_REVOCATION("unknown-revocation", "bring in a current revocation list of the CA (tegata trust crl)"),
+        WRONG_DEVICE("wrong-device", "send a device's evidence under its own name and certificate only"),
+        EXPIRED("expired", "send evidence whose time has come and is not over; check the device's clock");
 
         private final String code;
+        private final String remedy;
 
-        Reason(String code) {
+        Reason(String code, String remedy) {
             this.code = code;
+            this.remedy = remedy;
+        }
+
+        /// What would make such evidence prove something, for people.
+        public String remedy() {
+            return remedy;
         }
 
         /// The name in results and APIs.

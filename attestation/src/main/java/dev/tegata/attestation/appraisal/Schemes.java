@@ -33,9 +33,10 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.node.ObjectNode;
 
-/// The steps of verification for each format: who signed, is the signature right, is it fresh, and what does it
-/// say.
+/// The steps of verification for each format: who signed, is the signature right, is it fresh, and what
+/// does it say.
 final class Schemes {
     private final Trust trust;
     private final @Nullable Bytes expectedNonce;
@@ -297,18 +298,10 @@ final class Schemes {
                 key instanceof CoseKey.Public(PublicKeyInfo info) ? info.encoded() : null);
     }
 
-    Verified eat(Bytes content) throws MalformedException, RejectedException {
-        EatToken token = EatToken.parse(content);
-        Eat claims = switch (token) {
-            case EatToken.Cwt cwt -> cwt.claims();
-            case EatToken.Jwt jwt -> jwt.claims();
-            case EatToken.Unprotected _, EatToken.Bundle _ ->
-                throw new RejectedException(Reason.UNSUPPORTED_FORMAT, "only signed tokens are accepted as evidence");
-        };
-        if (PsaToken.isPsa(claims.claims())) {
-            // The media type need not tell the profile; the token does.
-            return psa(content);
-        }
+    /// An entity attestation token that was found genuine and fresh, whose parts are to be judged too.
+    record Whole(Verified verified, Eat claims, List<Bytes> authorities) {}
+
+    Whole eat(EatToken token, Eat claims) throws MalformedException, RejectedException {
         List<Certificate> chain = token instanceof EatToken.Cwt(CoseMessage message)
                 ? CertificateChains.parse(message.x5chain())
                 : List.of();
@@ -318,30 +311,72 @@ final class Schemes {
                 : signedByCertificate(chain, ((EatToken.Cwt) token).message(), (leaf, key) -> isFor(leaf, key, claims));
         List<Bytes> nonces = claims.nonces();
         requireNonce(nonces::contains);
+        requireCurrent(claims);
+        List<Endorsements.Claim> measured = measured(claims, environment, signed.authorities());
+        if (!chain.isEmpty()) {
+            for (DiceChain.Layer layer : DiceChain.of(chain).layers()) {
+                measured.add(new Endorsements.Claim(layer.environment(), layer.measurement(), signed.authorities()));
+            }
+        }
+        Verified verified = new Verified(
+                label,
+                "eat",
+                measured,
+                environment,
+                told(claims),
+                signed.source,
+                nonces.isEmpty() ? null : nonces.getFirst(),
+                null);
+        return new Whole(verified, claims, signed.authorities());
+    }
+
+    /// Claims about a part of a device that the token around them vouches for, by its signature or by a
+    /// digest. They speak for the same instance as that token, whatever they say: no device can speak for
+    /// another.
+    Verified part(Whole whole, String name, Eat claims) throws MalformedException, RejectedException {
+        requireCurrent(claims);
+        Environment around = whole.verified.environment();
+        Cbor model = claims.claims().get(Eat.HARDWARE_MODEL);
+        Environment environment = model == null
+                ? around
+                : new Environment(
+                        new Cbor.Tagged(Environment.BYTES_TAG, model), null, null, null, null, around.instance(), null);
+        Cbor.Builder told = Cbor.map().put("submodule", Cbor.of(name));
+        told(claims).entries().forEach(told::put);
+        return new Verified(
+                label,
+                "eat",
+                measured(claims, environment, whole.authorities),
+                environment,
+                told.build(),
+                "that of the token around these claims, " + whole.verified.trustedBy(),
+                whole.verified.nonce(),
+                null);
+    }
+
+    /// What a token says, under names. Its parts have results of their own.
+    private static Cbor.MapItem told(Eat claims) {
+        ObjectNode told = claims.toJson();
+        told.remove("submods");
+        return (Cbor.MapItem) Json.toCbor(told);
+    }
+
+    private void requireCurrent(Eat claims) throws RejectedException {
         Long expires = claims.number(Eat.EXPIRES);
         Long notBefore = claims.number(Eat.NOT_BEFORE);
         if ((expires != null && at.getEpochSecond() >= expires)
                 || (notBefore != null && at.getEpochSecond() < notBefore)) {
             throw new RejectedException(Reason.EXPIRED, "the token is not valid at this time");
         }
+    }
+
+    private static List<Endorsements.Claim> measured(Eat claims, Environment environment, List<Bytes> authorities)
+            throws MalformedException {
         List<Endorsements.Claim> measured = new ArrayList<>();
         for (Measurement measurement : measurements(claims)) {
-            measured.add(new Endorsements.Claim(environment, measurement, signed.authorities()));
+            measured.add(new Endorsements.Claim(environment, measurement, authorities));
         }
-        if (!chain.isEmpty()) {
-            for (DiceChain.Layer layer : DiceChain.of(chain).layers()) {
-                measured.add(new Endorsements.Claim(layer.environment(), layer.measurement(), signed.authorities()));
-            }
-        }
-        return new Verified(
-                label,
-                "eat",
-                measured,
-                environment,
-                (Cbor.MapItem) Json.toCbor(claims.toJson()),
-                signed.source,
-                nonces.isEmpty() ? null : nonces.getFirst(),
-                null);
+        return measured;
     }
 
     private static boolean isFor(Certificate leaf, PublicKeyInfo key, Eat claims) {
@@ -383,39 +418,23 @@ final class Schemes {
     private static List<Measurement> measurements(Eat claims) throws MalformedException {
         List<Measurement> measurements = new ArrayList<>();
         for (Eat.Typed typed : claims.measurements()) {
-            Cbor content = typed.content() instanceof Cbor.ByteString(Bytes encoded)
-                    ? Cbor.read(encoded, CborLimits.TOKEN)
-                    : typed.content();
             // CoSWID evidence (258) is not matched; the rest must be measured components.
             if (typed.contentFormat() != 258) {
-                measurements.add(measurement(MeasuredComponent.of(content)));
+                measurements.add(component(typed.content()).toMeasurement());
             }
         }
         return measurements;
     }
 
-    private static Measurement measurement(MeasuredComponent component) {
-        Cbor algorithm = component.algorithm();
-        Bytes digest = component.digest();
-        Bytes raw = component.raw();
-        String version = component.version();
-        return new Measurement(
-                Cbor.of("measured-component"),
-                Cbor.map()
-                        .put(
-                                Measurement.VERSION,
-                                version == null
-                                        ? null
-                                        : Cbor.map().put(0, Cbor.of(version)).build())
-                        .put(
-                                Measurement.DIGESTS,
-                                algorithm == null || digest == null
-                                        ? null
-                                        : Cbor.array(Cbor.array(algorithm, Cbor.of(digest))))
-                        .put(
-                                Measurement.RAW_VALUE,
-                                raw == null ? null : new Cbor.Tagged(Environment.BYTES_TAG, Cbor.of(raw)))
-                        .put(Measurement.NAME, Cbor.of(component.name()))
-                        .build());
+    /// A component in either encoding, which need not be that of the token.
+    private static MeasuredComponent component(Cbor content) throws MalformedException {
+        return switch (content) {
+            case Cbor.ByteString(Bytes encoded)
+            when !encoded.isEmpty() && encoded.at(0) == '{' -> MeasuredComponent.ofJson(Json.parseObject(encoded));
+            case Cbor.ByteString(Bytes encoded) -> MeasuredComponent.of(Cbor.read(encoded, CborLimits.TOKEN));
+            case Cbor.MapItem map
+            when map.get("id") != null -> MeasuredComponent.ofJson(Json.object(Json.of(map), "a measured component"));
+            default -> MeasuredComponent.of(content);
+        };
     }
 }

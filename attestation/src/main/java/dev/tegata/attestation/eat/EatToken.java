@@ -149,7 +149,7 @@ public sealed interface EatToken {
         EatToken token = switch (submodule) {
             case Submodule.NestedCbor(Bytes encoded) -> of(Cbor.read(encoded, CborLimits.TOKEN));
             case Submodule.NestedJwt(String compact) -> new Jwt(Jws.parse(compact));
-            case Submodule.ClaimsSet _, Submodule.Digest _ ->
+            case Submodule.ClaimsSet _, Submodule.Digest _, Submodule.Unknown _ ->
                 throw new MalformedException("a detached bundle must begin with a token");
         };
         if (token instanceof Bundle) {

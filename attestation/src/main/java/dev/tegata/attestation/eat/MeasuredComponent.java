@@ -4,6 +4,8 @@ package dev.tegata.attestation.eat;
 
 import dev.tegata.attestation.MalformedException;
 import dev.tegata.attestation.cbor.Cbor;
+import dev.tegata.attestation.corim.Environment;
+import dev.tegata.attestation.corim.Measurement;
 import dev.tegata.attestation.json.Json;
 import dev.tegata.pki.Bytes;
 import java.util.ArrayList;
@@ -14,7 +16,8 @@ import tools.jackson.databind.node.ObjectNode;
 
 /// One component that was measured at boot or run time (draft-ietf-rats-eat-measured-component §4).
 ///
-/// Either `algorithm` (a name or number of the Named Information registry) and `digest` are present, or `raw` is.
+/// Either `algorithm` (a name or number of the Named Information registry) and `digest` are present, or
+/// `raw` is.
 public record MeasuredComponent(
         String name,
         @Nullable String version,
@@ -24,6 +27,9 @@ public record MeasuredComponent(
         @Nullable Bytes raw,
         List<Bytes> authorities,
         @Nullable Bytes flags) {
+    /// The key under which endorsements speak of measured components.
+    public static final Cbor MEASUREMENT_KEY = Cbor.of("measured-component");
+
     private static final int ID = 1;
     private static final int DIGESTED = 2;
     private static final int AUTHORITIES = 3;
@@ -90,6 +96,28 @@ public record MeasuredComponent(
         JsonNode flags = object.get("flags");
         map.put(FLAGS, flags == null ? null : Cbor.of(Json.base64Url(flags, "the flags")));
         return of(map.build());
+    }
+
+    /// The component in the form in which endorsements speak of it.
+    public Measurement toMeasurement() {
+        return new Measurement(
+                MEASUREMENT_KEY,
+                Cbor.map()
+                        .put(
+                                Measurement.VERSION,
+                                version == null
+                                        ? null
+                                        : Cbor.map().put(0, Cbor.of(version)).build())
+                        .put(
+                                Measurement.DIGESTS,
+                                algorithm == null || digest == null
+                                        ? null
+                                        : Cbor.array(Cbor.array(algorithm, Cbor.of(digest))))
+                        .put(
+                                Measurement.RAW_VALUE,
+                                raw == null ? null : new Cbor.Tagged(Environment.BYTES_TAG, Cbor.of(raw)))
+                        .put(Measurement.NAME, Cbor.of(name))
+                        .build());
     }
 
     public Cbor toCbor() {

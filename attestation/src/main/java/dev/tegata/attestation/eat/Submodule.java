@@ -21,6 +21,9 @@ public sealed interface Submodule {
     /// A token with its own security, in JSON: a JWT in compact form.
     record NestedJwt(String token) implements Submodule {}
 
+    /// A token of a type that is not known here. `selector` is the pair of its type and itself, in JSON.
+    record Unknown(String type, Bytes selector) implements Submodule {}
+
     /// The digest of claims that travel elsewhere.
     record Digest(DigestAlgorithm algorithm, Bytes value) implements Submodule {}
 
@@ -81,7 +84,7 @@ public sealed interface Submodule {
                 yield new Digest(
                         algorithm(Json.toCbor(content.get(0))), Json.base64Url(content.get(1), "a detached digest"));
             }
-            default -> throw new MalformedException("a nested token of type '" + type + "' is not supported");
+            default -> new Unknown(type, Json.write(selector));
         };
     }
 
@@ -100,10 +103,14 @@ public sealed interface Submodule {
             case ClaimsSet(Eat eat) -> eat.claims();
             case NestedCbor(Bytes token) -> Cbor.of(token);
             case NestedJwt(String token) ->
-                Cbor.of(new String(
-                        Json.write(Json.array().add("JWT").add(token)).toArray(), StandardCharsets.UTF_8));
+                text(Json.write(Json.array().add("JWT").add(token)));
+            case Unknown(String _, Bytes selector) -> text(selector);
             case Digest(DigestAlgorithm algorithm, Bytes value) -> Cbor.array(Cbor.of(algorithm.id), Cbor.of(value));
         };
+    }
+
+    private static Cbor text(Bytes json) {
+        return Cbor.of(new String(json.toArray(), StandardCharsets.UTF_8));
     }
 
     /// The form in a JSON claims set.
@@ -112,6 +119,13 @@ public sealed interface Submodule {
             case ClaimsSet(Eat eat) -> eat.toJson();
             case NestedCbor(Bytes token) -> Json.array().add("CBOR").add(token.base64Url());
             case NestedJwt(String token) -> Json.array().add("JWT").add(token);
+            case Unknown(String _, Bytes selector) -> {
+                try {
+                    yield Json.parse(selector);
+                } catch (MalformedException e) {
+                    throw new IllegalStateException("a selector that was read cannot be read", e);
+                }
+            }
             case Digest(DigestAlgorithm algorithm, Bytes value) ->
                 Json.array().add("DIGEST").add(Json.array().add(algorithm.jca).add(value.base64Url()));
         };

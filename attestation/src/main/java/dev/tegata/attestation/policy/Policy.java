@@ -94,11 +94,26 @@ public final class Policy {
     private final String id;
     private final long version;
     private final List<Rule> rules;
+    private final boolean ignoresUnknownParts;
+    private final boolean acceptsUnknownRevocation;
 
-    private Policy(String id, long version, List<Rule> rules) {
+    private Policy(String id, long version, List<Rule> rules, ObjectNode document) throws MalformedException {
         this.id = id;
         this.version = version;
         this.rules = List.copyOf(rules);
+        this.ignoresUnknownParts = option(document, "unknownParts", "contraindicated", "none");
+        this.acceptsUnknownRevocation = option(document, "unknownRevocation", "refuse", "accept");
+    }
+
+    /// Whether the member has its lenient value; the strict one holds where it is absent.
+    private static boolean option(ObjectNode document, String name, String strict, String lenient)
+            throws MalformedException {
+        JsonNode value = document.get(name);
+        String text = value == null ? strict : Json.text(value, "the policy's '" + name + "'");
+        if (text.equals(strict) || text.equals(lenient)) {
+            return text.equals(lenient);
+        }
+        throw new MalformedException("the policy's '" + name + "' is '" + strict + "' or '" + lenient + "'");
     }
 
     /// The policy that holds where there is no other.
@@ -124,7 +139,7 @@ public final class Policy {
 
     /// Reads and compiles a policy in JSON: `id`, `version` and `rules`, each with `name`, `when`, `set`,
     /// `reason` and `remedy`. A rule with a `scheme` is for evidence of that scheme only, and costs others
-    /// nothing.
+    /// nothing. `unknownParts` may be `none` and `unknownRevocation` may be `accept`.
     public static Policy parse(Bytes document) throws MalformedException {
         ObjectNode object = Json.parseObject(document);
         if (!(object.get("rules") instanceof ArrayNode array) || array.size() > MAX_RULES) {
@@ -142,7 +157,8 @@ public final class Policy {
         return new Policy(
                 Json.text(object.get("id"), "the policy's id"),
                 Json.integer(object.get("version"), "the policy's version"),
-                rules);
+                rules,
+                object);
     }
 
     private static Rule rule(ObjectNode object) throws MalformedException {
@@ -188,6 +204,16 @@ public final class Policy {
     /// The id and version, as results name the policy.
     public String reference() {
         return id + "/" + version;
+    }
+
+    /// Whether a part of genuine evidence that cannot be judged counts as nothing, not as something bad.
+    public boolean ignoresUnknownParts() {
+        return ignoresUnknownParts;
+    }
+
+    /// Whether a certificate may be believed of which nobody here knows whether it is revoked.
+    public boolean acceptsUnknownRevocation() {
+        return acceptsUnknownRevocation;
     }
 
     /// Applies the rules to `vector`.

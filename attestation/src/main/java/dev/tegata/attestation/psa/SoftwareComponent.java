@@ -53,8 +53,13 @@ public record SoftwareComponent(
                 .build();
     }
 
-    /// The component in the form in which endorsements speak of it.
+    /// The component in the form in which PSA endorsements speak of it.
     public Measurement toMeasurement() {
+        return toMeasurement(MEASUREMENT_KEY);
+    }
+
+    /// The component as the element of this key, for evidence of other formats.
+    public Measurement toMeasurement(Cbor key) {
         // spec| draft-fdb-rats-psa-endorsements §3.3: digests, name (type), version, cryptokeys (signer id).
         int algorithm = switch (measurement.size()) {
             case 48 -> 7;
@@ -62,7 +67,7 @@ public record SoftwareComponent(
             default -> 1;
         };
         return new Measurement(
-                MEASUREMENT_KEY,
+                key,
                 Cbor.map()
                         .put(
                                 Measurement.VERSION,

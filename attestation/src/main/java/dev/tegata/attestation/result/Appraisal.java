@@ -10,9 +10,9 @@ import org.jspecify.annotations.Nullable;
 
 /// The verdict on one attester.
 ///
-/// `attesterClaims` is what it said, `verifierClaims` what the verifier adds; `evidenceNonce` is the nonce inside
-/// the evidence; `attestedKey` a public key (SubjectPublicKeyInfo) that the evidence proves. `extensions` are
-/// claims of others, under their names or numbers.
+/// `attesterClaims` is what it said, `verifierClaims` what the verifier adds; `evidenceNonce` is the nonce
+/// inside the evidence; `attestedKey` a public key (SubjectPublicKeyInfo) that the evidence proves.
+/// `extensions` are claims of others, under their names or numbers.
 public record Appraisal(
         Tier status,
         @Nullable TrustVector vector,
@@ -22,6 +22,11 @@ public record Appraisal(
         @Nullable Bytes evidenceNonce,
         @Nullable Bytes attestedKey,
         Map<Cbor, Cbor> extensions) {
+    /// The same with the status that its parts leave it, and what is said of them.
+    public Appraisal withParts(Tier worst, Cbor claims) {
+        return new Appraisal(worst, vector, policyIds, attesterClaims, claims, evidenceNonce, attestedKey, extensions);
+    }
+
     /// A verdict whose status is that of its vector.
     public static Appraisal of(
             TrustVector vector,

@@ -16,6 +16,9 @@ public record TrustVector(Map<TrustClaim, Integer> values) {
     /// The cryptography of the evidence failed: nothing it says can be believed.
     public static final int CRYPTO_FAILED = 99;
 
+    /// There is something in the evidence that the verifier does not know.
+    public static final int UNKNOWN = 1;
+
     public TrustVector {
         values = values.isEmpty() ? Map.of() : Collections.unmodifiableMap(new EnumMap<>(values));
     }

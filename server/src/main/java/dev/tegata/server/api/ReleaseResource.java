@@ -6,6 +6,8 @@ import dev.tegata.attestation.cbor.Cbor;
 import dev.tegata.attestation.corim.Environment;
 import dev.tegata.attestation.corim.Measurement;
 import dev.tegata.attestation.corim.ReleaseStatus.Status;
+import dev.tegata.attestation.eat.MeasuredComponent;
+import dev.tegata.attestation.psa.SoftwareComponent;
 import dev.tegata.pki.Bytes;
 import dev.tegata.platform.Fields;
 import dev.tegata.platform.FleetId;
@@ -28,8 +30,6 @@ import org.jspecify.annotations.Nullable;
 /// Firmware releases, their certification and their flaws.
 final class ReleaseResource {
     private static final String PATH = "/api/v1/releases";
-    private static final String PSA_ELEMENT = "psa.software-component";
-    private static final String EAT_ELEMENT = "measured-component";
 
     private final Releases releases;
     private final Fleets fleets;
@@ -147,7 +147,8 @@ final class ReleaseResource {
         NewBody body = call.request().json(NewBody.class);
         FleetId fleet = new FleetId(body.fleet());
         Environment product = product(call.tenant(), fleet, body.product());
-        String element = product.classId() == null ? EAT_ELEMENT : PSA_ELEMENT;
+        Cbor element =
+                product.classId() == null ? MeasuredComponent.MEASUREMENT_KEY : SoftwareComponent.MEASUREMENT_KEY;
         CertificationBody certification = body.certification() == null
                 ? new CertificationBody(null, null, null, null, null)
                 : body.certification();
@@ -185,35 +186,20 @@ final class ReleaseResource {
         return Environment.ofModel(vendor, model);
     }
 
-    private static Measurement measurement(ComponentBody body, String usualElement) {
+    private static Measurement measurement(ComponentBody body, Cbor usualElement) {
         Bytes digest = hex("components.digest", body.digest());
-        int algorithm = switch (digest.size()) {
-            case 32 -> 1;
-            case 48 -> 7;
-            case 64 -> 8;
-            default -> throw Fields.invalid("components.digest", "must have 32, 48 or 64 bytes");
-        };
-        String version = body.version();
-        String name = body.name();
+        if (digest.size() != 32 && digest.size() != 48 && digest.size() != 64) {
+            throw Fields.invalid("components.digest", "must have 32, 48 or 64 bytes");
+        }
         String signer = body.signer();
         String element = body.element();
-        return new Measurement(
-                Cbor.of(element == null ? usualElement : element),
-                Cbor.map()
-                        .put(
-                                Measurement.VERSION,
-                                version == null
-                                        ? null
-                                        : Cbor.map().put(0, Cbor.of(version)).build())
-                        .put(Measurement.DIGESTS, Cbor.array(Cbor.array(Cbor.of(algorithm), Cbor.of(digest))))
-                        .put(Measurement.NAME, name == null ? null : Cbor.of(name))
-                        .put(
-                                Measurement.CRYPTO_KEYS,
-                                signer == null
-                                        ? null
-                                        : Cbor.array(new Cbor.Tagged(
-                                                Environment.BYTES_TAG, Cbor.of(hex("components.signer", signer)))))
-                        .build());
+        return new SoftwareComponent(
+                        body.name(),
+                        digest,
+                        body.version(),
+                        signer == null ? null : hex("components.signer", signer),
+                        null)
+                .toMeasurement(element == null ? usualElement : Cbor.of(element));
     }
 
     private static Bytes hex(String field, String text) {

@@ -24,6 +24,8 @@ public final class EvidenceTypes {
             Evidence.PSA_2_0_0,
             Evidence.EAT_CWT,
             Evidence.EAT_JWT,
+            Evidence.EAT_BUNDLE_CBOR,
+            Evidence.EAT_BUNDLE_JSON,
             Evidence.CMW_CBOR,
             Evidence.CMW_JSON,
             Evidence.DICE_CHAIN,
