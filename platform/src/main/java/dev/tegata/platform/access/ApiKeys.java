@@ -8,7 +8,6 @@ import dev.tegata.platform.Fields;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.PeriodicWork;
 import dev.tegata.platform.PublicIds;
-import dev.tegata.platform.RecentValues;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.Texts;
@@ -17,6 +16,7 @@ import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.audit.RefusalLog;
 import dev.tegata.platform.audit.RefusalLog.Refusal;
 import dev.tegata.platform.store.Database;
+import dev.tegata.platform.store.Remembered;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -35,13 +35,12 @@ import org.jspecify.annotations.Nullable;
 /// The API keys of tenants: making, listing and revoking them, and letting callers in.
 ///
 /// Implementation notes:
-/// - A key that was let in is remembered for [#REMEMBERED], and no longer: so late does a revocation on another node
-///   take effect. One on this node takes effect at once.
+/// - A key is remembered until it changes: a revocation holds for each request that comes after it, on every node
+///   (see [dev.tegata.platform.store.Changes]).
 /// - The limit per key id counts wrong secrets only and never stops the right one: whoever knows an id must not be able
 ///   to lock its holder out. The limit per source stops the look-up, so that guessing cannot load the database; from
 ///   there, keys that this node remembers are still let in.
 public final class ApiKeys implements AutoCloseable {
-    private static final Duration REMEMBERED = Duration.ofSeconds(2);
     private static final int MAX_REMEMBERED = 10_000;
     private static final Duration LAST_USE_PRECISION = Duration.ofMinutes(1);
     private static final Duration LAST_USE_PAUSE = Duration.ofSeconds(5);
@@ -55,7 +54,7 @@ public final class ApiKeys implements AutoCloseable {
     private final LoginThrottle throttle;
     private final InstantSource clock;
     private final RandomGenerator random;
-    private final RecentValues<Id, Optional<Stored>> recent;
+    private final Remembered<Id, Optional<Stored>> remembered;
     private final Map<Id, Instant> lastUses = new ConcurrentHashMap<>();
     private final PeriodicWork lastUseWriter;
 
@@ -73,7 +72,7 @@ public final class ApiKeys implements AutoCloseable {
         this.throttle = throttle;
         this.clock = clock;
         this.random = random;
-        this.recent = new RecentValues<>(clock, REMEMBERED, MAX_REMEMBERED, this::load);
+        this.remembered = new Remembered<>(database.changes(), MAX_REMEMBERED, this::load);
         this.lastUseWriter = PeriodicWork.start("api-key-last-use", LAST_USE_PAUSE, this::writeLastUses);
     }
 
@@ -87,13 +86,19 @@ public final class ApiKeys implements AutoCloseable {
     /// @param source the address that the request came from
     /// @throws RefusedException [ErrorCode#UNAUTHENTICATED] or [ErrorCode#TOO_MANY_ATTEMPTS]
     public Caller authenticate(String text, String source) {
+        return authenticate(text, source, System.nanoTime());
+    }
+
+    /// As [#authenticate], for a request that came at a `moment` ([System#nanoTime]): keys that were revoked
+    /// before that are let in no more.
+    public Caller authenticate(String text, String source, long moment) {
         boolean blocked = throttle.blocksSource(source);
         ApiKeyText given = ApiKeyText.parse(text).orElseThrow(() -> {
             throttle.sourceFailed(source);
             return blocked ? tooMany() : unauthenticated();
         });
         Id id = new Id(given.tenant(), given.keyId());
-        Optional<Stored> stored = blocked ? recent.peek(id) : recent.get(id);
+        Optional<Stored> stored = blocked ? remembered.peek(id, moment) : remembered.get(id, moment);
         if (stored == null) {
             throw refused(given, source, "the source has failed too often", tooMany());
         }
@@ -137,8 +142,9 @@ public final class ApiKeys implements AutoCloseable {
                 ErrorCode.TOO_MANY_ATTEMPTS, "wait " + LoginThrottle.WINDOW.toSeconds() + " seconds");
     }
 
-    private Optional<Stored> load(Id id) {
-        return database.inTenant(id.tenant(), tx -> find(tx, id.tenant(), id.keyId()));
+    private Remembered.Found<Optional<Stored>> load(Id id) {
+        Optional<Stored> stored = database.inTenant(id.tenant(), tx -> find(tx, id.tenant(), id.keyId()));
+        return new Remembered.Found<>(stored, stored.isEmpty() ? null : "apikey " + id.tenant() + " " + id.keyId());
     }
 
     /// Makes a key.
@@ -226,7 +232,6 @@ public final class ApiKeys implements AutoCloseable {
             audit.append(tx, tenant, List.of(event));
             return null;
         });
-        recent.forget(new Id(tenant, keyId));
     }
 
     private static void requireManages(Caller caller, Role role) {

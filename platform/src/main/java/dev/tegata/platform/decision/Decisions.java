@@ -7,14 +7,12 @@ import dev.tegata.pki.Bytes;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
-import dev.tegata.platform.RecentValues;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.decision.Decision.Reason;
 import dev.tegata.platform.device.DeviceState;
-import dev.tegata.platform.posture.Posture;
-import dev.tegata.platform.posture.Postures;
 import dev.tegata.platform.store.Database;
+import dev.tegata.platform.store.Remembered;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Timestamp;
@@ -31,63 +29,79 @@ import org.jspecify.annotations.Nullable;
 
 /// Decides at the door: may this device come in now?
 ///
-/// Facts are remembered for [#REMEMBERED], on each node by itself: no change is later than that. Time is
-/// not remembered: evidence that grows stale counts no more at that instant.
+/// What a decision rests on is remembered on each node, and never older than the question: see
+/// [dev.tegata.platform.store.Changes]. Time is not remembered: evidence that grows stale counts no more at
+/// that instant.
 public final class Decisions {
-    /// How old facts may be.
-    public static final Duration REMEMBERED = Duration.ofSeconds(2);
+    /// About 40 MB.
+    private static final int CAPACITY = 100_000;
 
-    private static final int CAPACITY = 200_000;
     private static final Duration ASK_AGAIN = Duration.ofSeconds(10);
 
     private final Database database;
     private final InstantSource clock;
     private final RelyingParties parties;
-    private final RecentValues<Key, Optional<Facts>> facts;
+    private final Remembered<Key, Optional<Facts>> facts;
 
     public Decisions(Database database, RelyingParties parties, InstantSource clock) {
         this.database = database;
         this.parties = parties;
         this.clock = clock;
-        this.facts = new RecentValues<>(clock, REMEMBERED, CAPACITY, this::load);
+        this.facts = new Remembered<>(database.changes(), CAPACITY, this::load);
     }
 
     private record Key(TenantId tenant, Subject subject) {}
 
     /// What is known of a device.
+    ///
+    /// @param standing what its last evidence came to; null where there never was any
     private record Facts(
             DeviceId device,
             FleetId fleet,
             DeviceState state,
             @Nullable Instant certificateEnd,
             boolean revoked,
-            @Nullable Posture posture) {}
+            @Nullable Standing standing) {}
 
-    /// Decides for whoever asks with an API key: by the policy of the relying party that the key
-    /// belongs to.
-    public Decision decide(TenantId tenant, Subject subject, String keyId) {
-        return decide(tenant, subject, parties.ofKey(tenant, keyId));
+    /// @param why the first reason; null where there is none
+    private record Standing(
+            Tier status,
+            Instant appraisedAt,
+            @Nullable Instant staleAt,
+            @Nullable String why) {
+        boolean isStale(Instant now) {
+            return staleAt != null && !now.isBefore(staleAt);
+        }
     }
 
-    /// Decides by the policy of the relying party of this name, for a key that belongs to none or to
-    /// this one.
+    /// Who asks.
     ///
-    /// @throws RefusedException where there is none, or the key is another's
-    public Decision decide(TenantId tenant, Subject subject, String keyId, String name) {
-        RelyingParty own = parties.ofKey(tenant, keyId);
-        if (own.name().equals(name)) {
-            return decide(tenant, subject, own);
+    /// @param keyId of the API key that it asks with
+    /// @param party by whose policy; null for that of the relying party which the key belongs to
+    /// @param moment of the question ([System#nanoTime]); whatever was changed before counts
+    public record Asker(String keyId, @Nullable String party, long moment) {}
+
+    /// Decides for whoever asks with an API key.
+    ///
+    /// @throws RefusedException where there is no party of that name, or the key belongs to another one
+    public Decision decide(TenantId tenant, Subject subject, Asker asker) {
+        RelyingParty own = parties.ofKey(tenant, asker.keyId, asker.moment);
+        String name = asker.party;
+        if (name == null || own.name().equals(name)) {
+            return decide(tenant, subject, own, asker.moment);
         }
         if (!own.equals(RelyingParty.ANYBODY)) {
             throw new RefusedException(ErrorCode.FORBIDDEN, "the API key belongs to " + own.name());
         }
-        return decide(tenant, subject, parties.get(tenant, name));
+        return decide(tenant, subject, parties.get(tenant, name, asker.moment), asker.moment);
     }
 
     /// Decides by the policy of a relying party.
-    public Decision decide(TenantId tenant, Subject subject, RelyingParty party) {
+    ///
+    /// @param moment of the question ([System#nanoTime])
+    public Decision decide(TenantId tenant, Subject subject, RelyingParty party, long moment) {
+        Optional<Facts> found = facts.get(new Key(tenant, subject), moment);
         Instant now = clock.instant();
-        Optional<Facts> found = facts.get(new Key(tenant, subject));
         if (found.isEmpty()) {
             return new Decision(false, null, party.name(), "unknown", List.of(unknown(subject)), now.plus(ASK_AGAIN));
         }
@@ -108,14 +122,13 @@ public final class Decisions {
         if (!policy.fleets().isEmpty() && !policy.fleets().contains(known.fleet)) {
             reasons.add(new Reason("wrong-fleet", "the device's fleet is not let in here"));
         }
-        judge(known.posture, policy, now, reasons);
-        String word = known.posture == null ? "unknown" : Postures.word(known.posture, now);
+        judge(known.standing, policy, now, reasons);
         boolean allowed = reasons.isEmpty();
         return new Decision(
                 allowed,
                 known.device,
                 party.name(),
-                word,
+                word(known.standing, now),
                 List.copyOf(reasons),
                 allowed ? validUntil(known, policy, now) : now.plus(ASK_AGAIN));
     }
@@ -129,24 +142,29 @@ public final class Decisions {
         };
     }
 
-    private static void judge(@Nullable Posture posture, PartyPolicy policy, Instant now, List<Reason> reasons) {
+    private static String word(@Nullable Standing standing, Instant now) {
+        if (standing == null) {
+            return "unknown";
+        }
+        return standing.status == Tier.AFFIRMING && standing.isStale(now) ? "stale" : standing.status.word();
+    }
+
+    private static void judge(@Nullable Standing standing, PartyPolicy policy, Instant now, List<Reason> reasons) {
         if (policy.tier() == Tier.NONE) {
             return;
         }
-        if (posture == null) {
+        if (standing == null) {
             reasons.add(new Reason("never-attested", "the device has never shown evidence"));
             return;
         }
-        if (posture.status() == Tier.NONE || posture.status().compareTo(policy.tier()) > 0) {
-            String why = posture.reasons().isEmpty()
-                    ? ""
-                    : ": " + posture.reasons().getFirst().sentence();
-            reasons.add(new Reason(
-                    "posture-" + posture.status().word(),
-                    "the device's posture is " + posture.status().word() + why));
+        Tier status = standing.status;
+        if (status == Tier.NONE || status.compareTo(policy.tier()) > 0) {
+            String why = standing.why == null ? "" : ": " + standing.why;
+            reasons.add(
+                    new Reason("posture-" + status.word(), "the device's posture is " + status.word() + why));
         }
-        if (posture.isStale(now) && !policy.allowStale()) {
-            reasons.add(new Reason("posture-stale", "the device's last evidence is of " + posture.appraisedAt()));
+        if (standing.isStale(now) && !policy.allowStale()) {
+            reasons.add(new Reason("posture-stale", "the device's last evidence is of " + standing.appraisedAt));
         }
     }
 
@@ -155,24 +173,30 @@ public final class Decisions {
         if (known.certificateEnd != null && known.certificateEnd.isBefore(until)) {
             until = known.certificateEnd;
         }
-        Posture posture = known.posture;
-        if (posture != null && policy.tier() != Tier.NONE && !policy.allowStale()) {
-            Instant stale = posture.staleAt();
+        Standing standing = known.standing;
+        if (standing != null && policy.tier() != Tier.NONE && !policy.allowStale()) {
+            Instant stale = standing.staleAt;
             until = stale != null && stale.isBefore(until) ? stale : until;
         }
         return until;
     }
 
-    private Optional<Facts> load(Key key) {
-        return database.inTenant(key.tenant, tx -> switch (key.subject) {
+    /// What a device may still become by its first enrolment is not remembered: see V32__changes.sql.
+    private Remembered.Found<Optional<Facts>> load(Key key) {
+        Optional<Facts> read = database.inTenant(key.tenant, tx -> switch (key.subject) {
             case Subject.Id(DeviceId device) -> ofDevice(tx, key.tenant, device);
             case Subject.Certificate(Bytes digest) -> ofCertificate(tx, key.tenant, digest);
             case Subject.Passport passport -> ofPassport(tx, key.tenant, passport);
         });
+        String topic = read.filter(facts -> facts.state != DeviceState.CLAIMED)
+                .map(facts -> "device " + key.tenant + " " + facts.device)
+                .orElse(null);
+        return new Remembered.Found<>(read, topic);
     }
 
     private static final String FACTS = """
-            SELECT d.device_id AS its_id, d.fleet_id AS its_fleet, d.state, c.not_after, c.revoked_at, p.*
+            SELECT d.device_id, d.fleet_id, d.state, c.not_after, c.revoked_at, p.status, p.appraised_at, p.stale_at,
+                p.reasons #>> '{list,0,sentence}' AS why
             FROM device d
             LEFT JOIN device_posture p ON p.tenant_id = d.tenant_id AND p.device_id = d.device_id
             """;
@@ -211,13 +235,24 @@ public final class Decisions {
     }
 
     private static Facts facts(ResultSet row) throws SQLException {
-        Timestamp end = row.getTimestamp("not_after");
+        String status = row.getString("status");
         return new Facts(
-                new DeviceId(row.getObject("its_id", UUID.class)),
-                new FleetId(row.getString("its_fleet")),
+                new DeviceId(row.getObject("device_id", UUID.class)),
+                new FleetId(row.getString("fleet_id")),
                 DeviceState.valueOf(row.getString("state")),
-                end == null ? null : end.toInstant(),
+                instant(row, "not_after"),
                 row.getTimestamp("revoked_at") != null,
-                row.getObject("appraisal_id") == null ? null : Postures.posture(row));
+                status == null
+                        ? null
+                        : new Standing(
+                                Tier.valueOf(status),
+                                row.getTimestamp("appraised_at").toInstant(),
+                                instant(row, "stale_at"),
+                                row.getString("why")));
+    }
+
+    private static @Nullable Instant instant(ResultSet row, String column) throws SQLException {
+        Timestamp time = row.getTimestamp(column);
+        return time == null ? null : time.toInstant();
     }
 }

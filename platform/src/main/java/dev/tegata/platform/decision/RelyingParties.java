@@ -4,7 +4,6 @@ package dev.tegata.platform.decision;
 
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.Fields;
-import dev.tegata.platform.RecentValues;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.Texts;
@@ -13,6 +12,7 @@ import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.Json;
+import dev.tegata.platform.store.Remembered;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.InstantSource;
@@ -28,32 +28,42 @@ public final class RelyingParties {
     private final Database database;
     private final AuditLog audit;
     private final InstantSource clock;
-    private final RecentValues<Key, RelyingParty> byKey;
+    private final Remembered<Key, RelyingParty> byKey;
+    private final Remembered<Key, Optional<RelyingParty>> byName;
 
-    private record Key(TenantId tenant, String keyId) {}
+    /// @param name of a key or of a party
+    private record Key(TenantId tenant, String name) {}
 
     public RelyingParties(Database database, AuditLog audit, InstantSource clock) {
         this.database = database;
         this.audit = audit;
         this.clock = clock;
-        this.byKey = new RecentValues<>(clock, Decisions.REMEMBERED, REMEMBERED, this::load);
+        this.byKey = new Remembered<>(
+                database.changes(),
+                REMEMBERED,
+                key -> found(key, read(key, "key_id").orElse(RelyingParty.ANYBODY)));
+        this.byName =
+                new Remembered<>(database.changes(), REMEMBERED, key -> found(key, read(key, "name")));
     }
 
     /// The relying party that an API key belongs to, or [RelyingParty#ANYBODY].
-    RelyingParty ofKey(TenantId tenant, String keyId) {
-        return byKey.get(new Key(tenant, keyId));
+    RelyingParty ofKey(TenantId tenant, String keyId, long moment) {
+        return byKey.get(new Key(tenant, keyId), moment);
     }
 
-    private RelyingParty load(Key key) {
+    private static <V> Remembered.Found<V> found(Key key, V value) {
+        return new Remembered.Found<>(value, "parties " + key.tenant);
+    }
+
+    private Optional<RelyingParty> read(Key key, String column) {
         return database.inTenant(
                 key.tenant,
-                tx -> tx.createQuery("""
-                        SELECT name, key_id, policy FROM relying_party WHERE tenant_id = :tenant AND key_id = :key""")
+                tx -> tx.createQuery("SELECT name, key_id, policy FROM relying_party WHERE tenant_id = :tenant AND "
+                                + column + " = :name")
                         .bind("tenant", key.tenant)
-                        .bind("key", key.keyId)
+                        .bind("name", key.name)
                         .map((row, context) -> party(row))
-                        .findOne()
-                        .orElse(RelyingParty.ANYBODY));
+                        .findOne());
     }
 
     /// All of them, by their names.
@@ -68,21 +78,14 @@ public final class RelyingParties {
     }
 
     /// @throws RefusedException where there is none of that name
-    public RelyingParty get(TenantId tenant, String name) {
-        return find(tenant, name)
+    RelyingParty get(TenantId tenant, String name, long moment) {
+        return find(tenant, name, moment)
                 .orElseThrow(() ->
                         new RefusedException(ErrorCode.NOT_FOUND, "there is no relying party " + Texts.quoted(name)));
     }
 
-    Optional<RelyingParty> find(TenantId tenant, String name) {
-        return database.inTenant(
-                tenant,
-                tx -> tx.createQuery("""
-                        SELECT name, key_id, policy FROM relying_party WHERE tenant_id = :tenant AND name = :name""")
-                        .bind("tenant", tenant)
-                        .bind("name", name)
-                        .map((row, context) -> party(row))
-                        .findOne());
+    Optional<RelyingParty> find(TenantId tenant, String name, long moment) {
+        return byName.get(new Key(tenant, name), moment);
     }
 
     /// Adds a relying party, or changes the one of that name.

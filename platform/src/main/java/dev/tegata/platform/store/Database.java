@@ -58,10 +58,12 @@ public final class Database implements AutoCloseable {
     private final Jdbi jdbi;
 
     private final Connections connections;
+    private final Changes changes;
 
     private Database(HikariDataSource pool, Connections connections) {
         this.pool = pool;
         this.connections = connections;
+        this.changes = new Changes(connections);
         this.jdbi = Mappings.install(Jdbi.create(pool));
     }
 
@@ -115,6 +117,11 @@ public final class Database implements AutoCloseable {
         return Notifications.start(connections, channel, hearer);
     }
 
+    /// What tells whether something that was read still holds.
+    public Changes changes() {
+        return changes;
+    }
+
     /// Whether the database answers, found out within two seconds.
     public boolean isReady() {
         return CompletableFuture.supplyAsync(this::answers, Thread::startVirtualThread)
@@ -134,6 +141,7 @@ public final class Database implements AutoCloseable {
 
     @Override
     public void close() {
+        changes.close();
         pool.close();
     }
 

@@ -12,8 +12,10 @@ import dev.tegata.platform.TenantId;
 import dev.tegata.platform.audit.AuditRecord;
 import dev.tegata.platform.tenant.CreatedTenant;
 import dev.tegata.platform.testing.TestClock;
+import dev.tegata.platform.store.Database;
 import dev.tegata.platform.testing.TestDatabase;
 import dev.tegata.platform.testing.TestPlatform;
+import dev.tegata.platform.testing.Waits;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -173,16 +175,17 @@ final class ApiKeysTest {
     }
 
     @Test
-    void aRevokedKeyEndsHereAtOnceAndElsewhereWithinSeconds() {
+    void aRevokedKeyEndsOnEveryNodeAtOnce() {
         CreatedApiKey made = create(Role.ADMIN);
-        try (TestPlatform elsewhere = TestPlatform.software(DATABASE.database(), clock)) {
+        try (Database second = Database.open(DATABASE.config());
+                TestPlatform elsewhere = TestPlatform.software(second, clock)) {
             elsewhere.apiKeys.authenticate(made.text(), SOURCE);
             platform.apiKeys.authenticate(made.text(), SOURCE);
+            Waits.untilRemembered(second, () -> elsewhere.apiKeys.authenticate(made.text(), SOURCE));
             platform.apiKeys.revoke(tenant, owner, made.key().keyId());
-            platform.apiKeys.revoke(tenant, owner, made.key().keyId());
-            assertShut(made.text());
-            clock.advance(Duration.ofSeconds(2));
             assertRefused(ErrorCode.UNAUTHENTICATED, () -> elsewhere.apiKeys.authenticate(made.text(), SOURCE));
+            assertShut(made.text());
+            platform.apiKeys.revoke(tenant, owner, made.key().keyId());
         }
     }
 
@@ -281,12 +284,14 @@ final class ApiKeysTest {
             assertShut("tgt_" + tenant + "_0000000" + i % 10 + "_" + "A".repeat(43));
         }
         assertThat(platform.apiKeys.authenticate(first.text(), SOURCE)).isEqualTo(owner);
+        CreatedApiKey second = create(Role.AUDITOR);
         assertShut("nonsense");
-        clock.advance(Duration.ofSeconds(2));
-        assertRefused(ErrorCode.TOO_MANY_ATTEMPTS, () -> platform.apiKeys.authenticate(first.text(), SOURCE));
-        assertThat(platform.apiKeys.authenticate(first.text(), "192.0.2.8")).isEqualTo(owner);
-        // The node remembers the key again, so its holder comes in from behind the same address as well.
-        assertThat(platform.apiKeys.authenticate(first.text(), SOURCE)).isEqualTo(owner);
+        assertRefused(ErrorCode.TOO_MANY_ATTEMPTS, () -> platform.apiKeys.authenticate(second.text(), SOURCE));
+        // The node remembers a key once it was let in, so its holder comes in from behind the same address as well.
+        Waits.untilRemembered(
+                platform.database, () -> platform.apiKeys.authenticate(second.text(), "192.0.2.8"));
+        assertThat(platform.apiKeys.authenticate(second.text(), SOURCE).keyId())
+                .isEqualTo(second.key().keyId());
         clock.advance(Duration.ofMinutes(1));
         assertThat(platform.apiKeys.authenticate(first.text(), SOURCE)).isEqualTo(owner);
     }

@@ -139,12 +139,13 @@ final class DecisionResource {
     private Response decide(Call call) {
         Body body = call.request().json(Body.class);
         Subject subject = subject(call, body);
-        String party = body.party();
-        String key = call.caller().keyId();
-        return Response.json(View.of(
-                party == null
-                        ? services.decisions.decide(call.tenant(), subject, key)
-                        : services.decisions.decide(call.tenant(), subject, key, party)));
+        return answer(call, subject, body.party());
+    }
+
+    private Response answer(Call call, Subject subject, @Nullable String party) {
+        Decisions.Asker asker = new Decisions.Asker(
+                call.caller().keyId(), party, call.request().moment());
+        return Response.json(View.of(services.decisions.decide(call.tenant(), subject, asker)));
     }
 
     private Subject subject(Call call, Body body) {
@@ -193,8 +194,7 @@ final class DecisionResource {
         String text = call.path("subject");
         Subject subject =
                 text.length() == 36 ? new Subject.Id(DeviceId.parse(text)) : new Subject.Certificate(fingerprint(text));
-        return Response.json(View.of(
-                services.decisions.decide(call.tenant(), subject, call.caller().keyId())));
+        return answer(call, subject, null);
     }
 
     private Response parties(Call call) {

@@ -86,7 +86,7 @@ final class Gate {
     private Route route(String method, String template, Permission permission, boolean creates, Operation operation) {
         return Route.of(method, template, request -> {
             String token = token(request);
-            Caller caller = apiKeys.authenticate(token, request.remoteAddress());
+            Caller caller = apiKeys.authenticate(token, request.remoteAddress(), request.moment());
             try {
                 caller.require(permission);
                 Call call = new Call(request, caller);

@@ -154,6 +154,7 @@ final class Exchange {
         }
         Request request = new Request(
                 id,
+                started,
                 http.method().name(),
                 path,
                 http.uri(),

@@ -16,6 +16,7 @@ import java.util.Set;
 /// A request as its handler sees it.
 public final class Request {
     private final String id;
+    private final long moment;
     private final String method;
     private final String path;
     private final String target;
@@ -29,6 +30,7 @@ public final class Request {
 
     Request(
             String id,
+            long moment,
             String method,
             String path,
             String target,
@@ -40,6 +42,7 @@ public final class Request {
             byte[] body,
             InputStream stream) {
         this.id = id;
+        this.moment = moment;
         this.method = method;
         this.path = path;
         this.target = target;
@@ -55,6 +58,11 @@ public final class Request {
     /// Names this request in the log, in its answer's `X-Request-Id`, and in its problem document.
     public String id() {
         return id;
+    }
+
+    /// When it came ([System#nanoTime]).
+    public long moment() {
+        return moment;
     }
 
     public String method() {

@@ -1,0 +1,191 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.store;
+
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.time.Duration;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLongArray;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
+import javax.sql.DataSource;
+import org.postgresql.PGConnection;
+import org.postgresql.PGNotification;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/// Knows what was changed in the database, by whatever node, so that what was read can be used again for as
+/// long as it holds: see [Remembered].
+///
+/// Implementation notes:
+/// - Triggers tell the topic of a change (`pg_notify`) in its own transaction. PostgreSQL hands topics out
+///   to every session that listens before it answers the commit.
+/// - Whoever wants to use what is remembered waits for an empty statement on the listening connection: with
+///   its answer comes every topic that was told before it. So nothing remembered is older than the question
+///   for it, and no clock and no time to live are part of that. All who ask at one moment share one such
+///   statement; those who come while it is under way share the next.
+/// - Without the connection nothing counts as heard, and what was read before the next one counts as
+///   changed.
+/// - Topics are kept as the number of their last change, in a fixed number of slots: two that share a slot
+///   outdate each other, which costs a look into the database and nothing else.
+/// - The connection is opened when somebody first asks.
+public final class Changes implements AutoCloseable {
+    private static final Logger LOG = LoggerFactory.getLogger(Changes.class);
+    private static final String CHANNEL = "tegata_change";
+    private static final int SLOTS = 1 << 14;
+    private static final Duration PAUSE = Duration.ofMillis(500);
+    /// What is told must be fetched now and then, for PostgreSQL keeps it until all have heard it.
+    private static final Duration IDLE = Duration.ofMillis(500);
+    /// A connection that does not answer for so long is given up, and with it whoever waits.
+    private static final int ANSWER_MILLIS = 3_000;
+
+    private final DataSource source;
+    private final Thread thread = Thread.ofPlatform().daemon().name("changes").unstarted(this::run);
+    private final AtomicBoolean started = new AtomicBoolean();
+    private final AtomicBoolean asked = new AtomicBoolean();
+    private final AtomicReference<Round> next = new AtomicReference<>(new Round());
+    private final AtomicLongArray slots = new AtomicLongArray(SLOTS);
+    private volatile boolean closed;
+    private volatile boolean connected;
+    private volatile long heardAt;
+
+    // Written by the thread only.
+    private volatile long number;
+    private volatile long floor;
+
+    Changes(DataSource source) {
+        this.source = source;
+    }
+
+    /// One statement and those who wait for it.
+    private static final class Round {
+        private final CountDownLatch over = new CountDownLatch(1);
+        private volatile boolean heard;
+
+        void end(boolean hasHeard) {
+            heard = hasHeard;
+            over.countDown();
+        }
+    }
+
+    /// Returns when everything is heard that was committed before `moment`.
+    ///
+    /// @param moment of [System#nanoTime], not later than now
+    /// @return whether it is; otherwise the database must be asked
+    public boolean heardUntil(long moment) {
+        if (connected && heardAt - moment >= 0) {
+            return true;
+        }
+        if (started.compareAndSet(false, true)) {
+            thread.start();
+        }
+        Round round = next.get();
+        if (!connected) {
+            return false;
+        }
+        if (asked.compareAndSet(false, true)) {
+            LockSupport.unpark(thread);
+        }
+        try {
+            round.over.await();
+            return round.heard;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
+        }
+    }
+
+    /// Where things stand. To be asked for before something is read.
+    long reading() {
+        return number;
+    }
+
+    /// Whether nothing was told of a topic since a [#reading], as far as is heard.
+    boolean isUnchanged(String topic, long reading) {
+        return slots.get(slot(topic)) <= reading && floor <= reading;
+    }
+
+    private static int slot(String topic) {
+        int hash = topic.hashCode() * 0x9E3779B9;
+        return hash >>> 18;
+    }
+
+    @Override
+    public void close() {
+        closed = true;
+        LockSupport.unpark(thread);
+        if (started.getAndSet(true)) {
+            try {
+                thread.join(Duration.ofSeconds(5));
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+            }
+        }
+    }
+
+    private void run() {
+        while (!closed) {
+            try {
+                hear();
+            } catch (SQLException e) {
+                if (!closed) {
+                    LOG.warn("Nothing is heard of changes, so the database is asked each time: {}", e.getMessage());
+                }
+            } catch (RuntimeException e) {
+                LOG.error("What was told of changes could not be worked with, will go on.", e);
+            } finally {
+                connected = false;
+                next.getAndSet(new Round()).end(false);
+            }
+            if (!closed) {
+                LockSupport.parkNanos(PAUSE.toNanos());
+            }
+        }
+    }
+
+    private void hear() throws SQLException {
+        try (Connection connection = source.getConnection();
+                Statement statement = connection.createStatement()) {
+            connection.setNetworkTimeout(Runnable::run, ANSWER_MILLIS);
+            statement.execute("LISTEN " + CHANNEL);
+            floor = number + 1;
+            number = floor;
+            connected = true;
+            while (!closed) {
+                awaitDemand();
+                long begun = System.nanoTime();
+                Round round = next.getAndSet(new Round());
+                boolean heard = false;
+                try {
+                    hear(connection.unwrap(PGConnection.class), statement);
+                    heardAt = begun;
+                    heard = true;
+                } finally {
+                    connected = heard;
+                    round.end(heard);
+                }
+            }
+        }
+    }
+
+    private void awaitDemand() {
+        long until = System.nanoTime() + IDLE.toNanos();
+        while (!asked.get() && !closed && System.nanoTime() < until) {
+            LockSupport.parkNanos(until - System.nanoTime());
+        }
+        // Whoever asks from here on has the round that is about to begin, or asks for another.
+        asked.set(false);
+    }
+
+    private void hear(PGConnection postgres, Statement statement) throws SQLException {
+        statement.execute("");
+        for (PGNotification notification : postgres.getNotifications()) {
+            long changed = number + 1;
+            slots.set(slot(notification.getParameter()), changed);
+            number = changed;
+        }
+    }
+}
