@@ -15,6 +15,7 @@ interface Benchmark {
             new ClaimBenchmark(),
             new RevokeBenchmark(),
             new PostureBenchmark(),
+            new DecisionBenchmark(),
             new HttpBenchmark(),
             new MemoryBenchmark(),
             new PkiBenchmark());

@@ -11,14 +11,10 @@ import dev.tegata.attestation.corim.ReleaseStatus.Status;
 import dev.tegata.attestation.corim.Subjects;
 import dev.tegata.attestation.psa.SoftwareComponent;
 import dev.tegata.pki.Bytes;
-import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.access.Actor;
-import dev.tegata.platform.decision.Decisions;
-import dev.tegata.platform.decision.RelyingParties;
-import dev.tegata.platform.decision.Subject;
 import dev.tegata.platform.endorsement.ReappraisalRequests;
 import dev.tegata.platform.job.Job;
 import dev.tegata.platform.job.JobWorkers;
@@ -37,16 +33,14 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.UUID;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.locks.LockSupport;
 import org.jdbi.v3.core.generic.GenericType;
 
-/// Stored evidence judged again, the matrix of a large fleet, and decisions at the door.
+/// Stored evidence judged again, and the matrix of a large fleet.
 final class PostureBenchmark implements Benchmark {
     private static final int JUDGED = Integer.getInteger("tegata.bench.judged", 20_000);
     private static final int COUNTED = Integer.getInteger("tegata.bench.counted", 1_000_000);
     private static final int AT_ONCE = 1_000;
-    private static final int RATE = 5_000;
     private static final Environment CLASS = Environment.ofBytes(Bytes.ofHex("aa".repeat(32)), null);
     private static final Measurement FIRMWARE = new SoftwareComponent(
                     "PRoT", Bytes.ofHex("11".repeat(32)), "1.3.5", Bytes.ofHex("cc".repeat(32)), null)
@@ -60,7 +54,7 @@ final class PostureBenchmark implements Benchmark {
 
     @Override
     public String about() {
-        return "%,d devices judged again, %,d counted, %,d decisions a second".formatted(JUDGED, COUNTED, RATE);
+        return "%,d devices judged again, and %,d counted".formatted(JUDGED, COUNTED);
     }
 
     @Override
@@ -68,17 +62,15 @@ final class PostureBenchmark implements Benchmark {
         run.inFolder(data -> {
             try (Node node = new Node(data)) {
                 FleetId fleet = node.newFleet();
-                List<UUID> devices = seed(run, node, fleet);
+                seed(run, node, fleet);
                 judgeAgain(run, node, fleet);
-                decide(run, node, fleet.tenant(), devices);
                 count(run, node, node.newFleet());
             }
         });
     }
 
-    private static List<UUID> seed(Run run, Node node, FleetId fleet) {
+    private static void seed(Run run, Node node, FleetId fleet) {
         run.say("making %,d devices with stored evidence …".formatted(JUDGED));
-        List<UUID> all = new ArrayList<>();
         for (int from = 0; from < JUDGED; from += AT_ONCE) {
             List<UUID> devices = new ArrayList<>();
             List<UUID> appraisals = new ArrayList<>();
@@ -97,9 +89,7 @@ final class PostureBenchmark implements Benchmark {
                 instances.add(Subjects.ofInstance(Objects.requireNonNull(device.instance())));
             }
             insert(node, fleet, devices, appraisals, claims, instances);
-            all.addAll(devices);
         }
-        return all;
     }
 
     private static Bytes evidence(Environment device) {
@@ -219,45 +209,6 @@ final class PostureBenchmark implements Benchmark {
                 .items()
                 .isEmpty()) {
             LockSupport.parkNanos(5_000_000);
-        }
-    }
-
-    /// Paced, so that the time includes what a late answer makes others wait.
-    private static void decide(Run run, Node node, TenantId tenant, List<UUID> devices) {
-        InstantSource clock = InstantSource.system();
-        Decisions decisions =
-                new Decisions(node.database(), new RelyingParties(node.database(), node.audit(), clock), clock);
-        int total = RATE * 10;
-        long[] took = new long[total];
-        long begin = System.nanoTime();
-        long gap = 1_000_000_000L / RATE;
-        List<Thread> threads = new ArrayList<>();
-        for (int i = 0; i < total; i++) {
-            long due = begin + i * gap;
-            while (System.nanoTime() < due) {
-                LockSupport.parkNanos(Math.max(1, due - System.nanoTime()));
-            }
-            int number = i;
-            threads.add(Thread.ofVirtual().start(() -> {
-                UUID device = devices.get(ThreadLocalRandom.current().nextInt(devices.size()));
-                decisions.decide(tenant, new Subject.Id(new DeviceId(device)), "none");
-                took[number] = System.nanoTime() - due;
-            }));
-        }
-        threads.forEach(PostureBenchmark::join);
-        // The first fifth warms up.
-        long[] counted = Arrays.copyOfRange(took, total / 5, total);
-        Arrays.sort(counted);
-        run.report(run.number("a decision at 5,000/s, median", counted[counted.length / 2] / 1e6, "ms"));
-        run.report(run.number("a decision at 5,000/s, 99 % are faster", counted[counted.length * 99 / 100] / 1e6, "ms")
-                .below(5));
-    }
-
-    private static void join(Thread thread) {
-        try {
-            thread.join();
-        } catch (InterruptedException e) {
-            throw new IllegalStateException(e);
         }
     }
 

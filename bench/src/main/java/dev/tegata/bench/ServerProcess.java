@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.bench;
 
+import dev.tegata.platform.store.Database;
+import dev.tegata.platform.store.DatabaseConfig;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -74,6 +76,26 @@ final class ServerProcess implements AutoCloseable {
 
     String devicesUrl() {
         return addresses.path("devices").asString();
+    }
+
+    String apiUrl() {
+        return addresses.path("api").asString();
+    }
+
+    /// Of the tenant that was made last.
+    String ownerKey() {
+        return ownerKey;
+    }
+
+    /// Its embedded database, to fill it without asking the server.
+    Database openDatabase() throws IOException {
+        Path folder = data.resolve("postgres");
+        return Database.open(new DatabaseConfig(
+                "jdbc:postgresql://127.0.0.1:"
+                        + Files.readString(folder.resolve("port")).strip() + "/tegata",
+                "tegata",
+                Files.readString(folder.resolve("password")).strip(),
+                2));
     }
 
     ProcessHandle handle() {
