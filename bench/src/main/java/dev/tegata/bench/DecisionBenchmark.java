@@ -123,8 +123,7 @@ final class DecisionBenchmark implements Benchmark {
             Load.open(RATE, WARM_UP, new Load.Work(0, Integer.MAX_VALUE), way.operation);
             Cpu service = Cpu.of(server.handle());
             Cpu database = Cpu.below(server.handle());
-            Load.Outcome open =
-                    Load.open(RATE, run.duration(), new Load.Work(0, Integer.MAX_VALUE), way.operation);
+            Load.Outcome open = Load.open(RATE, run.duration(), new Load.Work(0, Integer.MAX_VALUE), way.operation);
             service = Cpu.of(server.handle()).since(service);
             database = Cpu.below(server.handle()).since(database);
             run.report(run.number(way.name + " at " + open.perSecond() + "/s, median", open.percentile(50), "ms"));

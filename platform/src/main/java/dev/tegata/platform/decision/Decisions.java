@@ -160,8 +160,7 @@ public final class Decisions {
         Tier status = standing.status;
         if (status == Tier.NONE || status.compareTo(policy.tier()) > 0) {
             String why = standing.why == null ? "" : ": " + standing.why;
-            reasons.add(
-                    new Reason("posture-" + status.word(), "the device's posture is " + status.word() + why));
+            reasons.add(new Reason("posture-" + status.word(), "the device's posture is " + status.word() + why));
         }
         if (standing.isStale(now) && !policy.allowStale()) {
             reasons.add(new Reason("posture-stale", "the device's last evidence is of " + standing.appraisedAt));

@@ -42,8 +42,7 @@ public final class RelyingParties {
                 database.changes(),
                 REMEMBERED,
                 key -> found(key, read(key, "key_id").orElse(RelyingParty.ANYBODY)));
-        this.byName =
-                new Remembered<>(database.changes(), REMEMBERED, key -> found(key, read(key, "name")));
+        this.byName = new Remembered<>(database.changes(), REMEMBERED, key -> found(key, read(key, "name")));
     }
 
     /// The relying party that an API key belongs to, or [RelyingParty#ANYBODY].

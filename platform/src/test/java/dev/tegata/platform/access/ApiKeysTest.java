@@ -10,9 +10,9 @@ import dev.tegata.platform.Page;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.audit.AuditRecord;
+import dev.tegata.platform.store.Database;
 import dev.tegata.platform.tenant.CreatedTenant;
 import dev.tegata.platform.testing.TestClock;
-import dev.tegata.platform.store.Database;
 import dev.tegata.platform.testing.TestDatabase;
 import dev.tegata.platform.testing.TestPlatform;
 import dev.tegata.platform.testing.Waits;
@@ -288,8 +288,7 @@ final class ApiKeysTest {
         assertShut("nonsense");
         assertRefused(ErrorCode.TOO_MANY_ATTEMPTS, () -> platform.apiKeys.authenticate(second.text(), SOURCE));
         // The node remembers a key once it was let in, so its holder comes in from behind the same address as well.
-        Waits.untilRemembered(
-                platform.database, () -> platform.apiKeys.authenticate(second.text(), "192.0.2.8"));
+        Waits.untilRemembered(platform.database, () -> platform.apiKeys.authenticate(second.text(), "192.0.2.8"));
         assertThat(platform.apiKeys.authenticate(second.text(), SOURCE).keyId())
                 .isEqualTo(second.key().keyId());
         clock.advance(Duration.ofMinutes(1));

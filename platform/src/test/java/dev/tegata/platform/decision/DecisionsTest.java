@@ -223,18 +223,20 @@ class DecisionsTest {
                     .containsExactly("unknown-device");
             assertThat(codes(elsewhere.decide(other.tenant, certificate, BROKER, moment)))
                     .containsExactly("unknown-certificate");
-            assertThatThrownBy(() -> elsewhere.decide(
-                            other.tenant, certificate, new Decisions.Asker(KEY, "broker", moment)))
+            assertThatThrownBy(() ->
+                            elsewhere.decide(other.tenant, certificate, new Decisions.Asker(KEY, "broker", moment)))
                     .isInstanceOf(RefusedException.class);
         }
     }
 
     @Test
-    @DisplayName("a device that is enrolled for the first time, and one that nobody knew, are known in the next question")
+    @DisplayName(
+            "a device that is enrolled for the first time, and one that nobody knew, are known in the next question")
     void nothingIsRememberedOfWhatIsToCome() {
         EnrolmentWorld.Unit unit = world.claim(fleet, UUID.randomUUID().toString());
         assertThat(codes(ask(new Subject.Id(unit.id())))).containsExactly("device-claimed");
-        assertThat(codes(ask(new Subject.Certificate(Bytes.sha256(new byte[1]))))).containsExactly("unknown-certificate");
+        assertThat(codes(ask(new Subject.Certificate(Bytes.sha256(new byte[1])))))
+                .containsExactly("unknown-certificate");
         world.enrol(fleet, unit.birth(), unit.birth());
         assertThat(ask(new Subject.Id(unit.id())).allowed()).isTrue();
         assertThat(ask(certificate(unit.id())).allowed()).isTrue();
@@ -248,11 +250,10 @@ class DecisionsTest {
         assertThat(remembered(subject).allowed()).isTrue();
         for (int i = 0; i < 5; i++) {
             // The session that listens has nothing to say.
-            world.database.installation(tx -> tx.createQuery("""
+            world.database.installation(
+                    tx -> tx.createQuery("""
                             SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-                            WHERE datname = current_database() AND query = ''""")
-                    .mapTo(Long.class)
-                    .one());
+                            WHERE datname = current_database() AND query = ''""").mapTo(Long.class).one());
             world.devices.suspend(tenant, device, ACTOR, "lost");
             assertThat(ask(subject).allowed()).isFalse();
             world.devices.resume(tenant, device, ACTOR, "found");

@@ -432,7 +432,8 @@ class PostureTest {
                         new PartyPolicy(
                                 Tier.WARNING, true, Set.of(), Set.of(DeviceState.ACTIVE), Duration.ofMinutes(1))));
         assertThat(decide(unit).allowed()).isFalse();
-        assertThat(decisions.decide(tenant, new Subject.Id(unit.id), lenient, System.nanoTime())
+        assertThat(decisions
+                        .decide(tenant, new Subject.Id(unit.id), lenient, System.nanoTime())
                         .allowed())
                 .isTrue();
         RelyingParty elsewhere = new RelyingParty(
@@ -444,7 +445,8 @@ class PostureTest {
                         Set.of(FleetId.random(tenant, random)),
                         Set.of(DeviceState.ACTIVE),
                         Duration.ofMinutes(1)));
-        assertThat(decisions.decide(tenant, new Subject.Id(unit.id), elsewhere, System.nanoTime())
+        assertThat(decisions
+                        .decide(tenant, new Subject.Id(unit.id), elsewhere, System.nanoTime())
                         .reasons())
                 .extracting(Decision.Reason::code)
                 .containsExactly("wrong-fleet");

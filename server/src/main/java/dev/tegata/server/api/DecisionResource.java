@@ -143,8 +143,8 @@ final class DecisionResource {
     }
 
     private Response answer(Call call, Subject subject, @Nullable String party) {
-        Decisions.Asker asker = new Decisions.Asker(
-                call.caller().keyId(), party, call.request().moment());
+        Decisions.Asker asker =
+                new Decisions.Asker(call.caller().keyId(), party, call.request().moment());
         return Response.json(View.of(services.decisions.decide(call.tenant(), subject, asker)));
     }
 
