@@ -7,10 +7,7 @@ import dev.tegata.platform.audit.AuditVerification.Intact;
 import dev.tegata.platform.audit.AuditVerifier;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -68,15 +65,10 @@ final class AuditCommands {
                 api.download("/audit/export", session.terminal().bytes());
                 return;
             }
-            Path part = file.resolveSibling(file.getFileName() + ".part");
-            try {
-                try (OutputStream out = Files.newOutputStream(part)) {
-                    api.download("/audit/export", out);
-                }
-                Files.move(part, file, StandardCopyOption.REPLACE_EXISTING);
-            } catch (IOException e) {
-                throw CommandFailure.usage("the file " + file + " cannot be written");
-            }
+            OutputFile.write(file, out -> {
+                api.download("/audit/export", out);
+                return file;
+            });
             session.output()
                     .done("Exported to %s. Check it at any time: %s audit verify %1$s"
                             .formatted(file, session.program()));

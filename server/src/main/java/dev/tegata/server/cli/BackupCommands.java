@@ -11,16 +11,9 @@ import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.backup.BackupCheck;
 import dev.tegata.platform.backup.BackupManifest;
 import dev.tegata.server.OfflineBackups;
-import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
-import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.PosixFilePermissions;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -59,7 +52,7 @@ final class BackupCommands {
         secret(passphrase);
         String text = Inputs.text(passphrase, session.terminal());
         try (ApiClient api = session.api()) {
-            written(file, out -> {
+            OutputFile.write(file, out -> {
                 api.backup(text, out);
                 return file;
             });
@@ -120,7 +113,7 @@ final class BackupCommands {
             BackupManifest manifest = opened(session, settings, backups -> {
                 TenantId id = new TenantId(tenant);
                 backups.announce(id, Actor.OPERATOR);
-                return written(file, out -> backups.write(id, secret, out));
+                return OutputFile.write(file, out -> backups.write(id, secret, out));
             });
             session.output().fields(json(manifest));
             session.output()
@@ -183,33 +176,6 @@ final class BackupCommands {
         } catch (VaultException e) {
             throw CommandFailure.usage(String.valueOf(e.getMessage()));
         }
-    }
-
-    /// Writes a file that only its owner may read, and that is there under its name only once it is whole
-    /// and on disk.
-    private static <T> T written(Path file, Filling<T> filling) {
-        Path part = file.resolveSibling(file.getFileName() + ".part");
-        try {
-            Files.deleteIfExists(part);
-            Files.createFile(part, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));
-            T result;
-            try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(part), 1 << 17)) {
-                result = filling.with(out);
-            }
-            try (FileChannel written = FileChannel.open(part, StandardOpenOption.WRITE)) {
-                written.force(true);
-            }
-            Files.move(part, file, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
-            return result;
-        } catch (IOException e) {
-            throw CommandFailure.usage("the file " + file + " cannot be written: " + e.getMessage());
-        } finally {
-            part.toFile().delete();
-        }
-    }
-
-    private interface Filling<T> {
-        T with(OutputStream out) throws IOException;
     }
 
     private static ObjectNode json(BackupManifest manifest) {

@@ -8,10 +8,7 @@ import dev.tegata.platform.custody.CustodyVerification.Intact;
 import dev.tegata.platform.custody.CustodyVerifier;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -76,15 +73,10 @@ final class CustodyCommands {
                 api.download(path, session.terminal().bytes());
                 return;
             }
-            Path part = file.resolveSibling(file.getFileName() + ".part");
-            try {
-                try (OutputStream out = Files.newOutputStream(part)) {
-                    api.download(path, out);
-                }
-                Files.move(part, file, StandardCopyOption.REPLACE_EXISTING);
-            } catch (IOException e) {
-                throw CommandFailure.usage("the file " + file + " cannot be written");
-            }
+            OutputFile.write(file, out -> {
+                api.download(path, out);
+                return file;
+            });
             session.output()
                     .done("Exported to %s. Check it at any time: %s custody verify %1$s"
                             .formatted(file, session.program()));
