@@ -5,7 +5,6 @@ package dev.tegata.platform;
 import java.nio.charset.StandardCharsets;
 import java.util.Base64;
 import java.util.List;
-import java.util.Optional;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -43,14 +42,31 @@ public record Page<T>(List<T> items, @Nullable String next) {
                 return new Request(null, limit);
             }
             try {
-                return new Request(new String(Base64.getUrlDecoder().decode(cursor), StandardCharsets.UTF_8), limit);
-            } catch (IllegalArgumentException e) {
-                throw new RefusedException(ErrorCode.INVALID_FIELD, "the cursor is not one that a listing gave");
+                String after = new String(Base64.getUrlDecoder().decode(cursor), StandardCharsets.UTF_8);
+                if (after.indexOf('\0') < 0) {
+                    return new Request(after, limit);
+                }
+            } catch (IllegalArgumentException ignored) {
+                // Told below.
+            }
+            throw foreign();
+        }
+
+        /// Where the part before ended.
+        ///
+        /// @param parse reads a position
+        /// @param first what to begin with where the first part is wanted
+        /// @throws RefusedException where the position is none of this listing's
+        public <T extends @Nullable Object> T after(Function<String, ? extends T> parse, T first) {
+            try {
+                return after == null ? first : parse.apply(after);
+            } catch (IllegalArgumentException | RefusedException e) {
+                throw foreign();
             }
         }
 
-        public Optional<String> position() {
-            return Optional.ofNullable(after);
+        private static RefusedException foreign() {
+            return new RefusedException(ErrorCode.INVALID_FIELD, "the cursor is not one that this listing gave");
         }
     }
 

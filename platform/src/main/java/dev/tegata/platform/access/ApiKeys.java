@@ -198,7 +198,7 @@ public final class ApiKeys implements AutoCloseable {
                         WHERE tenant_id = :tenant AND key_id > :after
                         ORDER BY key_id LIMIT :limit""")
                         .bind("tenant", tenant)
-                        .bind("after", page.position().orElse(""))
+                        .bind("after", page.after(id -> id, ""))
                         .bind("limit", page.limit() + 1)
                         .map((row, context) -> stored(row).key())
                         .list());

@@ -178,12 +178,7 @@ final class AppraisalLog {
                         + " AND appraisal_id < :before ORDER BY appraisal_id DESC LIMIT :limit")
                 .bind("tenant", tenant)
                 .bindMap(device == null ? Map.of() : Map.of("attester", device.value()))
-                .bind(
-                        "before",
-                        page.position()
-                                .map(AppraisalId::parse)
-                                .map(AppraisalId::value)
-                                .orElse(LAST))
+                .bind("before", page.after(id -> AppraisalId.parse(id).value(), LAST))
                 .bind("limit", page.limit() + 1)
                 .map((row, context) -> appraisal(row))
                 .list();

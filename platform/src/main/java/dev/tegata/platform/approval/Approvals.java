@@ -266,9 +266,7 @@ public final class Approvals {
 
     /// Requests, newest first.
     public Page<Approval> list(TenantId tenant, Page.Request page) {
-        UUID before = page.position()
-                .map(position -> ApprovalId.parse(position).value())
-                .orElse(new UUID(-1, -1));
+        UUID before = page.after(id -> ApprovalId.parse(id).value(), new UUID(-1, -1));
         List<Approval> rows = database.inTenant(
                 tenant,
                 tx -> tx.createQuery("SELECT " + COLUMNS + " FROM approval " + """

@@ -168,7 +168,7 @@ public final class AuditLog implements AutoCloseable {
     }
 
     private Page<AuditRecord> records(TenantId tenant, @Nullable String subject, Page.Request page) {
-        long before = page.position().map(AuditLog::sequence).orElse(Long.MAX_VALUE);
+        long before = page.after(Long::parseLong, Long.MAX_VALUE);
         String bySubject = subject == null ? "" : "AND subject = :subject";
         List<AuditRecord> rows = database.inTenant(tenant, tx -> {
             var query = tx.createQuery("""
@@ -185,14 +185,6 @@ public final class AuditLog implements AutoCloseable {
                     .list();
         });
         return Page.of(rows, page, record -> Long.toString(record.sequence()));
-    }
-
-    private static long sequence(String position) {
-        try {
-            return Long.parseLong(position);
-        } catch (NumberFormatException e) {
-            throw new RefusedException(ErrorCode.INVALID_FIELD, "the cursor is not one that this listing gave");
-        }
     }
 
     /// Signs the head of the tenant's chain, unless that is done already.

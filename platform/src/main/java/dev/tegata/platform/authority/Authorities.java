@@ -63,9 +63,7 @@ public final class Authorities {
 
     /// All authorities of a tenant, oldest first.
     public Page<Authority> list(TenantId tenant, Page.Request page) {
-        UUID after = page.position()
-                .map(position -> AuthorityId.parse(position).value())
-                .orElse(new UUID(0, 0));
+        UUID after = page.after(id -> AuthorityId.parse(id).value(), new UUID(0, 0));
         List<Authority> rows = database.inTenant(
                 tenant,
                 tx -> tx.createQuery("SELECT " + COLUMNS + """

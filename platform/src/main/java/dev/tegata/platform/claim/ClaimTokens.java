@@ -126,12 +126,7 @@ public final class ClaimTokens {
                                             WHERE k.tenant_id = d.tenant_id AND k.device_id = d.device_id)
                         ORDER BY device_id LIMIT :limit""")
                 .bind("tenant", tenant)
-                .bind(
-                        "after",
-                        page.position()
-                                .map(DeviceId::parse)
-                                .map(DeviceId::value)
-                                .orElse(first))
+                .bind("after", page.after(id -> DeviceId.parse(id).value(), first))
                 .bind("manifest", manifest)
                 .bind("limit", page.limit() + 1)
                 .map((row, context) -> new Waiting(row.getObject("device_id", UUID.class), row.getString("serial")))

@@ -257,15 +257,10 @@ public final class Manifests implements AutoCloseable {
             failStale(tx, tenant);
             List<ManifestReport> rows = tx.createQuery("""
                             SELECT * FROM manifest
-                            WHERE tenant_id = :tenant AND (:after::uuid IS NULL OR manifest_id < :after::uuid)
+                            WHERE tenant_id = :tenant AND manifest_id < :before
                             ORDER BY manifest_id DESC LIMIT :limit""")
                     .bind("tenant", tenant)
-                    .bind(
-                            "after",
-                            page.position()
-                                    .map(ManifestId::parse)
-                                    .map(ManifestId::value)
-                                    .orElse(null))
+                    .bind("before", page.after(id -> ManifestId.parse(id).value(), new UUID(-1, -1)))
                     .bind("limit", page.limit() + 1)
                     .map((row, context) -> report(row))
                     .list();
@@ -277,7 +272,7 @@ public final class Manifests implements AutoCloseable {
     ///
     /// @throws RefusedException where there is no such import
     public Page<ManifestIssue> issues(TenantId tenant, ManifestId id, Page.Request page) {
-        long after = page.position().map(Manifests::position).orElse(-1L);
+        long after = page.after(Long::parseLong, -1L);
         return database.inTenant(tenant, tx -> {
             if (find(tx, tenant, id).isEmpty()) {
                 throw notFound(id);
@@ -294,14 +289,6 @@ public final class Manifests implements AutoCloseable {
                     .list();
             return Page.of(rows, page, issue -> Long.toString(issue.position()));
         });
-    }
-
-    private static long position(String cursor) {
-        try {
-            return Long.parseLong(cursor);
-        } catch (NumberFormatException e) {
-            throw new RefusedException(ErrorCode.INVALID_FIELD, "the cursor is not one that a listing gave");
-        }
     }
 
     /// Whoever looks first at an import that a dead node has left behind, ends it.

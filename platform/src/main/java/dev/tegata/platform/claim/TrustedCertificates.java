@@ -110,7 +110,7 @@ public final class TrustedCertificates {
                             WHERE tenant_id = :tenant AND purpose || encode(fingerprint, 'hex') > :after
                             ORDER BY purpose || encode(fingerprint, 'hex') LIMIT :limit""")
                     .bind("tenant", tenant)
-                    .bind("after", page.position().orElse(""))
+                    .bind("after", page.after(id -> id, ""))
                     .bind("limit", page.limit() + 1)
                     .map((row, context) -> trusted(row))
                     .list();

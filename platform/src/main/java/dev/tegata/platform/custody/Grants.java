@@ -165,7 +165,7 @@ public final class Grants {
                                 WHERE tenant_id = :tenant AND grant_id > :after AND ends_at > :now
                                 ORDER BY grant_id LIMIT :limit""")
                         .bind("tenant", holder)
-                        .bind("after", page.position().map(UUID::fromString).orElse(new UUID(0, 0)))
+                        .bind("after", page.after(UUID::fromString, new UUID(0, 0)))
                         .bind("now", clock.instant())
                         .bind("limit", page.limit() + 1)
                         .map((row, context) -> held(row))

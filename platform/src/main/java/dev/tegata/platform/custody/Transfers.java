@@ -278,8 +278,7 @@ public final class Transfers {
 
     /// Transfers that this tenant gives or is asked for, newest first.
     public Page<Transfer> list(TenantId seller, Page.Request page) {
-        UUID before =
-                page.position().map(text -> TransferId.parse(text).value()).orElse(LAST);
+        UUID before = page.after(id -> TransferId.parse(id).value(), LAST);
         List<Transfer> rows = database.inTenant(
                 seller,
                 tx -> tx.createQuery("SELECT " + COLUMNS + """
@@ -322,11 +321,7 @@ public final class Transfers {
                             ORDER BY device_id LIMIT :limit""")
                     .bind("tenant", seller)
                     .bind("transfer", id.value())
-                    .bind(
-                            "after",
-                            page.position()
-                                    .map(text -> DeviceId.parse(text).value())
-                                    .orElse(new UUID(0, 0)))
+                    .bind("after", page.after(device -> DeviceId.parse(device).value(), new UUID(0, 0)))
                     .bind("limit", page.limit() + 1)
                     .map((row, context) -> new Transfer.Unit(
                             new DeviceId(row.getObject(1, UUID.class)), row.getString(2), row.getString(3)))
@@ -425,8 +420,7 @@ public final class Transfers {
 
     /// What is offered to this tenant, or was, newest first.
     public Page<Transfer.Incoming> incoming(TenantId buyer, Page.Request page) {
-        UUID before =
-                page.position().map(text -> TransferId.parse(text).value()).orElse(LAST);
+        UUID before = page.after(id -> TransferId.parse(id).value(), LAST);
         List<Transfer.Incoming> rows = database.inTenant(
                 buyer,
                 tx -> tx.createQuery(INCOMING + " AND transfer_id < :before ORDER BY transfer_id DESC LIMIT :limit")

@@ -3,14 +3,13 @@
 package dev.tegata.platform.device;
 
 import dev.tegata.platform.DeviceId;
-import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.Fields;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.PeriodicWork;
-import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.store.Database;
+import java.time.DateTimeException;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -126,7 +125,7 @@ public final class DeviceCounts implements AutoCloseable {
             Instant until = day == 0 ? now : now.plus(Duration.ofDays(day));
             List<Expiring> looked = expiring == 0
                     ? List.of()
-                    : database.inTenant(tenant, tx -> next(tx, tenant, fleet, null, until, LOOKED_AT));
+                    : database.inTenant(tenant, tx -> next(tx, tenant, fleet, Position.FIRST, until, LOOKED_AT));
             horizons.add(new Horizon(
                     day, expiring, looked.stream().filter(Expiring::silent).count(), looked.size()));
         }
@@ -140,8 +139,8 @@ public final class DeviceCounts implements AutoCloseable {
     public Page<Expiring> expiring(
             TenantId tenant, @Nullable FleetId fleet, int days, boolean silentOnly, Page.Request page) {
         Instant until = clock.instant().plus(Duration.ofDays(Math.clamp(days, 0, LONGEST_HORIZON)));
-        List<Expiring> rows =
-                database.inTenant(tenant, tx -> next(tx, tenant, fleet, page.after(), until, page.limit() + 1));
+        Position after = page.after(Position::parse, Position.FIRST);
+        List<Expiring> rows = database.inTenant(tenant, tx -> next(tx, tenant, fleet, after, until, page.limit() + 1));
         Page<Expiring> all = Page.of(rows, page, row -> row.expiresAt() + "/" + row.id());
         return silentOnly
                 ? new Page<>(all.items().stream().filter(Expiring::silent).toList(), all.next())
@@ -149,24 +148,23 @@ public final class DeviceCounts implements AutoCloseable {
     }
 
     private List<Expiring> next(
-            Handle tx, TenantId tenant, @Nullable FleetId fleet, @Nullable String after, Instant until, int limit) {
-        String narrowed = (fleet == null ? "" : " AND d.fleet_id = :fleet")
-                + (after == null ? "" : " AND (d.expires_at, d.device_id) > (:afterTime, :afterId)");
+            Handle tx, TenantId tenant, @Nullable FleetId fleet, Position after, Instant until, int limit) {
+        String narrowed = fleet == null ? "" : " AND d.fleet_id = :fleet";
         var query = tx.createQuery("""
                         SELECT d.device_id, d.fleet_id, d.serial, d.expires_at, d.last_seen_at, %s AS silent
                         FROM device d JOIN certificate c
                             ON c.tenant_id = d.tenant_id AND c.serial_number = d.certificate
-                        WHERE d.tenant_id = :tenant AND d.expires_at < :until %s
+                        WHERE d.tenant_id = :tenant AND d.expires_at < :until
+                            AND (d.expires_at, d.device_id) > (:afterTime, :afterId) %s
                         ORDER BY d.expires_at, d.device_id LIMIT :limit""".formatted(SILENT, narrowed))
                 .bind("tenant", tenant)
                 .bind("until", until)
+                .bind("afterTime", after.expiresAt())
+                .bind("afterId", after.device())
                 .bind("now", clock.instant())
                 .bind("limit", limit);
         if (fleet != null) {
             query.bind("fleet", fleet);
-        }
-        if (after != null) {
-            bindPosition(query, after);
         }
         return query.reduceRows(new ArrayList<>(), (list, row) -> {
             list.add(new Expiring(
@@ -180,12 +178,19 @@ public final class DeviceCounts implements AutoCloseable {
         });
     }
 
-    private static void bindPosition(org.jdbi.v3.core.statement.Query query, String after) {
-        String[] parts = after.split("/", 2);
-        try {
-            query.bind("afterTime", Instant.parse(parts[0])).bind("afterId", DeviceId.parse(parts[1]));
-        } catch (java.time.DateTimeException | ArrayIndexOutOfBoundsException e) {
-            throw new RefusedException(ErrorCode.INVALID_FIELD, "the cursor is not one that this listing gave");
+    /// Where a listing by the ends of certificates stands.
+    private record Position(Instant expiresAt, UUID device) {
+        static final Position FIRST = new Position(Instant.EPOCH, new UUID(0, 0));
+
+        static Position parse(String text) {
+            String[] parts = text.split("/", 2);
+            try {
+                return new Position(
+                        Instant.parse(parts[0]),
+                        DeviceId.parse(parts[parts.length - 1]).value());
+            } catch (DateTimeException e) {
+                throw new IllegalArgumentException(e);
+            }
         }
     }
 

@@ -66,11 +66,8 @@ public final class Devices {
         Map<String, Object> bindings = new HashMap<>();
         StringBuilder sql = new StringBuilder("SELECT " + COLUMNS + " FROM device d WHERE ")
                 .append(condition(tenant, query, bindings));
-        page.position().ifPresent(after -> {
-            sql.append(" AND d.device_id > :after");
-            bindings.put("after", DeviceId.parse(after).value());
-        });
-        sql.append(" ORDER BY d.device_id LIMIT :limit");
+        sql.append(" AND d.device_id > :after ORDER BY d.device_id LIMIT :limit");
+        bindings.put("after", page.after(id -> DeviceId.parse(id).value(), new UUID(0, 0)));
         bindings.put("limit", page.limit() + 1);
         List<Device> rows = database.inTenant(
                 tenant,

@@ -333,9 +333,8 @@ public final class AttestationKeys {
                         .bind("tenant", tenant)
                         .bind(
                                 "after",
-                                page.position()
-                                        .filter(text -> text.matches("([0-9a-f]{2})*"))
-                                        .orElse(""))
+                                page.after(
+                                        fingerprint -> Bytes.ofHex(fingerprint).hex(), ""))
                         .bind("limit", page.limit() + 1)
                         .map((row, context) -> key(row))
                         .list());

@@ -299,12 +299,7 @@ public final class EndorsementStore {
                                 AND (:state::text IS NULL OR state = :state)
                             ORDER BY endorsement_id DESC LIMIT :limit""")
                     .bind("tenant", tenant)
-                    .bind(
-                            "before",
-                            page.position()
-                                    .map(EndorsementId::parse)
-                                    .orElse(LAST)
-                                    .value())
+                    .bind("before", page.after(EndorsementId::parse, LAST).value())
                     .bind("state", state == null ? null : state.name())
                     .bind("limit", page.limit() + 1)
                     .map((row, context) -> endorsement(row, List.of()))

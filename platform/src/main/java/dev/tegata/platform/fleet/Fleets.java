@@ -93,7 +93,7 @@ public final class Fleets {
                         WHERE tenant_id = :tenant AND fleet_id > :after
                         ORDER BY fleet_id LIMIT :limit""")
                         .bind("tenant", tenant)
-                        .bind("after", page.position().orElse(""))
+                        .bind("after", page.after(id -> id, ""))
                         .bind("limit", page.limit() + 1)
                         .map((row, context) -> fleet(row))
                         .list());

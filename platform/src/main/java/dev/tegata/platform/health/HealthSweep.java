@@ -114,7 +114,7 @@ public final class HealthSweep implements AutoCloseable {
                                 WHERE tenant_id = :tenant AND code || ' ' || subject > :after
                                 ORDER BY code || ' ' || subject LIMIT :limit""")
                         .bind("tenant", tenant)
-                        .bind("after", page.position().orElse(""))
+                        .bind("after", page.after(key -> key, ""))
                         .bind("limit", page.limit() + 1)
                         .map((row, context) -> new Finding(
                                 FindingCode.valueOf(row.getString(1)),
@@ -138,11 +138,7 @@ public final class HealthSweep implements AutoCloseable {
                         .bind("tenant", tenant)
                         .bind("code", code.name())
                         .bind("subject", "authority:" + authority)
-                        .bind(
-                                "after",
-                                page.position()
-                                        .map(text -> DeviceId.parse(text).value())
-                                        .orElse(new UUID(0, 0)))
+                        .bind("after", page.after(id -> DeviceId.parse(id).value(), new UUID(0, 0)))
                         .bind("limit", page.limit() + 1)
                         .mapTo(DeviceId.class)
                         .list());

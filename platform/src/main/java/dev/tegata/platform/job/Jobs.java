@@ -110,18 +110,15 @@ public final class Jobs {
 
     /// Jobs, newest first.
     public Page<Job> list(TenantId tenant, Job.@Nullable State state, Page.Request page) {
-        String filter =
-                (state == null ? "" : " AND state = :state") + (page.after() == null ? "" : " AND job_id < :before");
+        String filter = state == null ? "" : " AND state = :state";
         List<Job> rows = database.inTenant(tenant, tx -> {
-            var query = tx.createQuery("SELECT " + COLUMNS + " FROM job WHERE tenant_id = :tenant" + filter
-                            + " ORDER BY job_id DESC LIMIT :limit")
+            var query = tx.createQuery("SELECT " + COLUMNS + " FROM job WHERE tenant_id = :tenant AND job_id < :before"
+                            + filter + " ORDER BY job_id DESC LIMIT :limit")
                     .bind("tenant", tenant)
+                    .bind("before", page.after(id -> JobId.parse(id).value(), new UUID(-1, -1)))
                     .bind("limit", page.limit() + 1);
             if (state != null) {
                 query.bind("state", state.name());
-            }
-            if (page.after() != null) {
-                query.bind("before", JobId.parse(page.after()));
             }
             return query.map((row, context) -> job(row)).list();
         });
@@ -139,7 +136,7 @@ public final class Jobs {
                             ORDER BY number LIMIT :limit""")
                     .bind("tenant", tenant)
                     .bind("job", id)
-                    .bind("after", page.position().map(Jobs::number).orElse(-1L))
+                    .bind("after", page.after(Long::parseLong, -1L))
                     .bind("limit", page.limit() + 1)
                     .map((row, context) -> new Numbered(
                             row.getLong(1), new JobIssue(row.getString(2), row.getString(3), row.getString(4))))
@@ -292,13 +289,5 @@ public final class Jobs {
                 row.getString("failure"),
                 row.getObject("created_at", OffsetDateTime.class).toInstant(),
                 row.getObject("updated_at", OffsetDateTime.class).toInstant());
-    }
-
-    private static long number(String position) {
-        try {
-            return Long.parseLong(position);
-        } catch (NumberFormatException e) {
-            throw new RefusedException(ErrorCode.INVALID_FIELD, "the cursor is not one that this listing gave");
-        }
     }
 }

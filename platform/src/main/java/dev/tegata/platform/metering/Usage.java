@@ -196,7 +196,7 @@ public final class Usage implements AutoCloseable {
     /// The devices that count in a month, in the order of their ids.
     public Page<UsageRow> devices(TenantId tenant, YearMonth month, Page.Request page) {
         requireUse(tenant, month);
-        UUID after = page.after() == null ? null : DeviceId.parse(page.after()).value();
+        UUID after = page.after(id -> DeviceId.parse(id).value(), new UUID(0, 0));
         List<UsageRow> rows = database.inTenant(tenant, tx -> rows(tx, tenant, month, after, page.limit() + 1, ""));
         return Page.of(rows, page, row -> row.device().toString());
     }

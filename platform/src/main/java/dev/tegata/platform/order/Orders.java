@@ -222,11 +222,8 @@ public final class Orders {
                 bindings.put("state", query.state().name());
             }
         }
-        page.position().ifPresent(after -> {
-            sql.append(" AND order_id > :after");
-            bindings.put("after", OrderId.parse(after).value());
-        });
-        sql.append(" ORDER BY order_id LIMIT :limit");
+        sql.append(" AND order_id > :after ORDER BY order_id LIMIT :limit");
+        bindings.put("after", page.after(id -> OrderId.parse(id).value(), new UUID(0, 0)));
         bindings.put("limit", page.limit() + 1);
         List<DeviceOrder> rows = database.inTenant(tenant, tx -> {
             if (query.device() != null) {

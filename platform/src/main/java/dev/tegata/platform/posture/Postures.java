@@ -218,12 +218,9 @@ public final class Postures {
             filter += " AND status = :status";
             bindings.put("status", status.name());
         }
-        if (page.position().isPresent()) {
-            filter += " AND device_id > :after";
-            bindings.put("after", DeviceId.parse(page.position().get()).value());
-        }
-        String sql =
-                "SELECT * FROM device_posture WHERE tenant_id = :tenant" + filter + " ORDER BY device_id LIMIT :limit";
+        bindings.put("after", page.after(id -> DeviceId.parse(id).value(), new UUID(0, 0)));
+        String sql = "SELECT * FROM device_posture WHERE tenant_id = :tenant AND device_id > :after" + filter
+                + " ORDER BY device_id LIMIT :limit";
         List<Posture> rows = database.inTenant(
                 tenant,
                 tx -> tx.createQuery(sql)

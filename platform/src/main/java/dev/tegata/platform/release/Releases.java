@@ -344,9 +344,7 @@ public final class Releases {
     ///
     /// @param fleet of this fleet only; null for all
     public Page<Release> list(TenantId tenant, @Nullable FleetId fleet, Page.Request page) {
-        UUID after = page.position()
-                .map(text -> TimeOrderedIds.parse("cursor", text))
-                .orElse(new UUID(0, 0));
+        UUID after = page.after(id -> TimeOrderedIds.parse("cursor", id), new UUID(0, 0));
         String filter = "tenant_id = :tenant AND release_id > :after" + (fleet == null ? "" : " AND fleet_id = :fleet")
                 + " ORDER BY release_id LIMIT :limit";
         Map<String, Object> bindings =

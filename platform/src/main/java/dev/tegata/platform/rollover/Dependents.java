@@ -5,10 +5,8 @@ package dev.tegata.platform.rollover;
 import dev.tegata.pki.Bytes;
 import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.DeviceId;
-import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.Page;
-import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.authority.Authority;
@@ -107,14 +105,10 @@ public final class Dependents {
     private record Position(UUID issuer, Bytes serial) {
         static Position parse(String text) {
             String[] parts = text.split("/", 2);
-            try {
-                if (parts.length == 2) {
-                    return new Position(UUID.fromString(parts[0]), Bytes.ofHex(parts[1]));
-                }
-            } catch (IllegalArgumentException ignored) {
-                // Told below.
+            if (parts.length != 2) {
+                throw new IllegalArgumentException(text);
             }
-            throw new RefusedException(ErrorCode.INVALID_FIELD, "the cursor is not one that a listing gave");
+            return new Position(UUID.fromString(parts[0]), Bytes.ofHex(parts[1]));
         }
 
         String cursor() {
@@ -132,7 +126,7 @@ public final class Dependents {
     /// are passed over, a thousand at a time.
     public Page<Dependent> devices(TenantId tenant, AuthorityId id, Page.Request page) {
         List<UUID> issuers = issuers(tenant, authorities.get(tenant, id));
-        Position after = page.position().map(Position::parse).orElse(new Position(new UUID(0, 0), Bytes.EMPTY));
+        Position after = page.after(Position::parse, new Position(new UUID(0, 0), Bytes.EMPTY));
         List<Row> rows = database.inTenant(
                 tenant,
                 tx -> tx.createQuery("""

@@ -94,14 +94,10 @@ final class RolloverRows {
         return tx
                 .createQuery("""
                         SELECT rollover_id FROM rollover
-                        WHERE tenant_id = :tenant AND (:before::uuid IS NULL OR rollover_id < :before::uuid)
+                        WHERE tenant_id = :tenant AND rollover_id < :before
                         ORDER BY rollover_id DESC LIMIT :limit""")
                 .bind("tenant", tenant)
-                .bind(
-                        "before",
-                        page.position()
-                                .map(text -> RolloverId.parse(text).value())
-                                .orElse(null))
+                .bind("before", page.after(id -> RolloverId.parse(id).value(), new UUID(-1, -1)))
                 .bind("limit", page.limit() + 1)
                 .mapTo(UUID.class)
                 .list()
@@ -182,11 +178,7 @@ final class RolloverRows {
                         ORDER BY device_id LIMIT :limit""".formatted(step == null ? "" : "AND step = '" + step.name() + "'"))
                 .bind("tenant", tenant)
                 .bind("id", id.value())
-                .bind(
-                        "after",
-                        page.position()
-                                .map(text -> DeviceId.parse(text).value())
-                                .orElse(new UUID(0, 0)))
+                .bind("after", page.after(device -> DeviceId.parse(device).value(), new UUID(0, 0)))
                 .bind("limit", page.limit() + 1)
                 .map((row, context) -> new RolloverDevice(
                         new DeviceId(row.getObject(1, UUID.class)),

@@ -154,7 +154,7 @@ public final class Tenants {
         List<Tenant> rows = database.acrossTenants(tx -> tx.createQuery("SELECT " + COLUMNS + """
                          FROM tenant WHERE tenant_id > :after
                         ORDER BY tenant_id LIMIT :limit""")
-                .bind("after", page.position().orElse(""))
+                .bind("after", page.after(id -> id, ""))
                 .bind("limit", page.limit() + 1)
                 .map((row, context) -> tenant(row))
                 .list());

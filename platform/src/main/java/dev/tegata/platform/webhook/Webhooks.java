@@ -276,7 +276,7 @@ public final class Webhooks {
     ///
     /// @param state null for all
     public Page<Delivery> deliveries(TenantId tenant, WebhookId id, Delivery.@Nullable State state, Page.Request page) {
-        long before = page.position().map(Webhooks::number).orElse(Long.MAX_VALUE);
+        long before = page.after(Long::parseLong, Long.MAX_VALUE);
         List<Delivery> rows = database.inTenant(tenant, tx -> {
             find(tx, tenant, id);
             var query = tx.createQuery("""
@@ -309,14 +309,6 @@ public final class Webhooks {
                 instant(row, "ended_at"),
                 row.getObject("status", Integer.class),
                 row.getString("problem"));
-    }
-
-    private static long number(String position) {
-        try {
-            return Long.parseLong(position);
-        } catch (NumberFormatException e) {
-            throw Fields.invalid("cursor", "is not one that a listing gave");
-        }
     }
 
     /// Sends again what was given up, or one delivery that is over. It goes out of its order: `sequence`

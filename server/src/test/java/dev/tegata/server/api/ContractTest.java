@@ -11,8 +11,12 @@ import dev.tegata.server.Contract.Operation;
 import dev.tegata.server.RunningServer;
 import dev.tegata.server.RunningServer.TestTenant;
 import dev.tegata.server.http.Route;
+import java.net.URI;
 import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.util.Base64;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -41,7 +45,7 @@ class ContractTest {
         String fleet = id(SERVER.post(a.ownerKey(), "/api/v1/fleets", "{\"name\":\"secret product\"}"), "/id");
         HttpRequest.Builder upload = SERVER.to(
                         a.ownerKey(), "/api/v1/fleets/" + fleet + "/manifests?fileName=a.csv&statement=true")
-                .POST(HttpRequest.BodyPublishers.ofString("serial\n01020304050607\n"));
+                .POST(BodyPublishers.ofString("serial\n01020304050607\n"));
         String manifest = id(SERVER.send(upload), "/id");
         String device = id(SERVER.get(a.ownerKey(), "/api/v1/devices"), "/items/0/id");
         String order = id(
@@ -126,7 +130,7 @@ class ContractTest {
         HttpRequest.Builder request = SERVER.to(key, path(operation, ids)).header("If-Match", "\"1\"");
         boolean takesPem = operation.node().at("/requestBody/content").has("application/x-pem-file");
         request.header("Content-Type", takesPem ? "application/x-pem-file" : "application/json");
-        return request.method(operation.method(), HttpRequest.BodyPublishers.ofString(body));
+        return request.method(operation.method(), BodyPublishers.ofString(body));
     }
 
     private static HttpResponse<String> send(Operation operation, String key, Map<String, String> ids) {
@@ -318,6 +322,31 @@ class ContractTest {
                 }
             }
         }
+    }
+
+    @Test
+    void cursorsOfOtherListingsAreRefused() {
+        int listings = 0;
+        for (Operation operation : CONTRACT.operations()) {
+            if (!operation.node().at("/parameters").toString().contains("ursor")) {
+                continue;
+            }
+            listings++;
+            String key = operation.isForTenants() ? a.ownerKey() : SERVER.operatorKey();
+            for (String position : List.of("", "\0", "x", "-1", "9".repeat(40), NO_ID, "/", NO_ID + "/zz", "'--")) {
+                String cursor = Base64.getUrlEncoder()
+                        .withoutPadding()
+                        .encodeToString(position.getBytes(StandardCharsets.UTF_8));
+                HttpRequest.Builder request = request(
+                        operation, key, idsOfA, CONTRACT.exampleBody(operation).orElse(""));
+                URI listing = request.build().uri();
+                HttpResponse<String> response = SERVER.send(request.uri(URI.create(listing + "?cursor=" + cursor)));
+                assertThat(response.statusCode())
+                        .as("%s from '%s': %s", operation, position, response.body())
+                        .isIn(200, 201, 404, 422);
+            }
+        }
+        assertThat(listings).isGreaterThan(20);
     }
 
     @Test
