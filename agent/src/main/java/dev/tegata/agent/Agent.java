@@ -8,7 +8,6 @@ import dev.tegata.agent.store.AgentState.Home;
 import dev.tegata.agent.store.AgentState.Identity;
 import dev.tegata.agent.store.AgentState.Task;
 import dev.tegata.agent.store.StateStore;
-import dev.tegata.attestation.MalformedException;
 import dev.tegata.attestation.cose.Signer;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
@@ -21,7 +20,6 @@ import dev.tegata.pki.path.TrustAnchors;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.CheckIn.Status;
 import dev.tegata.protocol.CheckInAnswer;
-import dev.tegata.protocol.CheckInCodec;
 import dev.tegata.protocol.CheckInForm;
 import dev.tegata.protocol.Order;
 import dev.tegata.protocol.OrderContent;
@@ -30,20 +28,18 @@ import dev.tegata.protocol.OrderVerdict;
 import dev.tegata.protocol.OrderVerifier;
 import dev.tegata.protocol.Receipt;
 import java.io.IOException;
-import java.net.URI;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.function.Consumer;
 import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
 
 /// The device's side of the device protocol: enrols, checks in, renews, obeys signed orders.
 ///
@@ -51,7 +47,6 @@ import java.util.random.RandomGenerator;
 /// in its state, which changes as a whole, so that the power may fail at any moment: the next start goes on
 /// from the last change. Used by one thread at a time.
 public final class Agent {
-    private static final String CHECK_IN = "/device/v1/check-in";
     private static final Duration FIRST_PAUSE = Duration.ofSeconds(5);
     private static final Duration LONGEST_PAUSE = Duration.ofHours(1);
     private static final double SPREAD = 0.05;
@@ -75,6 +70,8 @@ public final class Agent {
 
     /// A renewal that was refused is not tried before this.
     private Instant noRenewalBefore = Instant.MIN;
+
+    private @Nullable DeviceIdentity selfSigned;
 
     private int failures;
 
@@ -132,8 +129,18 @@ public final class Agent {
     /// @param renewAt the point of a certificate's life at which it is renewed, from 0.1 to 0.95
     /// @param newKeyAtRenewal whether the device makes a new key each time
     /// @param form of check-ins
-    public record Habits(double renewAt, boolean newKeyAtRenewal, CheckInForm form) {
+    /// @param claimToken for the first certificate of a device whose keys the server was not told
+    public record Habits(double renewAt, boolean newKeyAtRenewal, CheckInForm form, Optional<String> claimToken) {
         public static final Habits USUAL = new Habits(2.0 / 3, false, CheckInForm.CBOR);
+
+        public Habits(double renewAt, boolean newKeyAtRenewal, CheckInForm form) {
+            this(renewAt, newKeyAtRenewal, form, Optional.empty());
+        }
+
+        @Override
+        public String toString() {
+            return "Habits[renewAt=" + renewAt + ", newKeyAtRenewal=" + newKeyAtRenewal + ", form=" + form + "]";
+        }
 
         public Habits {
             if (!(renewAt >= 0.1 && renewAt <= 0.95)) {
@@ -257,18 +264,22 @@ public final class Agent {
         return DeviceIdentity.of(setup.keys().open(identity.key()), identity.chain());
     }
 
+    /// The birth identity; a self-signed certificate where the vendor gave none: the server knows the key.
     private DeviceIdentity birth() throws IOException {
-        return setup.keys().birth();
+        DeviceIdentity made = selfSigned;
+        if (made == null) {
+            DeviceIdentity birth = setup.keys().birth();
+            if (!birth.chain().isEmpty()) {
+                return birth;
+            }
+            made = birth.selfSigned(setup.chipSerial());
+            selfSigned = made;
+        }
+        return made;
     }
 
-    private Network.Connection connect(DeviceIdentity identity) throws IOException {
-        return setup.network().connect(URI.create(state.home().url()), identity, certificates(state.anchors()), clock);
-    }
-
-    private EstClient est() throws IOException {
-        URI fleet = URI.create(
-                state.home().url() + "/.well-known/est/" + state.home().fleet());
-        return new EstClient(fleet, certificates(state.anchors()), setup.network(), clock);
+    private Uplink uplink() throws IOException {
+        return Uplink.of(state.home(), certificates(state.anchors()), setup, clock);
     }
 
     // ---- enrolment and renewal
@@ -286,22 +297,18 @@ public final class Agent {
 
     private Optional<Duration> enrol() throws IOException {
         DeviceKeys.Made made = pendingKey();
-        EstClient est = est();
-        try (Network.Connection connection = connect(birth())) {
-            List<Certificate> authorities = est.caCertificates(connection);
-            return switch (est.enrol(connection, made.key())) {
-                case EstClient.Answer.Enrolled(Certificate certificate) -> {
-                    become(made.name(), certificate, authorities);
-                    setup.events().accept(new AgentEvent.Enrolled(certificate));
-                    yield Optional.empty();
-                }
-                case EstClient.Answer.Later(Duration wait) -> later(wait);
-                case EstClient.Answer.Refused(int status, String reason) -> {
-                    setup.events().accept(new AgentEvent.Refused(status, reason.strip()));
-                    yield Optional.of(pause("the server does not enrol this device"));
-                }
-            };
-        }
+        return switch (uplink().enrol(birth(), made.key(), Optional.empty())) {
+            case Uplink.Enrolment.Issued(Certificate certificate, List<Certificate> authorities) -> {
+                become(made.name(), certificate, authorities);
+                setup.events().accept(new AgentEvent.Enrolled(certificate));
+                yield Optional.empty();
+            }
+            case Uplink.Enrolment.Later(Duration wait) -> later(wait);
+            case Uplink.Enrolment.Refused(int status, String reason) -> {
+                setup.events().accept(new AgentEvent.Refused(status, reason));
+                yield Optional.of(pause("the server does not enrol this device"));
+            }
+        };
     }
 
     private Optional<Duration> later(Duration wait) {
@@ -316,19 +323,15 @@ public final class Agent {
         DeviceIdentity identity = operational();
         Identity current = state.identity().orElseThrow();
         DeviceKeys.Made made = newKey ? pendingKey() : new DeviceKeys.Made(current.key(), identity.key());
-        EstClient est = est();
-        try (Network.Connection connection = connect(identity)) {
-            List<Certificate> authorities = est.caCertificates(connection);
-            switch (est.reEnrol(connection, made.key(), leaf(current).subject())) {
-                case EstClient.Answer.Enrolled(Certificate certificate) -> {
-                    become(made.name(), certificate, authorities);
-                    setup.events().accept(new AgentEvent.Renewed(certificate, newKey));
-                }
-                case EstClient.Answer.Later(Duration wait) -> {
-                    return later(wait);
-                }
-                case EstClient.Answer.Refused(int status, String reason) -> renewalRefused(status, reason.strip());
+        switch (uplink().enrol(identity, made.key(), Optional.of(leaf(current).subject()))) {
+            case Uplink.Enrolment.Issued(Certificate certificate, List<Certificate> authorities) -> {
+                become(made.name(), certificate, authorities);
+                setup.events().accept(new AgentEvent.Renewed(certificate, newKey));
             }
+            case Uplink.Enrolment.Later(Duration wait) -> {
+                return later(wait);
+            }
+            case Uplink.Enrolment.Refused(int status, String reason) -> renewalRefused(status, reason);
         }
         return Optional.empty();
     }
@@ -408,23 +411,11 @@ public final class Agent {
     private Optional<Duration> checkIn() throws IOException {
         boolean asBorn = !hasGoodIdentity();
         AgentState told = state;
-        Network.HttpAnswer answer;
-        try (Network.Connection connection = connect(asBorn ? birth() : operational())) {
-            answer = connection.ask(Network.Question.post(
-                    CHECK_IN,
-                    Map.of("Content-Type", form().mediaType(), "Accept", form().mediaType()),
-                    CheckInCodec.encode(whatToSay(), form()).toArray()));
-        }
-        return switch (answer.status()) {
-            case 200 -> heard(parse(answer.body()), told, asBorn);
-            case 429, 503 -> later(Duration.ofSeconds(answer.retryAfter(60)));
-            case 401, 403, 404 -> refused(answer, asBorn);
-            default -> throw new IOException("the server answers a check-in with status " + answer.status());
+        return switch (uplink().checkIn(asBorn ? birth() : operational(), whatToSay())) {
+            case Uplink.Reply.Heard(CheckInAnswer answer) -> heard(answer, told, asBorn);
+            case Uplink.Reply.Later(Duration wait) -> later(wait);
+            case Uplink.Reply.Refused(int status, String reason) -> refused(status, reason, asBorn);
         };
-    }
-
-    private CheckInForm form() {
-        return setup.habits().form();
     }
 
     private CheckIn whatToSay() throws IOException {
@@ -445,22 +436,13 @@ public final class Agent {
                 state.evidence());
     }
 
-    private CheckInAnswer parse(byte[] body) throws IOException {
-        try {
-            return CheckInCodec.parseAnswer(Bytes.of(body), form());
-        } catch (MalformedException e) {
-            throw new IOException("the server's answer cannot be read: " + e.getMessage(), e);
-        }
-    }
-
-    private Optional<Duration> refused(Network.HttpAnswer answer, boolean asBorn) throws IOException {
-        String reason = new String(answer.body(), StandardCharsets.UTF_8);
+    private Optional<Duration> refused(int status, String reason, boolean asBorn) throws IOException {
         if (!asBorn) {
             identityRefused = true;
-            setup.events().accept(new AgentEvent.FellBack("the server answers with status " + answer.status()));
+            setup.events().accept(new AgentEvent.FellBack("the server answers with status " + status));
             return Optional.empty();
         }
-        setup.events().accept(new AgentEvent.Refused(answer.status(), reason.strip()));
+        setup.events().accept(new AgentEvent.Refused(status, reason));
         if (isLeaving()) {
             // The old owner's server knows the device no more, and needs no result.
             leave();
@@ -527,7 +509,7 @@ public final class Agent {
                     TrustAnchors.of(certificates(state.anchors())), setup.chipSerial(), state.device());
             switch (verifier.verify(signed, state.lastSequence(), clock.now())) {
                 case OrderVerdict.Accepted(Order order) -> {
-                    obey(order);
+                    obey(order, signed);
                     obeyed = true;
                 }
                 case OrderVerdict.Refused(OrderVerdict.Reason reason, String sentence) ->
@@ -539,12 +521,12 @@ public final class Agent {
 
     /// Each order is one change of the state, in which its sequence number and its result or its task are
     /// kept too.
-    private void obey(Order order) throws IOException {
+    private void obey(Order order, Bytes signed) throws IOException {
         switch (order.content()) {
             case OrderContent.RenewCertificate _ ->
                 begin(order, new Task(order.id(), Task.Kind.RENEW, false, Optional.empty()));
             case OrderContent.RenewKey _ -> begin(order, new Task(order.id(), Task.Kind.RENEW, true, Optional.empty()));
-            case OrderContent.UpdateTrustAnchors(List<Bytes> anchors) -> updateAnchors(order, anchors);
+            case OrderContent.UpdateTrustAnchors(List<Bytes> anchors) -> updateAnchors(order, signed, anchors);
             case OrderContent.Refurbish _ -> refurbish(order);
             case OrderContent.Attest(Bytes nonce) -> attest(order, nonce);
             case OrderContent.Release(Optional<OrderContent.NewHome> to) -> release(order, to);
@@ -586,7 +568,7 @@ public final class Agent {
 
     /// Takes anchors only if the server that gave them is still trusted by them: no order locks the device
     /// out.
-    private void updateAnchors(Order order, List<Bytes> anchors) throws IOException {
+    private void updateAnchors(Order order, Bytes signed, List<Bytes> anchors) throws IOException {
         List<Certificate> parsed;
         try {
             parsed = AnchoredTrust.certificates(anchors);
@@ -595,11 +577,11 @@ public final class Agent {
             return;
         }
         DeviceIdentity identity = hasGoodIdentity() ? operational() : birth();
-        try (Network.Connection _ =
-                setup.network().connect(URI.create(state.home().url()), identity, parsed, clock)) {
+        Optional<String> lockedOut = uplink().lockedOutBy(parsed, signed, identity);
+        if (lockedOut.isPresent()) {
+            failed(order, Status.FAILED, "this server would not be trusted any more: " + lockedOut.get());
+        } else {
             done(order, change -> change.anchors = anchors);
-        } catch (javax.net.ssl.SSLException e) {
-            failed(order, Status.FAILED, "this server would not be trusted any more: " + e.getMessage());
         }
     }
 

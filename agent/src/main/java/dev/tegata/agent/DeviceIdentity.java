@@ -3,8 +3,18 @@
 package dev.tegata.agent;
 
 import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.CertificateProfile;
+import dev.tegata.pki.certificate.CertificateRequest;
+import dev.tegata.pki.certificate.InvalidRequestException;
+import dev.tegata.pki.certificate.Issuance;
+import dev.tegata.pki.certificate.KeyUsage;
+import dev.tegata.pki.certificate.Name;
+import dev.tegata.pki.certificate.SerialNumber;
+import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.NativeProvider;
 import java.io.ByteArrayInputStream;
+import java.math.BigInteger;
 import java.net.Socket;
 import java.security.GeneralSecurityException;
 import java.security.Principal;
@@ -13,8 +23,10 @@ import java.security.Provider;
 import java.security.cert.CertificateException;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import javax.net.ssl.KeyManager;
 import javax.net.ssl.SSLContext;
@@ -24,6 +36,9 @@ import javax.net.ssl.X509ExtendedKeyManager;
 
 /// What a device shows in TLS: a key that stays in its chip, and a certificate chain around it.
 public final class DeviceIdentity {
+    /// Earlier than any device that runs this.
+    private static final Instant BORN = Instant.parse("2020-01-01T00:00:00Z");
+
     private final DeviceKey key;
     private final List<Bytes> encodedChain;
     private final X509Certificate[] chain;
@@ -61,6 +76,41 @@ public final class DeviceIdentity {
     /// The DER certificates, the key's own first.
     public List<Bytes> chain() {
         return encodedChain;
+    }
+
+    /// The same key in a certificate of its own making, which says what the chip is called and proves no
+    /// more than the key does. It is the same each time but for its signature: no clock is needed.
+    DeviceIdentity selfSigned(String chipSerial) {
+        CertificateProfile root = CertificateProfile.root();
+        CertificateProfile profile = new CertificateProfile(
+                "birth",
+                root.kind(),
+                "CN={device.serial}",
+                "P100Y",
+                root.backdate(),
+                List.of(KeyAlgorithm.EC_P256),
+                root.pathLength(),
+                List.of(KeyUsage.DIGITAL_SIGNATURE, KeyUsage.KEY_CERT_SIGN, KeyUsage.CRL_SIGN),
+                root.extendedKeyUsages(),
+                root.alternativeNames(),
+                root.locations(),
+                root.requestedExtensions());
+        Bytes fingerprint = key.publicKey().fingerprint();
+        try {
+            Certificate certificate = Issuance.selfSigned(profile)
+                    .grant(
+                            CertificateRequest.create(Name.EMPTY, key.publicKey(), List.of(), key::sign)
+                                    .prove(),
+                            Map.of("device.serial", "sn" + chipSerial),
+                            new SerialNumber(
+                                    new BigInteger(1, fingerprint.slice(0, 16).toArray())),
+                            BORN)
+                    .lint()
+                    .redeem(key::sign);
+            return of(key, List.of(certificate.encoded()));
+        } catch (InvalidRequestException e) {
+            throw new IllegalStateException("a key that signs has a certificate", e);
+        }
     }
 
     /// A TLS context that shows this identity and trusts what `trust` trusts.

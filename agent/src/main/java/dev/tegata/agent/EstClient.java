@@ -15,8 +15,10 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.Base64;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /// The device's side of EST (RFC 7030, RFC 8951). Blocking.
 public final class EstClient {
@@ -79,7 +81,9 @@ public final class EstClient {
     /// @param identity what the device shows in TLS: its birth identity
     /// @param key that the certificate is to be for; may be the identity's own
     public Answer enrol(DeviceIdentity identity, DeviceKey key) throws IOException {
-        return request("/simpleenroll", identity, key, Name.EMPTY);
+        try (Network.Connection connection = network.connect(fleet, identity, anchors, clock)) {
+            return enrol(connection, key, Optional.empty());
+        }
     }
 
     /// Asks for the next certificate.
@@ -87,31 +91,31 @@ public final class EstClient {
     /// @param identity the current operational identity
     /// @param subject that of the current certificate (RFC 7030 §4.2.2)
     public Answer reEnrol(DeviceIdentity identity, DeviceKey key, Name subject) throws IOException {
-        return request("/simplereenroll", identity, key, subject);
-    }
-
-    private Answer request(String operation, DeviceIdentity identity, DeviceKey key, Name subject) throws IOException {
         try (Network.Connection connection = network.connect(fleet, identity, anchors, clock)) {
-            return request(connection, operation, key, subject);
+            return reEnrol(connection, key, subject);
         }
     }
 
     /// Asks over a connection that is open already.
-    Answer enrol(Network.Connection connection, DeviceKey key) throws IOException {
-        return request(connection, "/simpleenroll", key, Name.EMPTY);
+    Answer enrol(Network.Connection connection, DeviceKey key, Optional<String> claimToken) throws IOException {
+        return request(connection, "/simpleenroll", key, Name.EMPTY, claimToken);
     }
 
     Answer reEnrol(Network.Connection connection, DeviceKey key, Name subject) throws IOException {
-        return request(connection, "/simplereenroll", key, subject);
+        return request(connection, "/simplereenroll", key, subject, Optional.empty());
     }
 
-    private Answer request(Network.Connection connection, String operation, DeviceKey key, Name subject)
+    private Answer request(
+            Network.Connection connection, String operation, DeviceKey key, Name subject, Optional<String> claimToken)
             throws IOException {
+        Map<String, String> headers =
+                new HashMap<>(Map.of("Content-Type", "application/pkcs10", "Content-Transfer-Encoding", "base64"));
+        claimToken.ifPresent(token -> headers.put("Authorization", "Bearer " + token));
         CertificateRequest request =
                 CertificateRequest.create(subject, key.publicKey(), List.of(), data -> key.sign(data));
         Network.HttpAnswer answer = connection.ask(Network.Question.post(
                 fleet.getRawPath() + operation,
-                Map.of("Content-Type", "application/pkcs10", "Content-Transfer-Encoding", "base64"),
+                headers,
                 request.encoded().base64().getBytes(StandardCharsets.US_ASCII)));
         return switch (answer.status()) {
             case 200 -> new Answer.Enrolled(certificateOf(key, certificates(answer)));

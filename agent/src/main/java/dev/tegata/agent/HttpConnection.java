@@ -18,7 +18,7 @@ import java.util.Locale;
 import java.util.Map;
 import javax.net.ssl.SSLSocket;
 
-/// HTTP/1.1 over one TLS socket: as much as a device needs, within bounds.
+/// HTTP/1.1 over one socket: as much as a device needs, within bounds.
 final class HttpConnection implements Network.Connection {
     private static final int TIMEOUT_MILLIS = 30_000;
     private static final int DEFAULT_PORT = 443;
@@ -26,12 +26,12 @@ final class HttpConnection implements Network.Connection {
     private static final int MAX_HEADERS = 64;
     private static final int MAX_BODY = 256 * 1024;
 
-    private final SSLSocket socket;
+    private final Socket socket;
     private final InputStream in;
     private final String host;
     private boolean ended;
 
-    private HttpConnection(SSLSocket socket, String host) throws IOException {
+    private HttpConnection(Socket socket, String host) throws IOException {
         this.socket = socket;
         this.in = new BufferedInputStream(socket.getInputStream(), 4096);
         this.host = host;
@@ -44,11 +44,8 @@ final class HttpConnection implements Network.Connection {
             throw new IOException("not an address of a server: " + server);
         }
         int port = server.getPort() < 0 ? DEFAULT_PORT : server.getPort();
-        Socket plain = new Socket();
+        Socket plain = connected(host, port);
         try {
-            plain.setTcpNoDelay(true);
-            plain.setSoTimeout(TIMEOUT_MILLIS);
-            plain.connect(new InetSocketAddress(host.replaceAll("[\\[\\]]", ""), port), TIMEOUT_MILLIS);
             SSLSocket socket = (SSLSocket) identity.tls(new AnchoredTrust(anchors, clock, host))
                     .getSocketFactory()
                     .createSocket(plain, host, port, true);
@@ -56,6 +53,35 @@ final class HttpConnection implements Network.Connection {
             return new HttpConnection(socket, host + ":" + port);
         } catch (IOException | RuntimeException e) {
             plain.close();
+            throw e;
+        }
+    }
+
+    /// Where nothing rests on the connection.
+    static HttpConnection plain(URI gateway) throws IOException {
+        String host = gateway.getHost();
+        if (host == null || !"http".equals(gateway.getScheme())) {
+            throw new IOException("not an address of a gateway: " + gateway);
+        }
+        int port = gateway.getPort() < 0 ? 80 : gateway.getPort();
+        Socket socket = connected(host, port);
+        try {
+            return new HttpConnection(socket, host + ":" + port);
+        } catch (IOException e) {
+            socket.close();
+            throw e;
+        }
+    }
+
+    private static Socket connected(String host, int port) throws IOException {
+        Socket socket = new Socket();
+        try {
+            socket.setTcpNoDelay(true);
+            socket.setSoTimeout(TIMEOUT_MILLIS);
+            socket.connect(new InetSocketAddress(host.replaceAll("[\\[\\]]", ""), port), TIMEOUT_MILLIS);
+            return socket;
+        } catch (IOException | RuntimeException e) {
+            socket.close();
             throw e;
         }
     }

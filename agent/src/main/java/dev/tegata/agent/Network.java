@@ -5,11 +5,13 @@ package dev.tegata.agent;
 import dev.tegata.pki.certificate.Certificate;
 import java.io.IOException;
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/// The way to servers: HTTP over mutual TLS.
+/// The way to servers: HTTP over mutual TLS, or plain HTTP to a gateway.
 public interface Network {
     /// Connects to the server of a URL, as somebody.
     ///
@@ -18,9 +20,32 @@ public interface Network {
     Connection connect(URI server, DeviceIdentity identity, List<Certificate> anchors, DeviceClock clock)
             throws IOException;
 
+    /// Whether it leads to a gateway, which carries signed messages, and not to the server itself.
+    default boolean isGateway() {
+        return false;
+    }
+
     /// The network of this machine.
     static Network ofThisMachine() {
         return HttpConnection::open;
+    }
+
+    /// No network but a gateway, whatever the server.
+    ///
+    /// @param gateway such as `http://192.168.4.1:8445`
+    static Network behind(URI gateway) {
+        return new Network() {
+            @Override
+            public Connection connect(URI server, DeviceIdentity identity, List<Certificate> anchors, DeviceClock clock)
+                    throws IOException {
+                return HttpConnection.plain(gateway);
+            }
+
+            @Override
+            public boolean isGateway() {
+                return true;
+            }
+        };
     }
 
     /// A connection, on which one question follows another.
@@ -52,6 +77,19 @@ public interface Network {
     record HttpAnswer(int status, Map<String, String> headers, byte[] body) {
         Optional<String> header(String name) {
             return Optional.ofNullable(headers.get(name));
+        }
+
+        String text() {
+            return new String(body, StandardCharsets.UTF_8).strip();
+        }
+
+        /// What a check-in makes of an answer that is not 200.
+        Uplink.Reply refusedCheckIn() throws IOException {
+            return switch (status) {
+                case 429, 503 -> new Uplink.Reply.Later(Duration.ofSeconds(retryAfter(60)));
+                case 401, 403, 404 -> new Uplink.Reply.Refused(status, text());
+                default -> throw new IOException("the server answers a check-in with status " + status);
+            };
         }
 
         /// The seconds that the server asks to wait, at least one.

@@ -94,7 +94,7 @@ public record Order(
         throw new MalformedException("the kind of the order is unknown");
     }
 
-    private static Instant time(long seconds) throws MalformedException {
+    static Instant time(long seconds) throws MalformedException {
         if (seconds < 0 || seconds > 253_402_300_799L) {
             throw new MalformedException("a time must lie in the years 1970 to 9999");
         }

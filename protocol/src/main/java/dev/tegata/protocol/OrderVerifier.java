@@ -64,6 +64,15 @@ public record OrderVerifier(TrustAnchors anchors, String chipSerial, Optional<UU
         return new Accepted(order);
     }
 
+    /// Why the signer of an order is not to be believed, whatever the order says; empty where it is.
+    public static Optional<String> untrusted(Bytes signed, TrustAnchors anchors, Instant now) {
+        try {
+            return untrusted(SignedMessages.open(SignedOrders.CONTENT_TYPE, signed, Order.LIMITS), anchors, now);
+        } catch (MalformedException e) {
+            return Optional.of(String.valueOf(e.getMessage()));
+        }
+    }
+
     /// Why the signer of a server's message is not to be believed; empty where it is.
     static Optional<String> untrusted(SignedMessages.Opened message, TrustAnchors anchors, Instant now) {
         Certificate signer = message.signer();

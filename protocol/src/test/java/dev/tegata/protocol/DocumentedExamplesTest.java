@@ -66,6 +66,19 @@ final class DocumentedExamplesTest {
                         examples.answer(),
                         examples.signerKey.signer(),
                         Examples.encoded(examples.signer)));
+        Bytes wanted = examples.relayedEnrolment();
+        bytes("Certificate around the birth key (self-signed, DER)", examples.birth.encoded());
+        bytes("Private key of birth (the P-256 scalar)", secret(examples.birthKey));
+        bytes("Request for a certificate (PKCS#10)", examples.request());
+        bytes("Signed enrolment, with the nonce above: signed with the birth key", wanted);
+        bytes("SHA-256 of that enrolment", wanted.sha256());
+        bytes(
+                "Signed answer to the enrolment",
+                RelayedEnrolment.signAnswer(
+                        wanted.sha256(),
+                        examples.enrolled(),
+                        examples.signerKey.signer(),
+                        Examples.encoded(examples.signer)));
         bytes(
                 "Receipt for a REFURBISH order, signed with the birth key",
                 new Receipt(Examples.DEVICE, Examples.CHIP, Examples.ORDER, List.of("operational-key", "objects"))

@@ -108,6 +108,19 @@ final class Examples {
         return RelayedCheckIn.sign(nonce, checkIn, deviceKey.signer(), encoded(device));
     }
 
+    Bytes request() {
+        return CertificateRequest.create(Name.EMPTY, deviceKey.publicKey(), List.of(), deviceKey::sign)
+                .encoded();
+    }
+
+    Bytes relayedEnrolment() {
+        return RelayedEnrolment.sign(nonce, checkIn.fleet(), false, request(), birthKey.signer(), encoded(birth));
+    }
+
+    RelayedEnrolment.Answer enrolled() {
+        return new RelayedEnrolment.Answer(NOW.plusSeconds(60), device, List.of(root));
+    }
+
     static List<Bytes> encoded(Certificate... chain) {
         return List.of(chain).stream().map(Certificate::encoded).toList();
     }

@@ -179,6 +179,30 @@ final class ProtocolTest {
     }
 
     @Test
+    void takesTheServersAnswerToItsOwnSignedEnrolmentAndNoOther() throws MalformedException {
+        TrustAnchors anchors = EXAMPLES.verifier().anchors();
+        Bytes asked = EXAMPLES.relayedEnrolment();
+        Bytes answer = enrolled(asked);
+
+        assertThat(RelayedEnrolment.parseAnswer(answer, asked, anchors)).isEqualTo(EXAMPLES.enrolled());
+        RelayedEnrolment read = RelayedEnrolment.parse(asked);
+        assertThat(read.request()).isEqualTo(EXAMPLES.request());
+        assertThat(read.renewal()).isFalse();
+        assertThat(read.chain()).containsExactly(EXAMPLES.birth);
+        assertThatThrownBy(() -> RelayedEnrolment.parseAnswer(answer, Bytes.EMPTY, anchors))
+                .hasMessageContaining("another request");
+        assertThatThrownBy(() -> RelayedEnrolment.parseAnswer(answer, asked, TrustAnchors.of(EXAMPLES.birth)))
+                .isInstanceOf(MalformedException.class);
+        assertThatThrownBy(() -> RelayedCheckIn.parse(asked)).isInstanceOf(MalformedException.class);
+        assertThatThrownBy(() -> RelayedEnrolment.parse(EXAMPLES.relayed())).isInstanceOf(MalformedException.class);
+    }
+
+    private static Bytes enrolled(Bytes asked) {
+        return RelayedEnrolment.signAnswer(
+                asked.sha256(), EXAMPLES.enrolled(), EXAMPLES.signerKey.signer(), Examples.encoded(EXAMPLES.signer));
+    }
+
+    @Test
     void readsAReceiptAndWhoSignedIt() throws MalformedException {
         Receipt receipt =
                 new Receipt(Examples.DEVICE, Examples.CHIP, Examples.ORDER, List.of("operational-key", "objects"));
@@ -205,6 +229,9 @@ final class ProtocolTest {
         }
         feed(asked, RelayedCheckIn::parse);
         feed(answer, input -> RelayedCheckIn.parseAnswer(input, asked, anchors));
+        Bytes wanted = EXAMPLES.relayedEnrolment();
+        feed(wanted, RelayedEnrolment::parse);
+        feed(enrolled(wanted), input -> RelayedEnrolment.parseAnswer(input, wanted, anchors));
         contents().forEach(content -> feed(Examples.plain(content).encode(), Order::parse));
         feed(renewal(), input -> {
             boolean changed = !input.equals(renewal());

@@ -32,6 +32,7 @@ import dev.tegata.platform.authority.AuthorityMaker;
 import dev.tegata.platform.authority.PublicAddresses;
 import dev.tegata.platform.backup.Backups;
 import dev.tegata.platform.checkin.CheckIns;
+import dev.tegata.platform.checkin.RelayedEnrolments;
 import dev.tegata.platform.claim.ClaimTokens;
 import dev.tegata.platform.claim.Manifests;
 import dev.tegata.platform.claim.SharedSecrets;
@@ -227,17 +228,18 @@ public final class Server implements AutoCloseable {
             verification.appraisals().whenKept(postures::note);
             AttestationOrders attestation =
                     new AttestationOrders(database, verification.appraisals(), postures, random);
+            CheckIns.Services checkInServices = new CheckIns.Services(
+                    database,
+                    issuingFleets,
+                    new Identification(database, birthCas::get),
+                    orders,
+                    new OrderSigners(database, vault, auditLog, clock, random),
+                    devices,
+                    auditLog,
+                    outbox,
+                    refusals);
             CheckIns checkIns = new CheckIns(
-                    new CheckIns.Services(
-                            database,
-                            issuingFleets,
-                            new Identification(database, birthCas::get),
-                            orders,
-                            new OrderSigners(database, vault, auditLog, clock, random),
-                            devices,
-                            auditLog,
-                            outbox,
-                            refusals),
+                    checkInServices,
                     new CheckIns.Hooks(
                                     Map.of(
                                             OrderKind.REFURBISH,
@@ -367,7 +369,10 @@ public final class Server implements AutoCloseable {
                     options("devices", config.ports().devices(), Transport.MUTUAL_TLS),
                     Stream.of(
                                     new EstEndpoint(enrolments, verification.nonces()).routes(),
-                                    new DeviceEndpoint(checkIns).routes(),
+                                    new DeviceEndpoint(
+                                                    checkIns,
+                                                    new RelayedEnrolments(checkInServices, enrolments, clock, random))
+                                            .routes(),
                                     deviceVerification(database, verification).routes(),
                                     cmp.routes(),
                                     acme.routes())

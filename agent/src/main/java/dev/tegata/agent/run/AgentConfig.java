@@ -3,6 +3,7 @@
 package dev.tegata.agent.run;
 
 import dev.tegata.agent.Agent.Habits;
+import dev.tegata.agent.Network;
 import dev.tegata.agent.store.AgentState.Home;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
@@ -25,6 +26,7 @@ import java.util.TreeMap;
 /// than a wish.
 final class AgentConfig {
     private static final long MAX_SIZE = 64 * 1024;
+    private static final long MAX_TOKEN = 1024;
 
     private final Path file;
     private final Map<AgentSetting, String> values = new EnumMap<>(AgentSetting.class);
@@ -113,18 +115,66 @@ final class AgentConfig {
     }
 
     Home home() throws InvalidException {
-        String url = require(AgentSetting.SERVER).replaceAll("/+$", "");
+        Optional<URI> relay = relay();
+        String url = relay.isPresent() && find(AgentSetting.SERVER).isEmpty()
+                ? relay.get().toString()
+                : address(AgentSetting.SERVER, "https", "https://devices.example:8444")
+                        .toString();
+        return new Home(url, require(AgentSetting.FLEET), certificates(AgentSetting.TRUST_ANCHORS));
+    }
+
+    Network network() throws InvalidException {
+        return relay().map(Network::behind).orElseGet(Network::ofThisMachine);
+    }
+
+    private Optional<URI> relay() throws InvalidException {
+        return find(AgentSetting.RELAY).isPresent()
+                ? Optional.of(address(AgentSetting.RELAY, "http", "http://192.168.4.1:8445"))
+                : Optional.empty();
+    }
+
+    private URI address(AgentSetting setting, String scheme, String example) throws InvalidException {
+        String url = require(setting).replaceAll("/+$", "");
         try {
             URI uri = URI.create(url);
-            if (!"https".equals(uri.getScheme())
+            if (!scheme.equals(uri.getScheme())
                     || uri.getHost() == null
                     || !uri.getPath().isEmpty()) {
                 throw new IllegalArgumentException();
             }
+            return uri;
         } catch (IllegalArgumentException e) {
-            throw wrong("'server' must be like https://devices.example:8444, not '" + url + "'");
+            throw wrong("'" + setting.key() + "' must be like " + example + ", not '" + url + "'");
         }
-        return new Home(url, require(AgentSetting.FLEET), certificates(AgentSetting.TRUST_ANCHORS));
+    }
+
+    /// Empty where the settings name none.
+    List<Bytes> birthChain() throws InvalidException {
+        return find(AgentSetting.BIRTH_CHAIN).isPresent() ? certificates(AgentSetting.BIRTH_CHAIN) : List.of();
+    }
+
+    private Optional<String> claimToken() throws InvalidException {
+        if (find(AgentSetting.CLAIM_TOKEN_FILE).isEmpty()) {
+            return Optional.empty();
+        }
+        if (relay().isPresent()) {
+            throw wrong("'claim-token-file' does not go with 'relay': a gateway could use the token for itself");
+        }
+        Path file = path(AgentSetting.CLAIM_TOKEN_FILE);
+        try {
+            // A token that has been used may be taken away.
+            if (!Files.exists(file)) {
+                return Optional.empty();
+            }
+            String token =
+                    Files.size(file) > MAX_TOKEN ? "" : Files.readString(file).strip();
+            if (!token.matches("[A-Za-z0-9_.~+/=-]+")) {
+                throw wrong("'claim-token-file' in " + file + " holds no claim token");
+            }
+            return Optional.of(token);
+        } catch (IOException e) {
+            throw wrong("the claim token in " + file + " cannot be read: " + e.getMessage());
+        }
     }
 
     /// DER certificates from a PEM file.
@@ -175,7 +225,8 @@ final class AgentConfig {
             return new Habits(
                     find(AgentSetting.RENEW_AT).map(Double::valueOf).orElse(Habits.USUAL.renewAt()),
                     flag(AgentSetting.NEW_KEY_AT_RENEWAL),
-                    CheckInForm.CBOR);
+                    CheckInForm.CBOR,
+                    claimToken());
         } catch (IllegalArgumentException e) {
             throw wrong("'renew-at' must be a number from 0.1 to 0.95");
         }

@@ -7,13 +7,23 @@ import java.util.Optional;
 /// The settings of the agent, as its file has them: one `key = value` per line.
 enum AgentSetting {
     SERVER("server", "The server's device port: https://devices.example:8444."),
+    RELAY(
+            "relay",
+            "A gateway, such as http://192.168.4.1:8445, for a device without a network of its own. "
+                    + "'server' is not needed then, and 'trust-anchors' are the fleet's root CAs."),
     FLEET("fleet", "The fleet's public id."),
     TRUST_ANCHORS(
             "trust-anchors", "PEM file of the CAs that the server's certificate may lead to at the first contact."),
     DATA("data", "Folder for what the agent remembers."),
     KEYS("keys", "Where the keys live: chip-file, chip-tcp, chip-i2c, tpm, pkcs11 or file."),
     SERIAL("serial", "The serial number under which the device was claimed. A chip tells its own."),
-    BIRTH_CHAIN("birth-chain", "PEM file of the birth certificate and its issuers. A virtual chip has its own."),
+    BIRTH_CHAIN(
+            "birth-chain",
+            "PEM file of the birth certificate and its issuers. A virtual chip has its own; "
+                    + "where there is none, the device makes a self-signed one around its birth key."),
+    CLAIM_TOKEN_FILE(
+            "claim-token-file",
+            "File with a one-time claim token, for a device whose keys were not claimed. Not by way of a gateway."),
     CHIP_FILE("chip-file", "chip-file: the file of a virtual chip."),
     CHIP_ADDRESS("chip-address", "chip-tcp: host and port of a chip, as 'tegata chip serve' has it."),
     CHIP_DEVICE("chip-device", "chip-i2c: the bus, such as /dev/i2c-1."),

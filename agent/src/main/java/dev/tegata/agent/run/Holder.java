@@ -78,7 +78,7 @@ record Holder(DeviceKeys keys, String serial, Optional<Attester> attester) {
         Ecc608 chip = new Ecc608(transport, random);
         try {
             ChipKeys keys = config.find(AgentSetting.BIRTH_CHAIN).isPresent()
-                    ? ChipKeys.of(chip, config.certificates(AgentSetting.BIRTH_CHAIN))
+                    ? ChipKeys.of(chip, config.birthChain())
                     : ChipKeys.of(chip);
             String serial =
                     config.find(AgentSetting.SERIAL).orElse(HexFormat.of().formatHex(chip.serial()));
@@ -97,9 +97,7 @@ record Holder(DeviceKeys keys, String serial, Optional<Attester> attester) {
                         : TpmPort.tcp(address(config, AgentSetting.TPM), TIMEOUT_MILLIS));
         try {
             TpmKeys keys = TpmKeys.of(
-                    tpm,
-                    Integer.toUnsignedLong(config.number(AgentSetting.TPM_BIRTH_HANDLE)),
-                    config.certificates(AgentSetting.BIRTH_CHAIN));
+                    tpm, Integer.toUnsignedLong(config.number(AgentSetting.TPM_BIRTH_HANDLE)), config.birthChain());
             Optional<Attester> attester = Optional.empty();
             if (config.find(AgentSetting.TPM_QUOTE_HANDLE).isPresent()) {
                 attester = Optional.of(new TpmAttester(
@@ -128,7 +126,7 @@ record Holder(DeviceKeys keys, String serial, Optional<Attester> attester) {
                             token,
                             new KeySpace(config.require(AgentSetting.PKCS11_LABEL)),
                             new KeyHandle(config.require(AgentSetting.PKCS11_BIRTH_ID)),
-                            config.certificates(AgentSetting.BIRTH_CHAIN),
+                            config.birthChain(),
                             random),
                     config.require(AgentSetting.SERIAL),
                     Optional.empty());
@@ -142,7 +140,7 @@ record Holder(DeviceKeys keys, String serial, Optional<Attester> attester) {
                 Disk.local(),
                 config.data().resolve("keys"),
                 privateKey(config.path(AgentSetting.KEY_FILE)),
-                config.certificates(AgentSetting.BIRTH_CHAIN),
+                config.birthChain(),
                 random);
         return new Holder(keys, config.require(AgentSetting.SERIAL), Optional.empty());
     }

@@ -3,7 +3,6 @@
 package dev.tegata.agent.run;
 
 import dev.tegata.agent.Agent;
-import dev.tegata.agent.Network;
 import dev.tegata.agent.run.AgentConfig.InvalidException;
 import dev.tegata.agent.store.AgentState;
 import dev.tegata.agent.store.Disk;
@@ -124,14 +123,16 @@ public final class Main {
                         holder.attester(),
                         config.habits(),
                         StateStore.inFile(disk, stateFile(config)),
-                        Network.ofThisMachine(),
+                        config.network(),
                         InstantSource.system(),
                         random,
                         Agent.Pace.USUAL,
                         event -> out.println(event.sentence())));
                 out.println("tegata-agent: device " + holder.serial() + ", fleet "
                         + agent.state().home().fleet() + " at "
-                        + agent.state().home().url());
+                        + config.find(AgentSetting.RELAY)
+                                .map(relay -> "a server behind " + relay)
+                                .orElse(agent.state().home().url()));
                 return live(agent, new Published(disk, config.data().resolve("published")), once);
             }
         }

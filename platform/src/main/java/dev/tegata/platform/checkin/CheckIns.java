@@ -6,7 +6,6 @@ import dev.tegata.attestation.MalformedException;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.InvalidCertificateException;
-import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.RefusedException;
@@ -84,6 +83,7 @@ public final class CheckIns {
     private final Contacts contacts;
     private final Devices devices;
     private final CheckInMacs macs;
+    private final RelayNonces nonces;
     private final RefusalLog refusals;
     private final Hooks hooks;
     private final InstantSource clock;
@@ -151,6 +151,7 @@ public final class CheckIns {
         this.refusals = services.refusals();
         this.contacts = new Contacts(database, orders, services.audit(), services.outbox(), hooks.seen());
         this.macs = new CheckInMacs(database, clock, random);
+        this.nonces = new RelayNonces(database, macs);
         this.hooks = hooks;
         this.clock = clock;
         this.random = random;
@@ -182,10 +183,7 @@ public final class CheckIns {
         RelayedCheckIn relayed = RelayedCheckIn.parse(message);
         return counted(() -> {
             IssuingFleet fleet = fleet(relayed.checkIn());
-            OptionalLong time = macs.timeOf(fleet.fleet().id(), relayed.nonce());
-            if (time.isEmpty()) {
-                throw new RefusedException(ErrorCode.NONCE_INVALID, "the nonce is too old, or not from here");
-            }
+            OptionalLong time = nonces.timeOf(fleet.fleet().id(), relayed.nonce());
             List<Bytes> chain =
                     relayed.chain().stream().map(Certificate::encoded).toList();
             CheckInAnswer answer = new Attempt(fleet, relayed.checkIn(), chain, source).run(time);
@@ -237,7 +235,7 @@ public final class CheckIns {
                     chain.isEmpty() ? new DeviceCredential.None() : new DeviceCredential.TlsCertificate(chain);
             return switch (identification.identify(fleet, credential, true, now)) {
                 case Identification.Result.Found found -> {
-                    useUp(nonce, found.device().id());
+                    nonces.useUp(tenant, found.device().id(), nonce);
                     yield answer(found);
                 }
                 case Identification.Result.NotFound notFound -> {
@@ -251,7 +249,7 @@ public final class CheckIns {
                             || !isShutOut(device.state()) && device.state() != DeviceState.REFURBISHING) {
                         throw refusal(notFound.code(), notFound.detail(), device);
                     }
-                    useUp(nonce, device.id());
+                    nonces.useUp(tenant, device.id(), nonce);
                     yield meet(device, Optional.empty(), Optional.empty());
                 }
                 case Identification.Result.Unclaimed _ ->
@@ -438,28 +436,6 @@ public final class CheckIns {
             int bend = Math.clamp(underWay.get() / RELAXED, 1, MOST_BENT);
             double jitter = 0.8 + 0.4 * random.nextDouble();
             return (int) Math.max(1, Math.round(base.toSeconds() * bend * jitter));
-        }
-
-        /// A nonce serves a device once, and only in the order in which nonces were given out.
-        private void useUp(OptionalLong nonce, DeviceId device) {
-            if (nonce.isEmpty()) {
-                return;
-            }
-            int used = database.inTenant(
-                    tenant,
-                    tx -> tx.createUpdate("""
-                                    INSERT INTO device_report (tenant_id, device_id, relay_nonce)
-                                    VALUES (:tenant, :device, :nonce)
-                                    ON CONFLICT (tenant_id, device_id) DO UPDATE SET relay_nonce = EXCLUDED.relay_nonce
-                                    WHERE coalesce(device_report.relay_nonce, 0) < EXCLUDED.relay_nonce""")
-                            .bind("tenant", tenant)
-                            .bind("device", device)
-                            .bind("nonce", nonce.getAsLong())
-                            .execute());
-            if (used == 0) {
-                throw new RefusedException(
-                        ErrorCode.NONCE_INVALID, "the device has signed this nonce, or a later one, before");
-            }
         }
 
         private RefusedException refusal(ErrorCode code, String detail, @Nullable Candidate device) {

@@ -32,7 +32,17 @@ public sealed interface DeviceCredential {
     }
 
     /// A one-time claim token, sent as it is, or proven by a MAC made with it.
-    record ClaimToken(String secret) implements DeviceCredential {
+    ///
+    /// @param chain as of [TlsCertificate], where a certificate was shown beside it
+    record ClaimToken(String secret, List<Bytes> chain) implements DeviceCredential {
+        public ClaimToken {
+            chain = List.copyOf(chain);
+        }
+
+        public ClaimToken(String secret) {
+            this(secret, List.of());
+        }
+
         @Override
         public String toString() {
             return "ClaimToken[…]";

@@ -545,7 +545,8 @@ public final class Enrolments {
                 @Nullable UUID appraisal) {
             Bytes publicKey = certificate.publicKeyEncoded();
             // The key that came with a token is all that will be known of a device whose manifest lists none.
-            Bytes newBirthKey = found.claimToken() != null ? publicKey : found.newBirthKey();
+            Bytes newBirthKey =
+                    found.claimToken() != null && found.newBirthKey() == null ? publicKey : found.newBirthKey();
             return new IssuanceJournal.Entry(
                     found.device().id(),
                     found.device().version(),

@@ -121,7 +121,8 @@ public final class Identification {
     private Result byToken(TenantId tenant, DeviceCredential.ClaimToken token, Instant now) {
         Bytes hash = ClaimTokens.hash(token.secret());
         return lookup.byToken(tenant, hash, now)
-                .<Result>map(device -> new Result.Found(device, Basis.CLAIM_TOKEN, null, hash, null))
+                .<Result>map(device ->
+                        new Result.Found(device, Basis.CLAIM_TOKEN, null, hash, birthKeyBeside(token, device.serial())))
                 .orElseGet(() ->
                         new Result.NotFound(ErrorCode.TOKEN_INVALID, "the claim token is unknown, expired or used up"));
     }
@@ -139,6 +140,20 @@ public final class Identification {
                 ? byOperationalCertificate(tenant, leaf, now).or(() -> byBirthKey(tenant, leaf))
                 : byBirthKey(tenant, leaf).or(() -> byOperationalCertificate(tenant, leaf, now));
         return found.orElseGet(() -> byBirthCertificate(fleet, tenant, leaf, chain, now));
+    }
+
+    /// The key of a certificate that names the chip which the token is for: it becomes a birth key. TLS
+    /// stacks show certificates to anybody who asks, so that one with another name means nothing.
+    private static @Nullable Bytes birthKeyBeside(DeviceCredential.ClaimToken token, String serial) {
+        try {
+            if (!token.chain().isEmpty()) {
+                Certificate leaf = Certificate.parse(token.chain().getFirst());
+                return serialsIn(leaf).contains(serial.toLowerCase(Locale.ROOT)) ? leaf.publicKeyEncoded() : null;
+            }
+            return null;
+        } catch (InvalidCertificateException e) {
+            return null;
+        }
     }
 
     private Optional<Result> byOperationalCertificate(TenantId tenant, Certificate leaf, Instant now) {

@@ -9,10 +9,14 @@ import dev.tegata.platform.FleetId;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.checkin.CheckInOutcome;
 import dev.tegata.platform.checkin.CheckIns;
+import dev.tegata.platform.checkin.RelayedEnrolments;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.CheckInCodec;
 import dev.tegata.protocol.CheckInForm;
 import dev.tegata.protocol.RelayedCheckIn;
+import dev.tegata.protocol.RelayedEnrolment;
+import dev.tegata.server.http.Problem;
+import dev.tegata.server.http.ProblemException;
 import dev.tegata.server.http.Request;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
@@ -20,24 +24,31 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 
-/// Translates check-ins to [CheckIns] and back. Errors are problem documents, with no more of the detail
+/// Translates check-ins to [CheckIns], and signed requests for certificates to [RelayedEnrolments], and
+/// back. Errors are problem documents, with no more of the detail
 /// than is about the request itself: what the server knows of other devices is not told.
 public final class DeviceEndpoint {
     public static final String CHECK_IN = "/device/v1/check-in";
+    public static final String ENROLMENT = "/device/v1/enrolment";
     public static final String NONCE = "/device/v1/nonce";
 
     private static final Duration LONGEST = Duration.ofSeconds(15);
 
     private final CheckIns checkIns;
+    private final RelayedEnrolments enrolments;
 
-    public DeviceEndpoint(CheckIns checkIns) {
+    public DeviceEndpoint(CheckIns checkIns, RelayedEnrolments enrolments) {
         this.checkIns = checkIns;
+        this.enrolments = enrolments;
     }
 
     public List<Route> routes() {
         return List.of(
                 Route.post(CHECK_IN, this::checkIn)
                         .withBodyLimit(RelayedCheckIn.MAX_SIZE)
+                        .withTimeout(LONGEST),
+                Route.post(ENROLMENT, this::enrolment)
+                        .withBodyLimit(RelayedEnrolment.MAX_SIZE)
                         .withTimeout(LONGEST),
                 Route.get(NONCE, this::nonce).withTimeout(LONGEST));
     }
@@ -76,9 +87,30 @@ public final class DeviceEndpoint {
 
     private static boolean isAboutTheRequest(ErrorCode code) {
         return switch (code) {
-            case INVALID_IDENTIFIER, INVALID_FIELD, NONCE_INVALID, NOT_FOUND -> true;
+            case INVALID_IDENTIFIER, INVALID_FIELD, NONCE_INVALID, NOT_FOUND, REQUEST_INVALID, KEY_NOT_ALLOWED -> true;
             default -> false;
         };
+    }
+
+    private Response enrolment(Request request) {
+        if (!request.contentType().equals(RelayedEnrolment.CONTENT_TYPE)) {
+            throw new RefusedException(
+                    ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+                    "send " + RelayedEnrolment.CONTENT_TYPE + "; what comes over TLS of its own uses EST");
+        }
+        try {
+            return switch (enrolments.answer(Bytes.of(request.body()), request.remoteAddress())) {
+                case RelayedEnrolments.Outcome.Signed(Bytes message) ->
+                    Response.of(200, RelayedEnrolment.ANSWER_CONTENT_TYPE, message.toArray());
+                case RelayedEnrolments.Outcome.Pending(Duration retryAfter) ->
+                    throw new ProblemException(new Problem(ErrorCode.APPROVAL_PENDING, "")
+                            .with("Retry-After", Long.toString(retryAfter.toSeconds())));
+                case RelayedEnrolments.Outcome.Refused(ErrorCode code, String detail) ->
+                    throw new RefusedException(code, isAboutTheRequest(code) ? detail : "");
+            };
+        } catch (MalformedException e) {
+            throw new RefusedException(ErrorCode.MALFORMED_REQUEST, String.valueOf(e.getMessage()));
+        }
     }
 
     private Response nonce(Request request) {

@@ -6,6 +6,7 @@ import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.UnavailableException;
 import dev.tegata.protocol.RelayedCheckIn;
+import dev.tegata.protocol.RelayedEnrolment;
 import dev.tegata.server.http.HttpStack;
 import dev.tegata.server.http.Listener;
 import dev.tegata.server.http.ListenerOptions;
@@ -28,11 +29,11 @@ import java.time.Duration;
 import java.util.List;
 import javax.net.ssl.SSLContext;
 
-/// Carries check-ins of devices that have no network of their own. It holds no keys: devices sign what they
-/// say, and the server signs what it answers, so that it can neither read more than anybody on the wire nor
-/// change anything.
+/// Carries check-ins of devices that have no network of their own, and their requests for certificates. It
+/// holds no keys: devices sign what they say, and the server signs what it answers, so that it can neither
+/// read more than anybody on the wire nor change anything.
 ///
-/// Only signed check-ins go through. One that rests on a TLS client certificate would be the gateway's.
+/// Only signed messages go through. One that rests on a TLS client certificate would be the gateway's.
 public final class Gateway implements AutoCloseable {
     private static final Duration LONGEST = Duration.ofSeconds(20);
     private static final int LARGEST_ANSWER = 1024 * 1024;
@@ -53,9 +54,8 @@ public final class Gateway implements AutoCloseable {
         this.listener = stack.listen(
                 ListenerOptions.of("gateway", host, port, Transport.PLAIN),
                 List.of(
-                        Route.post(DeviceEndpoint.CHECK_IN, this::checkIn)
-                                .withBodyLimit(RelayedCheckIn.MAX_SIZE)
-                                .withTimeout(LONGEST.plusSeconds(10)),
+                        signed(DeviceEndpoint.CHECK_IN, RelayedCheckIn.CONTENT_TYPE, RelayedCheckIn.MAX_SIZE),
+                        signed(DeviceEndpoint.ENROLMENT, RelayedEnrolment.CONTENT_TYPE, RelayedEnrolment.MAX_SIZE),
                         Route.get(DeviceEndpoint.NONCE, this::nonce).withTimeout(LONGEST.plusSeconds(10))));
     }
 
@@ -71,15 +71,19 @@ public final class Gateway implements AutoCloseable {
         return listener.url();
     }
 
-    private Response checkIn(Request request) {
-        if (!request.contentType().equals(RelayedCheckIn.CONTENT_TYPE)) {
-            throw new RefusedException(
-                    ErrorCode.UNSUPPORTED_MEDIA_TYPE,
-                    "a gateway carries signed check-ins only: " + RelayedCheckIn.CONTENT_TYPE);
-        }
-        return carry(HttpRequest.newBuilder(server.resolve(DeviceEndpoint.CHECK_IN))
-                .header("Content-Type", RelayedCheckIn.CONTENT_TYPE)
-                .POST(BodyPublishers.ofByteArray(request.body())));
+    private Route signed(String path, String contentType, int limit) {
+        return Route.post(path, request -> {
+                    if (!request.contentType().equals(contentType)) {
+                        throw new RefusedException(
+                                ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+                                "a gateway carries what is signed, and nothing else: " + contentType);
+                    }
+                    return carry(HttpRequest.newBuilder(server.resolve(path))
+                            .header("Content-Type", contentType)
+                            .POST(BodyPublishers.ofByteArray(request.body())));
+                })
+                .withBodyLimit(limit)
+                .withTimeout(LONGEST.plusSeconds(10));
     }
 
     private Response nonce(Request request) {

@@ -252,7 +252,7 @@ public final class EstEndpoint {
     private static DeviceCredential credential(Request request) {
         Optional<String> authorization = request.header("Authorization");
         if (authorization.isPresent()) {
-            return new DeviceCredential.ClaimToken(token(authorization.get()));
+            return new DeviceCredential.ClaimToken(token(authorization.get()), request.peerChain());
         }
         return request.peerChain().isEmpty()
                 ? new DeviceCredential.None()

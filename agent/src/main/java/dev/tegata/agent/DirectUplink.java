@@ -1,0 +1,97 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.agent;
+
+import dev.tegata.agent.store.AgentState.Home;
+import dev.tegata.attestation.MalformedException;
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.Name;
+import dev.tegata.protocol.CheckIn;
+import dev.tegata.protocol.CheckInCodec;
+import dev.tegata.protocol.CheckInForm;
+import java.io.IOException;
+import java.net.URI;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import javax.net.ssl.SSLException;
+
+/// EST and check-ins over mutual TLS.
+final class DirectUplink implements Uplink {
+    private static final int UNAUTHORIZED = 401;
+    private static final int FORBIDDEN = 403;
+
+    private final URI server;
+    private final List<Certificate> anchors;
+    private final Network network;
+    private final DeviceClock clock;
+    private final CheckInForm form;
+    private final Optional<String> claimToken;
+    private final EstClient est;
+
+    DirectUplink(Home home, List<Certificate> anchors, Agent.Setup setup, DeviceClock clock) {
+        this.server = URI.create(home.url());
+        this.anchors = anchors;
+        this.network = setup.network();
+        this.clock = clock;
+        this.form = setup.habits().form();
+        this.claimToken = setup.habits().claimToken();
+        this.est = new EstClient(
+                URI.create(home.url() + "/.well-known/est/" + home.fleet()), anchors, setup.network(), clock);
+    }
+
+    /// A claim token is for a device whose keys the server does not know. Once it has worked it does no
+    /// more, and the birth key is known instead, so that the key is tried first.
+    @Override
+    public Enrolment enrol(DeviceIdentity as, DeviceKey key, Optional<Name> subject) throws IOException {
+        try (Network.Connection connection = network.connect(server, as, anchors, clock)) {
+            List<Certificate> authorities = est.caCertificates(connection);
+            EstClient.Answer answer = subject.isPresent()
+                    ? est.reEnrol(connection, key, subject.get())
+                    : est.enrol(connection, key, Optional.empty());
+            if (answer instanceof EstClient.Answer.Refused(int status, String _)
+                    && (status == UNAUTHORIZED || status == FORBIDDEN)
+                    && subject.isEmpty()
+                    && claimToken.isPresent()) {
+                answer = est.enrol(connection, key, claimToken);
+            }
+            return switch (answer) {
+                case EstClient.Answer.Enrolled(Certificate certificate) ->
+                    new Enrolment.Issued(certificate, authorities);
+                case EstClient.Answer.Later(Duration wait) -> new Enrolment.Later(wait);
+                case EstClient.Answer.Refused(int status, String reason) ->
+                    new Enrolment.Refused(status, reason.strip());
+            };
+        }
+    }
+
+    @Override
+    public Reply checkIn(DeviceIdentity as, CheckIn said) throws IOException {
+        Network.HttpAnswer answer;
+        try (Network.Connection connection = network.connect(server, as, anchors, clock)) {
+            answer = connection.ask(Network.Question.post(
+                    "/device/v1/check-in",
+                    Map.of("Content-Type", form.mediaType(), "Accept", form.mediaType()),
+                    CheckInCodec.encode(said, form).toArray()));
+        }
+        if (answer.status() != 200) {
+            return answer.refusedCheckIn();
+        }
+        try {
+            return new Reply.Heard(CheckInCodec.parseAnswer(Bytes.of(answer.body()), form));
+        } catch (MalformedException e) {
+            throw new IOException("the server's answer cannot be read: " + e.getMessage(), e);
+        }
+    }
+
+    @Override
+    public Optional<String> lockedOutBy(List<Certificate> others, Bytes order, DeviceIdentity as) throws IOException {
+        try (Network.Connection _ = network.connect(server, as, others, clock)) {
+            return Optional.empty();
+        } catch (SSLException e) {
+            return Optional.of(String.valueOf(e.getMessage()));
+        }
+    }
+}

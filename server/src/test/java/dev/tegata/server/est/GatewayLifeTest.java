@@ -1,0 +1,323 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.est;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.tegata.agent.Agent;
+import dev.tegata.agent.AgentEvent;
+import dev.tegata.agent.ChipAttester;
+import dev.tegata.agent.ChipKeys;
+import dev.tegata.agent.FileKeys;
+import dev.tegata.agent.Network;
+import dev.tegata.agent.store.AgentState.Home;
+import dev.tegata.agent.store.Disk;
+import dev.tegata.agent.store.StateStore;
+import dev.tegata.attestation.cose.Signer;
+import dev.tegata.chip.ChipFactory;
+import dev.tegata.chip.Preset;
+import dev.tegata.chip.VirtualChip;
+import dev.tegata.chip.driver.Ecc608;
+import dev.tegata.chip.driver.Transport;
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.CertificateRequest;
+import dev.tegata.pki.certificate.Name;
+import dev.tegata.pki.key.KeyAlgorithm;
+import dev.tegata.pki.key.SoftwareKey;
+import dev.tegata.pki.path.TrustAnchors;
+import dev.tegata.protocol.CheckIn;
+import dev.tegata.protocol.CheckInForm;
+import dev.tegata.protocol.RelayedEnrolment;
+import dev.tegata.server.RunningServer;
+import dev.tegata.server.cli.Tegata;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Optional;
+import java.util.Random;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+@DisplayName("A device without a network of its own")
+final class GatewayLifeTest {
+    private static final EstTenant TENANT = new EstTenant("Gateway's devices");
+    private static final ChipFactory FACTORY = new ChipFactory(new SecureRandom());
+    private static final HttpClient LAN = HttpClient.newHttpClient();
+    private static Process gateway;
+    private static URI relay;
+
+    @TempDir
+    Path folder;
+
+    private final List<AgentEvent> events = new ArrayList<>();
+
+    @BeforeAll
+    static void startGateway() throws IOException {
+        gateway = new ProcessBuilder(
+                        Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                        "-Xmx128m",
+                        "-XX:+UseSerialGC",
+                        "-XX:TieredStopAtLevel=1",
+                        "-cp",
+                        System.getProperty("java.class.path"),
+                        Tegata.class.getName(),
+                        "gateway",
+                        "--listen",
+                        "127.0.0.1:0",
+                        "--server",
+                        TENANT.running.server().devicesUrl(),
+                        "--ca",
+                        TENANT.running.server().authorityFile().orElseThrow().toString())
+                .redirectError(ProcessBuilder.Redirect.INHERIT)
+                .start();
+        BufferedReader output =
+                new BufferedReader(new InputStreamReader(gateway.getInputStream(), StandardCharsets.UTF_8));
+        String ready = output.readLine();
+        assertThat(ready).startsWith("The gateway is ready at http://");
+        relay = URI.create(ready.split(" ")[5].replaceAll("\\.$", ""));
+    }
+
+    @AfterAll
+    static void stopGateway() {
+        gateway.destroy();
+    }
+
+    private static Certificate root() {
+        return TENANT.authorities().stream()
+                .filter(Certificate::isSelfIssued)
+                .findFirst()
+                .orElseThrow();
+    }
+
+    private Agent.Setup setup(ChipKeys keys, String serial, String fleet) {
+        return new Agent.Setup(
+                keys,
+                serial,
+                new Home("http://no.server.is.here", fleet, List.of(root().encoded())),
+                List.of(new CheckIn.Component("app", "1.0.0", Optional.empty())),
+                Optional.of(new ChipAttester(keys.chip())),
+                Agent.Habits.USUAL,
+                StateStore.inFile(Disk.local(), folder.resolve("state")),
+                Network.behind(relay),
+                InstantSource.system(),
+                new Random(1),
+                Agent.Pace.USUAL,
+                events::add);
+    }
+
+    private static String order(String device, String body) {
+        HttpResponse<String> placed =
+                TENANT.running.post(TENANT.tenant.ownerKey(), "/api/v1/devices/" + device + "/orders", body);
+        assertThat(placed.statusCode()).as(placed.body()).isEqualTo(201);
+        return RunningServer.body(placed).path("id").asString();
+    }
+
+    private static String stateOf(String order) {
+        return RunningServer.body(TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/orders/" + order))
+                .path("state")
+                .asString();
+    }
+
+    private static Bytes publicKey(ChipKeys keys, Agent agent) throws IOException {
+        return keys.open(agent.state().identity().orElseThrow().key())
+                .publicKey()
+                .encoded();
+    }
+
+    @Test
+    @DisplayName("is claimed, activated, given a new key, refurbished and activated again through a gateway process")
+    void life() throws Exception {
+        VirtualChip chip = FACTORY.make(Preset.TRUST_GO, Instant.now());
+        String serial = HexFormat.of().formatHex(chip.serial());
+        String fleet = TENANT.fleet("");
+        TENANT.claim(fleet, FACTORY, List.of(chip));
+        String device = TENANT.deviceOf(serial);
+        try (ChipKeys keys = ChipKeys.of(new Ecc608(Transport.of(chip), new SecureRandom()))) {
+            Agent agent = Agent.start(setup(keys, serial, fleet));
+            agent.step();
+            assertThat(agent.state().identity()).as(events.toString()).isPresent();
+            assertThat(TENANT.state(device)).isEqualTo("active");
+            Bytes first = publicKey(keys, agent);
+
+            String renewKey = order(device, "{\"kind\":\"renew-key\"}");
+            String renew = order(device, "{\"kind\":\"renew-certificate\"}");
+            String locked = order(
+                    device,
+                    "{\"kind\":\"update-trust-anchors\",\"anchors\":[\"%s\"]}"
+                            .formatted(Certificate.parse(TENANT.tlsAuthority())
+                                    .pem()
+                                    .replace("\n", "\\n")));
+            agent.step();
+            agent.step();
+            assertThat(stateOf(renewKey)).as(events.toString()).isEqualTo("done");
+            assertThat(stateOf(renew)).as(events.toString()).isEqualTo("done");
+            assertThat(stateOf(locked)).as("it would lock the device out").isEqualTo("failed");
+            Bytes second = publicKey(keys, agent);
+            assertThat(second).isNotEqualTo(first);
+            assertThat(TENANT.certificates(device)).hasSize(3);
+
+            TENANT.change(device, "refurbish");
+            agent.step();
+            assertThat(TENANT.state(device)).as(events.toString()).isEqualTo("active");
+            assertThat(publicKey(keys, agent)).isNotIn(first, second);
+            assertThat(TENANT.history(device).toString()).contains("device.refurbished");
+        }
+    }
+
+    /// A device whose messages are made by hand.
+    private record Unit(SoftwareKey birth, SoftwareKey key, Certificate certificate) {
+        static Unit of(SoftwareKey birth) throws Exception {
+            return new Unit(
+                    birth,
+                    SoftwareKey.generate(KeyAlgorithm.EC_P256),
+                    Certificate.parse(Bytes.of(EstDevice.selfSigned(birth).getEncoded())));
+        }
+
+        static Bytes request(SoftwareKey key) {
+            return CertificateRequest.create(
+                            Name.EMPTY,
+                            key.publicKey(),
+                            List.of(),
+                            data -> key.sign(key.publicKey().algorithm().signatureAlgorithm(), data))
+                    .encoded();
+        }
+
+        Bytes asks(String fleet, Bytes nonce, Bytes request) {
+            return RelayedEnrolment.sign(
+                    nonce,
+                    fleet,
+                    false,
+                    request,
+                    Signer.of(birth.publicKey(), birth.privateKey()),
+                    List.of(certificate.encoded()));
+        }
+    }
+
+    private static Bytes nonce(String fleet) throws Exception {
+        HttpResponse<byte[]> response = LAN.send(
+                HttpRequest.newBuilder(relay.resolve("/device/v1/nonce?fleet=" + fleet))
+                        .build(),
+                BodyHandlers.ofByteArray());
+        assertThat(response.statusCode()).isEqualTo(200);
+        return Bytes.of(response.body());
+    }
+
+    private static HttpResponse<byte[]> send(String type, Bytes message) throws Exception {
+        return LAN.send(
+                HttpRequest.newBuilder(relay.resolve("/device/v1/enrolment"))
+                        .header("Content-Type", type)
+                        .POST(BodyPublishers.ofByteArray(message.toArray()))
+                        .build(),
+                BodyHandlers.ofByteArray());
+    }
+
+    private static void assertRefused(Bytes message, int status, String code) throws Exception {
+        HttpResponse<byte[]> response = send(RelayedEnrolment.CONTENT_TYPE, message);
+        String body = new String(response.body(), StandardCharsets.UTF_8);
+        assertThat(response.statusCode()).as(body).isEqualTo(status);
+        assertThat(body).contains("\"code\":\"" + code + "\"");
+    }
+
+    @Test
+    @DisplayName("gets one certificate for one signed request, and nobody on the way gets any")
+    void onlyItself() throws Exception {
+        String fleet = TENANT.fleet("");
+        SoftwareKey birth = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+        String device = TENANT.claim(fleet, birth);
+        Unit unit = Unit.of(birth);
+        Bytes message = unit.asks(fleet, nonce(fleet), Unit.request(unit.key()));
+
+        // The gateway puts its own key in the place of the device's: the signature is wrong.
+        byte[] changed = message.toArray();
+        changed[message.size() - 100] ^= 1;
+        assertRefused(Bytes.of(changed), 400, "malformed-request");
+        // Somebody else's nonce, or none of this server's.
+        EstTenant neighbour = new EstTenant("Gateway's neighbour");
+        String otherFleet = neighbour.fleet("");
+        assertRefused(unit.asks(fleet, nonce(otherFleet), Unit.request(unit.key())), 403, "nonce-invalid");
+        assertRefused(unit.asks(fleet, Bytes.of(new byte[32]), Unit.request(unit.key())), 403, "nonce-invalid");
+        // A device that nobody claimed there, with a good nonce of that fleet.
+        assertRefused(unit.asks(otherFleet, nonce(otherFleet), Unit.request(unit.key())), 403, "device-unknown");
+        // The birth key of another device in the request.
+        SoftwareKey other = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+        TENANT.claim(fleet, other);
+        Bytes early = unit.asks(fleet, nonce(fleet), Unit.request(unit.key()));
+        assertRefused(unit.asks(fleet, nonce(fleet), Unit.request(other)), 403, "key-mismatch");
+        assertRefused(unit.asks(fleet, nonce(fleet), Bytes.ofHex("3000")), 400, "request-invalid");
+        // Kept back, and an earlier nonce than one that served.
+        assertRefused(early, 403, "nonce-invalid");
+        assertThat(TENANT.certificates(device)).isEmpty();
+        assertThat(send("application/pkcs10", message).statusCode()).isEqualTo(415);
+
+        Bytes good = unit.asks(fleet, nonce(fleet), Unit.request(unit.key()));
+        HttpResponse<byte[]> answered = send(RelayedEnrolment.CONTENT_TYPE, good);
+        RelayedEnrolment.Answer answer =
+                RelayedEnrolment.parseAnswer(Bytes.of(answered.body()), good, TrustAnchors.of(root()));
+        assertThat(answer.certificate().publicKeyEncoded())
+                .isEqualTo(unit.key().publicKey().encoded());
+        assertThat(answer.authorities()).contains(root());
+        assertRefused(good, 403, "nonce-invalid");
+        assertThat(TENANT.certificates(device)).containsExactly(answer.certificate());
+    }
+
+    @Test
+    @DisplayName("needs no gateway where it has a network: one whose keys were not claimed shows a claim token once")
+    void claimToken() throws Exception {
+        String fleet = TENANT.fleet("");
+        String device = TENANT.claim(fleet);
+        String serial = RunningServer.body(TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/devices/" + device))
+                .path("serial")
+                .asString();
+        SoftwareKey birth = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+        try (FileKeys keys =
+                FileKeys.of(Disk.local(), folder.resolve("keys"), birth.pkcs8(), List.of(), new SecureRandom())) {
+            Agent agent = Agent.start(tokenSetup(keys, serial, fleet, Optional.empty()));
+            agent.step();
+            assertThat(agent.state().identity()).as("nobody knows its key").isEmpty();
+
+            agent = Agent.start(tokenSetup(keys, serial, fleet, Optional.of(TENANT.token(device))));
+            agent.step();
+            assertThat(TENANT.state(device)).as(events.toString()).isEqualTo("active");
+
+            // The birth key is known from now on: the used token is worth nothing, and not needed.
+            TENANT.change(device, "refurbish");
+            agent.step();
+            assertThat(TENANT.state(device)).as(events.toString()).isEqualTo("active");
+            assertThat(TENANT.certificates(device)).hasSize(2);
+        }
+    }
+
+    private Agent.Setup tokenSetup(FileKeys keys, String serial, String fleet, Optional<String> token) {
+        return new Agent.Setup(
+                keys,
+                serial,
+                new Home(TENANT.running.server().devicesUrl(), fleet, List.of(TENANT.tlsAuthority())),
+                List.of(),
+                Optional.empty(),
+                new Agent.Habits(0.6, false, CheckInForm.CBOR, token),
+                StateStore.inFile(Disk.local(), folder.resolve("state")),
+                Network.ofThisMachine(),
+                InstantSource.system(),
+                new Random(1),
+                Agent.Pace.USUAL,
+                events::add);
+    }
+}
