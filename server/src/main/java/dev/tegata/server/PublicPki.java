@@ -3,6 +3,7 @@
 package dev.tegata.server;
 
 import dev.tegata.pki.Bytes;
+import dev.tegata.pki.key.VaultCondition;
 import dev.tegata.pki.status.OcspFailure;
 import dev.tegata.pki.status.OcspRequest;
 import dev.tegata.platform.AuthorityId;
@@ -30,6 +31,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
+import java.util.function.Supplier;
 
 /// What anybody may fetch over plain HTTP: revocation lists, OCSP answers and CA certificates, which carry
 /// their own proof, and whether the server is well.
@@ -54,14 +56,17 @@ final class PublicPki {
     private final Crls crls;
     private final Ocsp ocsp;
     private final InstantSource clock;
-    private final BooleanSupplier ready;
+    private final Health health;
 
-    PublicPki(Authorities authorities, Crls crls, Ocsp ocsp, InstantSource clock, BooleanSupplier ready) {
+    /// What load balancers and people ask for.
+    record Health(BooleanSupplier database, Supplier<VaultCondition> vault) {}
+
+    PublicPki(Authorities authorities, Crls crls, Ocsp ocsp, InstantSource clock, Health health) {
         this.authorities = authorities;
         this.crls = crls;
         this.ocsp = ocsp;
         this.clock = clock;
-        this.ready = ready;
+        this.health = health;
     }
 
     List<Route> routes() {
@@ -209,9 +214,11 @@ final class PublicPki {
     }
 
     private Response readiness() {
-        if (!ready.getAsBoolean()) {
+        if (!health.database().getAsBoolean()) {
             throw new RefusedException(ErrorCode.UNAVAILABLE, "the database does not answer");
         }
-        return Response.text(200, "text/plain", "ready\n");
+        // Not a reason to take the node away: check-ins, verdicts and most statuses need no signature.
+        String vaultHangs = health.vault().get().answers() ? "" : "but calls hang in the vault: nothing is issued\n";
+        return Response.text(200, "text/plain", "ready\n" + vaultHangs);
     }
 }

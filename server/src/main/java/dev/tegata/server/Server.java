@@ -177,6 +177,7 @@ public final class Server implements AutoCloseable {
             PostgresSealedKeyStore sealedKeys = new PostgresSealedKeyStore(database);
             Optional<VaultKeys> vaultKeys = vaultKeys(config, sealedKeys, random);
             Vault vault = opened(openVault(config.vault(), sealedKeys, vaultKeys, random));
+            measure(registry, vault);
             AuditLog auditLog = opened(new AuditLog(database, vault, clock));
             Optional<KeyRotation> rotation =
                     vaultKeys.map(keys -> opened(new KeyRotation(database, sealedKeys, keys, auditLog)));
@@ -364,7 +365,14 @@ public final class Server implements AutoCloseable {
                             "/metrics", _ -> Response.text(200, "text/plain; version=0.0.4", registry.scrape()))));
             this.publicPki = http.listen(
                     options("public", config.ports().publicPki(), Transport.PLAIN),
-                    publicRoutes(new PublicPki(authorities, crls, ocsp, clock, database::isReady), cmp));
+                    publicRoutes(
+                            new PublicPki(
+                                    authorities,
+                                    crls,
+                                    ocsp,
+                                    clock,
+                                    new PublicPki.Health(database::isReady, vault::condition)),
+                            cmp));
             this.devices = http.listen(
                     options("devices", config.ports().devices(), Transport.MUTUAL_TLS),
                     Stream.of(
@@ -593,6 +601,15 @@ public final class Server implements AutoCloseable {
         Gauge.builder("tegata.database.active", database, d -> d.poolUsage().active())
                 .register(registry);
         Gauge.builder("tegata.database.waiting", database, d -> d.poolUsage().waiting())
+                .register(registry);
+    }
+
+    private static void measure(PrometheusMeterRegistry registry, Vault vault) {
+        Gauge.builder("tegata.vault.answers", vault, v -> v.condition().answers() ? 1 : 0)
+                .description("0 where calls hang in the vault and others are refused")
+                .register(registry);
+        Gauge.builder("tegata.vault.hanging", vault, v -> v.condition().hangingCalls())
+                .description("Calls into the PKCS#11 library that were given up and have not come back")
                 .register(registry);
     }
 

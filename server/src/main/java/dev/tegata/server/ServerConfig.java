@@ -13,6 +13,7 @@ import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
@@ -258,6 +259,7 @@ public record ServerConfig(
         private VaultConfig hsm() {
             Path library = file(Setting.PKCS11_LIBRARY);
             int sessions = number(Setting.PKCS11_SESSIONS, 1, 256);
+            Duration timeout = Duration.ofSeconds(number(Setting.PKCS11_TIMEOUT, 1, 3600));
             if (text(Setting.PKCS11_SECRET_FILE).isEmpty()) {
                 wrong.add(Setting.PKCS11_SECRET_FILE.key() + " is needed: " + Setting.PKCS11_SECRET_FILE.description());
             }
@@ -269,7 +271,8 @@ public record ServerConfig(
                 Pkcs11Config config = given(Setting.PKCS11_TOKEN)
                         .map(label -> Pkcs11Config.sharedToken(library, label, secret))
                         .orElseGet(() -> Pkcs11Config.tokenPerSpace(library, secret))
-                        .withSessions(sessions);
+                        .withSessions(sessions)
+                        .withTimeout(timeout);
                 return new Hsm(config, replicas(config));
             } catch (VaultException e) {
                 wrong.add(e.getMessage() + ".");

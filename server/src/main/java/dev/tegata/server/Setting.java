@@ -33,6 +33,9 @@ public enum Setting {
             "More tokens that hold the same keys and have the same PIN, as LABEL or LIBRARY:LABEL, separated by commas;"
                     + " signing goes on with them where the first is away. Needs pkcs11-token."),
     PKCS11_SESSIONS("8", "How many calls the PKCS#11 library gets at once."),
+    PKCS11_TIMEOUT(
+            "20",
+            "After how many seconds a call into the PKCS#11 library is given up; making a key may take ten times as long."),
     LISTEN("127.0.0.1", "Address that all ports are bound to; 0.0.0.0 or :: for all."),
     API_PORT("8443", "Port of the API (TLS); 0 for any that is free."),
     DEVICE_PORT("8444", "Port of the devices (TLS, client certificates); 0 for any that is free."),

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.pki.key;
 
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
@@ -13,6 +14,7 @@ import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -241,6 +243,25 @@ final class Cryptoki {
             throw new VaultException("the PKCS#11 library " + library + " cannot be loaded", false, e);
         } catch (CryptokiException e) {
             throw e.asVaultException("loading " + library);
+        }
+    }
+
+    /// Loads the module once more, as if it had never been loaded: the linker knows a library by its file.
+    static Cryptoki loadCopy(Path library) {
+        try {
+            Path copy = Files.createTempFile("tegata-pkcs11-", ".so");
+            try {
+                Files.copy(library, copy, StandardCopyOption.REPLACE_EXISTING);
+                return load(copy);
+            } finally {
+                Files.delete(copy);
+            }
+        } catch (IOException | VaultException e) {
+            throw new VaultException(
+                    "the PKCS#11 library " + library + " hangs and cannot be loaded once more (" + e.getMessage()
+                            + "): restart the server",
+                    true,
+                    e);
         }
     }
 

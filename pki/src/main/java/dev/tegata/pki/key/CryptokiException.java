@@ -158,6 +158,7 @@ final class CryptokiException extends Exception {
             case 0xa4 -> "the PIN is locked: the security officer must unlock it by the HSM's own tool";
             case 0xb1 -> "the token has no session left: lower pkcs11-sessions, or end other programs that use it";
             case 0xb5, 0xe2 -> "the token is write-protected";
+            case 0x101 -> "the token forgets its logins: end programs that log out";
             case 0x102 -> "the token's user PIN was never set: initialize it by the HSM's own tool";
             case 0x104 -> "another kind of user is logged in to the token: end that program";
             case 0x1c1 -> "the device failed its self-test: call its vendor";

@@ -3,6 +3,7 @@
 package dev.tegata.pki.key;
 
 import java.nio.file.Path;
+import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /// Where a PKCS#11 vault finds its module, and how key spaces lie in it.
@@ -13,12 +14,18 @@ import org.jspecify.annotations.Nullable;
 /// @param secret what the PINs of all tokens are derived from, or the PIN of the shared token
 /// @param sessions how many calls run in the module at the same time, and so how many sessions a token has
 /// at most
-public record Pkcs11Config(Path library, @Nullable String sharedToken, Secret secret, int sessions) {
+/// @param timeout after which a call that has not ended is given up; one that makes a key has ten times as
+/// long
+public record Pkcs11Config(Path library, @Nullable String sharedToken, Secret secret, int sessions, Duration timeout) {
+    private static final Duration TIMEOUT = Duration.ofSeconds(20);
     private static final int MIN_SECRET_LENGTH = 16;
 
     public Pkcs11Config {
         if (sessions < 1) {
             throw new IllegalArgumentException("a PKCS#11 vault needs at least one session, not " + sessions);
+        }
+        if (!timeout.isPositive()) {
+            throw new IllegalArgumentException("calls of a PKCS#11 vault need more time than " + timeout);
         }
         if (sharedToken == null && secret.text().length() < MIN_SECRET_LENGTH) {
             throw new VaultException(
@@ -29,22 +36,26 @@ public record Pkcs11Config(Path library, @Nullable String sharedToken, Secret se
     /// A token of its own for each space, initialized by the vault, with PINs derived from `secret` (at
     /// least 16 characters).
     public static Pkcs11Config tokenPerSpace(Path library, Secret secret) {
-        return new Pkcs11Config(library, null, secret, defaultSessions());
+        return new Pkcs11Config(library, null, secret, defaultSessions(), TIMEOUT);
     }
 
     /// All spaces in the one token called `label`, which the operator has initialized: for modules that
     /// cannot make tokens at run time. Keys of a space carry its name as their label.
     public static Pkcs11Config sharedToken(Path library, String label, Secret userPin) {
-        return new Pkcs11Config(library, label, userPin, defaultSessions());
+        return new Pkcs11Config(library, label, userPin, defaultSessions(), TIMEOUT);
     }
 
     /// The same settings for another token, which holds the same keys and has the same PIN.
     public Pkcs11Config withToken(Path otherLibrary, String label) {
-        return new Pkcs11Config(otherLibrary, label, secret, sessions);
+        return new Pkcs11Config(otherLibrary, label, secret, sessions, timeout);
     }
 
     public Pkcs11Config withSessions(int sessions) {
-        return new Pkcs11Config(library, sharedToken, secret, sessions);
+        return new Pkcs11Config(library, sharedToken, secret, sessions, timeout);
+    }
+
+    public Pkcs11Config withTimeout(Duration timeout) {
+        return new Pkcs11Config(library, sharedToken, secret, sessions, timeout);
     }
 
     private static int defaultSessions() {

@@ -16,8 +16,12 @@ final class Pkcs11Module {
 
     private final Cryptoki cryptoki;
     private final ReentrantReadWriteLock lock = new ReentrantReadWriteLock();
-    private final boolean initializedHere;
     private final AtomicInteger users = new AtomicInteger();
+
+    /// Written under the write lock.
+    private volatile boolean started;
+    /// Guarded by the write lock.
+    private boolean initializedHere;
 
     /// Counts starts: what was opened in an earlier one is gone. Written under the write lock.
     private volatile long epoch;
@@ -26,9 +30,27 @@ final class Pkcs11Module {
     /// caller.
     private long lastTry = System.nanoTime() - RETRY_NANOS;
 
-    Pkcs11Module(Cryptoki cryptoki) throws CryptokiException {
+    /// A module that starts with its first call: that may take as long as any call.
+    Pkcs11Module(Cryptoki cryptoki) {
         this.cryptoki = cryptoki;
-        this.initializedHere = cryptoki.initialize();
+    }
+
+    static Pkcs11Module started(Cryptoki cryptoki) throws CryptokiException {
+        Pkcs11Module module = new Pkcs11Module(cryptoki);
+        module.start();
+        return module;
+    }
+
+    private void start() throws CryptokiException {
+        lock.writeLock().lock();
+        try {
+            if (!started) {
+                initializedHere = cryptoki.initialize();
+                started = true;
+            }
+        } finally {
+            lock.writeLock().unlock();
+        }
     }
 
     /// What is done in the module.
@@ -51,6 +73,9 @@ final class Pkcs11Module {
     }
 
     <T> T call(Call<T> call) throws CryptokiException {
+        if (!started) {
+            start();
+        }
         lock.readLock().lock();
         try {
             return call.run();

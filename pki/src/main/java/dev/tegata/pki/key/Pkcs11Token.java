@@ -3,9 +3,9 @@
 package dev.tegata.pki.key;
 
 import java.util.Deque;
+import java.util.Map;
 import java.util.OptionalLong;
 import java.util.concurrent.ConcurrentLinkedDeque;
-import org.jspecify.annotations.Nullable;
 
 /// One token: its sessions, its login, and the keys that were found in it.
 ///
@@ -19,6 +19,9 @@ final class Pkcs11Token {
     private final Cryptoki cryptoki;
     private final String label;
     private final String pin;
+    /// By label. Once the token has refused the PIN we never offer it again: tokens lock after a few
+    /// attempts.
+    private final Map<String, String> refusedPins;
     private final Deque<Long> idle = new ConcurrentLinkedDeque<>();
     private final RecentlyUsed<Address, Pkcs11Key> keys = new RecentlyUsed<>(CACHED_KEYS);
 
@@ -31,9 +34,6 @@ final class Pkcs11Token {
     private OptionalLong slot = OptionalLong.empty();
     /// Guarded by this. Whether the token was ever there.
     private boolean known;
-    /// Guarded by this. Once the module has refused the PIN we never offer it again: tokens lock after
-    /// a few attempts.
-    private @Nullable String pinRefusal;
 
     /// Where a key lies; the space matters only where spaces share a token.
     record Address(KeySpace space, KeyHandle handle) {}
@@ -46,11 +46,12 @@ final class Pkcs11Token {
         T in(long session) throws CryptokiException;
     }
 
-    Pkcs11Token(Pkcs11Module module, String label, String pin) {
+    Pkcs11Token(Pkcs11Module module, String label, String pin, Map<String, String> refusedPins) {
         this.module = module;
         this.cryptoki = module.cryptoki();
         this.label = label;
         this.pin = pin;
+        this.refusedPins = refusedPins;
         this.epoch = module.epoch();
     }
 
@@ -121,11 +122,12 @@ final class Pkcs11Token {
 
     /// One at a time, so that a wrong PIN is offered once.
     private synchronized long open() throws CryptokiException {
-        if (pinRefusal != null) {
-            throw new VaultException(pinRefusal, false);
+        String refusal = refusedPins.get(label);
+        if (refusal != null) {
+            throw new VaultException(refusal, false);
         }
         if (slot.isEmpty()) {
-            slot = Pkcs11Vault.slotOf(cryptoki, label);
+            slot = Pkcs11Engine.slotOf(cryptoki, label);
         }
         if (slot.isEmpty()) {
             // Some modules show no tokens at all once they have lost their device.
@@ -172,8 +174,9 @@ final class Pkcs11Token {
     }
 
     private void refuse(String why) {
-        pinRefusal = "the token '" + label + "' " + why + ", then restart";
-        throw new VaultException(pinRefusal, false);
+        String refusal = "the token '" + label + "' " + why + ", then restart";
+        refusedPins.put(label, refusal);
+        throw new VaultException(refusal, false);
     }
 
     /// Gives up all sessions, unless somebody has since `seen`.

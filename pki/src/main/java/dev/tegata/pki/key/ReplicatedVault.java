@@ -45,7 +45,7 @@ public final class ReplicatedVault implements Vault {
                 }
                 Pkcs11Module module = modules.get(config.library());
                 if (module == null) {
-                    module = new Pkcs11Module(Cryptoki.load(config.library()));
+                    module = Pkcs11Module.started(Cryptoki.load(config.library()));
                     modules.put(config.library(), module);
                 }
                 tokens.add(Pkcs11Vault.open(module, config, random));
@@ -156,6 +156,14 @@ public final class ReplicatedVault implements Vault {
         if (failure != null) {
             throw failure;
         }
+    }
+
+    @Override
+    public VaultCondition condition() {
+        List<VaultCondition> each = tokens.stream().map(Pkcs11Vault::condition).toList();
+        return new VaultCondition(
+                each.stream().anyMatch(VaultCondition::answers),
+                each.stream().mapToInt(VaultCondition::hangingCalls).sum());
     }
 
     @Override

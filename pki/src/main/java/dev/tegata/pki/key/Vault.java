@@ -34,6 +34,11 @@ public interface Vault extends AutoCloseable {
     /// Destroys a key for good. Does nothing where it does not exist.
     void destroy(KeySpace space, KeyHandle key);
 
+    /// How it is doing, without asking it.
+    default VaultCondition condition() {
+        return VaultCondition.WELL;
+    }
+
     /// `software` or `pkcs11`, as the API shows it.
     String kind();
 

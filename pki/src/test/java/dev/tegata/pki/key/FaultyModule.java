@@ -12,10 +12,14 @@ import java.lang.invoke.MethodHandle;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.MethodType;
 import java.util.Arrays;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Semaphore;
+import java.util.function.Consumer;
 
 /// SoftHSM, in which one function of the test's choice fails when it is told to.
 final class FaultyModule {
     static final int C_LOGIN = 18;
+    static final int C_SIGN = 43;
     static final int C_CREATE_OBJECT = 20;
     static final int C_GENERATE_KEY_PAIR = 59;
 
@@ -28,6 +32,12 @@ final class FaultyModule {
     private volatile int calls;
     private volatile int failFrom = Integer.MAX_VALUE;
     private volatile long code;
+    private volatile Consumer<long[]> change = arguments -> {};
+
+    /// One for each call that does not come back before [#release].
+    private final Semaphore toHang = new Semaphore(0);
+    private final Semaphore hanging = new Semaphore(0);
+    private final CountDownLatch released = new CountDownLatch(1);
 
     /// @param function its place in CK_FUNCTION_LIST
     FaultyModule(int function, int arguments) throws ReflectiveOperationException {
@@ -49,7 +59,12 @@ final class FaultyModule {
     }
 
     private long instead(long[] arguments) throws Throwable {
+        if (toHang.tryAcquire()) {
+            hanging.release();
+            released.await();
+        }
         calls++;
+        change.accept(arguments);
         return calls >= failFrom ? code : (long) original.invoke(arguments);
     }
 
@@ -62,6 +77,26 @@ final class FaultyModule {
         this.code = code;
         calls = 0;
         failFrom = good + 1;
+    }
+
+    /// Changes the arguments of each call, which the module then takes for what it was asked.
+    void change(Consumer<long[]> change) {
+        this.change = change;
+    }
+
+    /// The next calls, so many, hang.
+    void hang(int many) {
+        toHang.release(many);
+    }
+
+    /// Waits until so many more calls hang.
+    void awaitHanging(int many) throws InterruptedException {
+        hanging.acquire(many);
+    }
+
+    /// Lets the calls that hang go on.
+    void release() {
+        released.countDown();
     }
 
     void heal() {

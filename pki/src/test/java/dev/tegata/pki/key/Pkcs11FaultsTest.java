@@ -6,14 +6,24 @@ import static dev.tegata.pki.key.VaultContract.ACME;
 import static dev.tegata.pki.key.VaultContract.DATA;
 import static dev.tegata.pki.key.VaultContract.assertRefused;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.time.Duration;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /// What a token may answer on a bad day.
 class Pkcs11FaultsTest {
@@ -38,7 +48,9 @@ class Pkcs11FaultsTest {
 
     private static int objects(Pkcs11Vault vault) {
         Cryptoki.Attribute label = Cryptoki.Attribute.of(Cryptoki.LABEL, ACME.name());
-        return vault.use(ACME, "counting", session -> vault.cryptoki.findObjects(session, List.of(label), 1000)).length;
+        return vault.engine()
+                .use(ACME, "counting", session -> vault.engine().cryptoki.findObjects(session, List.of(label), 1000))
+                .length;
     }
 
     @Test
@@ -105,6 +117,127 @@ class Pkcs11FaultsTest {
                     VaultException.class, () -> vault.generate(ACME, KeyAlgorithm.EC_P256));
             assertThat(refusal.retryable()).isTrue();
             assertThat(refusal).hasMessageContaining("lower pkcs11-sessions");
+        }
+    }
+
+    private static Pkcs11Vault openImpatient(FaultyModule module) {
+        Pkcs11Config config = Pkcs11Config.tokenPerSpace(SoftHsm.LIBRARY, SECRET)
+                .withSessions(2)
+                .withTimeout(Duration.ofSeconds(2));
+        return Pkcs11Vault.open(module.cryptoki(), config, RANDOM);
+    }
+
+    private static Future<byte[]> signAside(Pkcs11Vault vault, KeyHandle key) {
+        FutureTask<byte[]> signature =
+                new FutureTask<>(() -> vault.sign(ACME, key, SignatureAlgorithm.ECDSA_SHA256, DATA));
+        Thread.startVirtualThread(signature);
+        return signature;
+    }
+
+    private static void assertGivenUp(Future<byte[]> signature) {
+        assertThatThrownBy(() -> signature.get(60, TimeUnit.SECONDS))
+                .hasCauseInstanceOf(VaultException.class)
+                .hasMessageContaining("did not answer within 2 seconds: check the HSM");
+    }
+
+    private static void awaitHanging(Pkcs11Vault vault, int calls) throws InterruptedException {
+        long patience = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
+        while (vault.condition().hangingCalls() != calls && System.nanoTime() < patience) {
+            TimeUnit.MILLISECONDS.sleep(5);
+        }
+        assertThat(vault.condition()).isEqualTo(new VaultCondition(true, calls));
+    }
+
+    @Test
+    void aCallThatHangsEndsInItsTimeAndTheOthersGoOn() throws Exception {
+        FaultyModule module = new FaultyModule(FaultyModule.C_SIGN, 5);
+        try (Pkcs11Vault vault = openImpatient(module)) {
+            KeyHandle key = vault.generate(ACME, KeyAlgorithm.EC_P256);
+            vault.sign(ACME, key, SignatureAlgorithm.ECDSA_SHA256, DATA);
+            module.hang(1);
+
+            Future<byte[]> hanging = signAside(vault, key);
+            module.awaitHanging(1);
+            while (!hanging.isDone()) {
+                vault.sign(ACME, key, SignatureAlgorithm.ECDSA_SHA256, DATA);
+            }
+
+            assertGivenUp(hanging);
+            awaitHanging(vault, 1);
+            module.release();
+            awaitHanging(vault, 0);
+            vault.sign(ACME, key, SignatureAlgorithm.ECDSA_SHA256, DATA);
+        }
+    }
+
+    @Test
+    void aModuleInWhichAllCallsHangIsLeftAloneAndAnotherCopyGoesOn() throws Exception {
+        FaultyModule module = new FaultyModule(FaultyModule.C_SIGN, 5);
+        try (Pkcs11Vault vault = openImpatient(module)) {
+            KeyHandle key = vault.generate(ACME, KeyAlgorithm.EC_P256);
+            PublicKeyInfo publicKey = vault.publicKey(ACME, key);
+            module.hang(3);
+
+            Future<byte[]> one = signAside(vault, key);
+            Future<byte[]> other = signAside(vault, key);
+            module.awaitHanging(2);
+            assertGivenUp(one);
+            assertGivenUp(other);
+
+            byte[] signature = vault.sign(ACME, key, SignatureAlgorithm.ECDSA_SHA256, DATA);
+            assertThat(publicKey.verifies(SignatureAlgorithm.ECDSA_SHA256, DATA, signature))
+                    .isTrue();
+            awaitHanging(vault, 2);
+            module.release();
+            awaitHanging(vault, 0);
+        }
+    }
+
+    /// In CK_ATTRIBUTE[] at `address`: the value of a flag.
+    private static void setFlag(long address, long count, long type, boolean value) {
+        MemorySegment attributes = MemorySegment.ofAddress(address).reinterpret(24 * count);
+        for (long i = 0; i < count; i++) {
+            if (attributes.getAtIndex(ValueLayout.JAVA_LONG, 3 * i) == type) {
+                MemorySegment.ofAddress(attributes.getAtIndex(ValueLayout.JAVA_LONG, 3 * i + 1))
+                        .reinterpret(1)
+                        .set(ValueLayout.JAVA_BYTE, 0, (byte) (value ? 1 : 0));
+            }
+        }
+    }
+
+    @Test
+    void aModuleThatMakesAKeyWhichCanLeaveItIsNotUsed() throws Exception {
+        Map<Long, Boolean> badAttributes = Map.of(Cryptoki.EXTRACTABLE, true, Cryptoki.SENSITIVE, false);
+        for (Map.Entry<Long, Boolean> bad : badAttributes.entrySet()) {
+            FaultyModule module = new FaultyModule(FaultyModule.C_GENERATE_KEY_PAIR, 8);
+            try (Pkcs11Vault vault = open(module)) {
+                vault.generate(ACME, KeyAlgorithm.EC_P256);
+                int before = objects(vault);
+                module.change(arguments -> setFlag(arguments[4], arguments[5], bad.getKey(), bad.getValue()));
+
+                assertRefused(() -> vault.generate(ACME, KeyAlgorithm.EC_P256))
+                        .hasMessageContaining("does not protect keys as it was asked to")
+                        .hasMessageContaining(bad.getValue() ? "CKA_EXTRACTABLE is true" : "CKA_SENSITIVE is false")
+                        .hasMessageContaining("The key was destroyed");
+
+                assertThat(objects(vault)).isEqualTo(before);
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {0x03, 0x05, 0x12, 0x30, 0x31, 0x32, 0x62, 0x70, 0xb1, 0xe0, 0xe2, 0x101, 0x102, 0x140, 0x1c1})
+    void tellsWhatTheTokenAnsweredAndWhatToDo(long code) throws Exception {
+        FaultyModule module = new FaultyModule(FaultyModule.C_GENERATE_KEY_PAIR, 8);
+        try (Pkcs11Vault vault = open(module)) {
+            module.failAfter(0, code);
+            assertThatThrownBy(() -> vault.generate(ACME, KeyAlgorithm.EC_P256))
+                    .isInstanceOf(VaultException.class)
+                    .hasMessageStartingWith("generating a key of ec-p256 failed: ")
+                    .hasMessageContaining("answered " + CryptokiException.name(code) + " to C_GenerateKeyPair: ");
+            assertThat(module.calls()).as("tries").isLessThanOrEqualTo(3);
+            module.heal();
+            vault.generate(ACME, KeyAlgorithm.EC_P256);
         }
     }
 }

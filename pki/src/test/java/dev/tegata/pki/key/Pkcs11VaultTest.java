@@ -41,12 +41,16 @@ class Pkcs11VaultTest extends VaultContract {
 
     private byte[] attribute(KeyHandle key, long type) {
         Pkcs11Token.Address address = new Pkcs11Token.Address(ACME, key);
-        return pkcs11().use(
+        return pkcs11().engine()
+                .use(
                         ACME,
                         "reading an attribute",
-                        session -> pkcs11().cryptoki
+                        session -> pkcs11().engine()
+                                .cryptoki
                                 .attribute(
-                                        session, pkcs11().find(session, address).object(), type));
+                                        session,
+                                        pkcs11().engine().find(session, address).object(),
+                                        type));
     }
 
     @Test
@@ -68,8 +72,8 @@ class Pkcs11VaultTest extends VaultContract {
     void aPlantedPublicKeyIsNotBelieved() {
         KeyHandle key = vault.generate(ACME, KeyAlgorithm.EC_P256);
         KeyHandle other = vault.generate(ACME, KeyAlgorithm.EC_P256);
-        Cryptoki cryptoki = pkcs11().cryptoki;
-        pkcs11().use(ACME, "swapping public keys", session -> {
+        Cryptoki cryptoki = pkcs11().engine().cryptoki;
+        pkcs11().engine().use(ACME, "swapping public keys", session -> {
             long[] found = cryptoki.findObjects(session, publicKeyTemplate(key), 1);
             cryptoki.destroyObject(session, found[0]);
             byte[] point = cryptoki.attribute(
@@ -98,7 +102,7 @@ class Pkcs11VaultTest extends VaultContract {
     void survivesLostSessionsAndLogins() {
         KeyHandle key = vault.generate(ACME, KeyAlgorithm.EC_P256);
         KeyHandle unseen = vault.generate(ACME, KeyAlgorithm.EC_P256);
-        Cryptoki cryptoki = pkcs11().cryptoki;
+        Cryptoki cryptoki = pkcs11().engine().cryptoki;
         vault.sign(ACME, key, SignatureAlgorithm.ECDSA_SHA256, DATA);
 
         closeSession(cryptoki);
@@ -116,14 +120,14 @@ class Pkcs11VaultTest extends VaultContract {
     }
 
     private void closeSession(Cryptoki cryptoki) {
-        pkcs11().use(ACME, "closing a session", session -> {
+        pkcs11().engine().use(ACME, "closing a session", session -> {
             cryptoki.closeSession(session);
             return session;
         });
     }
 
     private void logOut(Cryptoki cryptoki) {
-        pkcs11().use(ACME, "logging out", session -> {
+        pkcs11().engine().use(ACME, "logging out", session -> {
             cryptoki.logout(session);
             return session;
         });
@@ -132,7 +136,7 @@ class Pkcs11VaultTest extends VaultContract {
     @Test
     void aModuleThatWasShutDownIsStartedAgain() throws CryptokiException {
         KeyHandle key = vault.generate(ACME, KeyAlgorithm.EC_P256);
-        pkcs11().cryptoki.shutDown();
+        pkcs11().engine().cryptoki.shutDown();
 
         vault.sign(ACME, key, SignatureAlgorithm.ECDSA_SHA256, DATA);
     }

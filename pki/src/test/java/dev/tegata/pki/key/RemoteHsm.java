@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 
@@ -65,6 +66,13 @@ final class RemoteHsm implements AutoCloseable {
             child.destroyForcibly();
             child.onExit().join();
         }
+    }
+
+    /// Sends `STOP` or `CONT` to all of it: a stopped HSM neither answers nor hangs up.
+    void signal(String name) throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>(List.of("kill", "-" + name, Long.toString(process.pid())));
+        process.descendants().map(each -> Long.toString(each.pid())).forEach(command::add);
+        new ProcessBuilder(command).start().waitFor();
     }
 
     void restart() throws IOException {

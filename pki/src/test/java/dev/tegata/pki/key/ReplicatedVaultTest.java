@@ -41,14 +41,14 @@ class ReplicatedVaultTest {
     }
 
     private static void putWrappingKey(Cryptoki module, String label, byte[] key) throws CryptokiException {
-        long session = module.openSession(Pkcs11Vault.slotOf(module, label).orElseThrow());
+        long session = module.openSession(Pkcs11Engine.slotOf(module, label).orElseThrow());
         module.login(session, Cryptoki.USER, PIN);
         module.createObject(
                 session,
                 List.of(
                         Cryptoki.Attribute.of(Cryptoki.CLASS, Cryptoki.SECRET_KEY),
                         Cryptoki.Attribute.of(Cryptoki.KEY_TYPE, Cryptoki.AES),
-                        Cryptoki.Attribute.of(Cryptoki.LABEL, Pkcs11Vault.WRAPPING_KEY),
+                        Cryptoki.Attribute.of(Cryptoki.LABEL, Pkcs11Engine.WRAPPING_KEY),
                         Cryptoki.Attribute.of(Cryptoki.TOKEN, true),
                         Cryptoki.Attribute.of(Cryptoki.PRIVATE, true),
                         Cryptoki.Attribute.of(Cryptoki.SENSITIVE, true),
@@ -138,6 +138,8 @@ class ReplicatedVaultTest {
 
     private static int objects(Pkcs11Vault vault) {
         Cryptoki.Attribute label = Cryptoki.Attribute.of(Cryptoki.LABEL, ACME.name());
-        return vault.use(ACME, "counting", session -> vault.cryptoki.findObjects(session, List.of(label), 1000)).length;
+        return vault.engine()
+                .use(ACME, "counting", session -> vault.engine().cryptoki.findObjects(session, List.of(label), 1000))
+                .length;
     }
 }

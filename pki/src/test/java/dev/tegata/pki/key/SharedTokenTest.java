@@ -35,7 +35,7 @@ class SharedTokenTest {
     static void makeToken(Cryptoki module, String label, String pin) throws CryptokiException {
         long[] slots = module.slots();
         module.initToken(slots[slots.length - 1], "13579", label);
-        long session = module.openSession(Pkcs11Vault.slotOf(module, label).orElseThrow());
+        long session = module.openSession(Pkcs11Engine.slotOf(module, label).orElseThrow());
         module.login(session, Cryptoki.SECURITY_OFFICER, "13579");
         module.initPin(session, pin);
         module.logout(session);

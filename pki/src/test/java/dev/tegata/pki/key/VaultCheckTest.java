@@ -44,7 +44,8 @@ class VaultCheckTest {
                     .filteredOn(rate -> rate.algorithm() == KeyAlgorithm.EC_P256)
                     .extracting(VaultCheck.Rate::callers)
                     .containsExactly(1, 2, 4);
-            long[] left = vault.use(ACME, "looking", session -> vault.cryptoki.findObjects(session, List.of(), 10));
+            long[] left = vault.engine()
+                    .use(ACME, "looking", session -> vault.engine().cryptoki.findObjects(session, List.of(), 10));
             assertThat(left).isEmpty();
         }
     }

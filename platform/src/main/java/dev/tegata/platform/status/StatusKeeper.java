@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.status;
 
+import dev.tegata.pki.key.VaultException;
 import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.PeriodicWork;
 import dev.tegata.platform.RefusedException;
@@ -157,7 +158,7 @@ public final class StatusKeeper implements AutoCloseable {
             }
         } catch (RefusedException e) {
             LOG.debug("{} gets no lists: {}", news.authority(), e.getMessage());
-        } catch (UnavailableException e) {
+        } catch (UnavailableException | VaultException e) {
             LOG.warn("The lists of {} will be made later: {}", news.authority(), e.getMessage());
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();

@@ -6,6 +6,8 @@ import dev.tegata.pki.Bytes;
 import dev.tegata.pki.key.Pkcs11Vault;
 import dev.tegata.pki.key.ReplicatedVault;
 import dev.tegata.pki.key.Vault;
+import dev.tegata.pki.key.VaultCondition;
+import dev.tegata.pki.key.VaultException;
 import dev.tegata.pki.key.VaultSurvey;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.RefusedException;
@@ -44,15 +46,41 @@ final class VaultResource {
         }
     }
 
+    /// @param problem why the module told nothing of itself
+    /// @param answers false where calls hang in it
     record ModuleView(
-            String library,
-            String manufacturer,
-            String description,
-            String version,
-            String interfaceVersion,
+            @Nullable String problem,
+            boolean answers,
+            int hangingCalls,
+            @Nullable String library,
+            @Nullable String manufacturer,
+            @Nullable String description,
+            @Nullable String version,
+            @Nullable String interfaceVersion,
             List<TokenView> tokens) {
-        static ModuleView of(VaultSurvey survey) {
+        static ModuleView of(Pkcs11Vault module) {
+            try {
+                return of(module.survey(), module.condition());
+            } catch (VaultException e) {
+                VaultCondition condition = module.condition();
+                return new ModuleView(
+                        e.getMessage(),
+                        condition.answers(),
+                        condition.hangingCalls(),
+                        null,
+                        null,
+                        null,
+                        null,
+                        null,
+                        List.of());
+            }
+        }
+
+        private static ModuleView of(VaultSurvey survey, VaultCondition condition) {
             return new ModuleView(
+                    null,
+                    condition.answers(),
+                    condition.hangingCalls(),
                     survey.library(),
                     survey.manufacturer(),
                     survey.description(),
@@ -112,7 +140,7 @@ final class VaultResource {
         };
         return new View(
                 vault.kind(),
-                modules.stream().map(Pkcs11Vault::survey).map(ModuleView::of).toList(),
+                modules.stream().map(ModuleView::of).toList(),
                 rotation.map(KeyRotation::state).map(KeyView::of).orElse(null));
     }
 }

@@ -22,13 +22,18 @@ import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.ValueLayout;
 import java.net.URI;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.SecureRandom;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -37,56 +42,156 @@ import tools.jackson.databind.JsonNode;
 @DisplayName("A server whose keys are all in an HSM")
 final class HsmTest {
     private static final Path LIBRARY = Path.of("/usr/lib/softhsm/libsofthsm2.so");
+    private static final Path P11_KIT = Path.of("/usr/libexec/p11-kit/p11-kit-server");
+    private static final Path CLIENT = Path.of(
+            "/usr/lib",
+            (System.getProperty("os.arch").equals("aarch64") ? "aarch64" : "x86_64") + "-linux-gnu",
+            "pkcs11/p11-kit-client.so");
+    private static final int PATIENCE = 600;
 
     @Test
     @DisplayName("makes a tenant's authorities in a token of its own, and enrols a device under them")
     void enrol(@TempDir Path directory) throws Throwable {
         assertThat(LIBRARY).as("install the package softhsm2").exists();
         configure(directory);
-        try (RunningServer server = new RunningServer(data -> config(directory, data))) {
-            enrolAt(server);
+        try (RunningServer server = new RunningServer(data -> config(directory, data, Map.of()))) {
+            NewDevice device = new NewDevice(server);
+
+            Answer answer = device.enrol();
+
+            assertThat(answer).isInstanceOf(Answer.Enrolled.class);
+            Certificate certificate = ((Answer.Enrolled) answer).certificate();
+            assertThat(device.tenant.authorities())
+                    .anyMatch(authority -> authority.subject().equals(certificate.issuer()));
+            JsonNode vault = RunningServer.body(server.get(server.operatorKey(), "/api/v1/vault"));
+            assertThat(vault.path("kind").asString()).isEqualTo("pkcs11");
+            assertThat(vault.at("/modules/0/tokens").valueStream())
+                    .anyMatch(token -> token.path("label").asString().equals(device.tenant.tenant.id())
+                            && token.path("used").asBoolean());
         }
     }
 
-    private static void enrolAt(RunningServer server) throws IOException {
-        EstTenant tenant = new EstTenant(server, "In an HSM");
-        ChipFactory factory = new ChipFactory(new SecureRandom());
-        VirtualChip chip = factory.make(Preset.TRUST_GO, 1, Instant.now()).getFirst();
-        String fleet = tenant.fleet("");
-        tenant.claim(fleet, factory, List.of(chip));
-        String uri = tenant.est(fleet, "").toString();
-        EstClient client =
-                new EstClient(URI.create(uri.substring(0, uri.length() - 1)), List.of(tenant.tlsAuthority()));
-        DeviceIdentity birth = DeviceIdentity.of(
-                DeviceKey.inChip(chip, 0),
-                chip.certificateChain().stream().map(Bytes::of).toList());
+    @Test
+    @DisplayName("goes on with the rest, and says so, while the HSM is silent, and issues when it talks again")
+    void silence(@TempDir Path directory) throws Throwable {
+        assertThat(P11_KIT).as("install the package p11-kit").exists();
+        assertThat(CLIENT).as("install the package p11-kit-modules").exists();
+        configure(directory);
+        Path socket = directory.resolve("hsm.socket");
+        setEnvironment("P11_KIT_SERVER_ADDRESS", "unix:path=" + socket);
+        Process hsm = remoteHsm(directory, socket);
+        Map<Setting, String> settings = Map.of(
+                Setting.PKCS11_LIBRARY, CLIENT.toString(), Setting.PKCS11_SESSIONS, "2", Setting.PKCS11_TIMEOUT, "3");
+        try (RunningServer server = new RunningServer(data -> config(directory, data, settings))) {
+            NewDevice device = new NewDevice(server);
+            signal(hsm, "STOP");
 
-        Answer answer = client.enrol(birth, DeviceKey.inChip(chip, 2));
+            awaitReadiness(
+                    server,
+                    "nothing is issued\n",
+                    () -> assertThat(device.enrol()).as("503 with Retry-After").isInstanceOf(Answer.Later.class));
 
-        assertThat(answer).isInstanceOf(Answer.Enrolled.class);
-        Certificate certificate = ((Answer.Enrolled) answer).certificate();
-        assertThat(tenant.authorities())
-                .anyMatch(authority -> authority.subject().equals(certificate.issuer()));
-        JsonNode vault = RunningServer.body(server.get(server.operatorKey(), "/api/v1/vault"));
-        assertThat(vault.path("kind").asString()).isEqualTo("pkcs11");
-        assertThat(vault.at("/modules/0/tokens").valueStream())
-                .anyMatch(token -> token.path("label").asString().equals(tenant.tenant.id())
-                        && token.path("used").asBoolean());
+            assertThat(server.get(device.tenant.tenant.ownerKey(), "/api/v1/devices")
+                            .statusCode())
+                    .isEqualTo(200);
+            JsonNode module = RunningServer.body(server.get(server.operatorKey(), "/api/v1/vault"))
+                    .at("/modules/0");
+            assertThat(module.path("answers").asBoolean()).isFalse();
+            assertThat(module.path("hangingCalls").asInt()).isPositive();
+            signal(hsm, "CONT");
+            Answer answer = device.enrol();
+            for (int i = 0; i < PATIENCE && !(answer instanceof Answer.Enrolled); i++) {
+                TimeUnit.MILLISECONDS.sleep(100);
+                answer = device.enrol();
+            }
+            assertThat(answer).isInstanceOf(Answer.Enrolled.class);
+            awaitReadiness(server, "ready\n", () -> {});
+        } finally {
+            hsm.descendants().forEach(ProcessHandle::destroyForcibly);
+            hsm.destroyForcibly().waitFor();
+        }
     }
 
-    private static ServerConfig config(Path directory, Path data) {
-        return ServerConfig.read(
-                Map.of(
-                        Setting.DATA, data.toString(),
-                        Setting.API_PORT, "0",
-                        Setting.DEVICE_PORT, "0",
-                        Setting.PUBLIC_PORT, "0",
-                        Setting.METRICS_PORT, "0",
-                        Setting.VAULT, "pkcs11",
-                        Setting.PKCS11_LIBRARY, LIBRARY.toString(),
-                        Setting.PKCS11_SECRET_FILE, directory.resolve("secret").toString()),
-                Map.of(),
-                null);
+    private interface Step {
+        void run() throws IOException;
+    }
+
+    /// Takes the step until the server says of itself what is waited for.
+    private static void awaitReadiness(RunningServer server, String expected, Step step)
+            throws IOException, InterruptedException {
+        URI readyz = URI.create(server.server().publicUrl() + "/readyz");
+        String said = "";
+        for (int i = 0; i < PATIENCE && !said.endsWith(expected); i++) {
+            step.run();
+            said = server.client()
+                    .send(HttpRequest.newBuilder(readyz).build(), HttpResponse.BodyHandlers.ofString())
+                    .body();
+        }
+        assertThat(said).startsWith("ready\n").contains(expected);
+    }
+
+    private static Process remoteHsm(Path directory, Path socket) throws IOException, InterruptedException {
+        ProcessBuilder builder = new ProcessBuilder(
+                P11_KIT.toString(),
+                "--foreground",
+                "--provider",
+                LIBRARY.toString(),
+                "--name",
+                socket.toString(),
+                "pkcs11:");
+        builder.environment()
+                .put("SOFTHSM2_CONF", directory.resolve("softhsm2.conf").toString());
+        Process hsm = builder.redirectErrorStream(true)
+                .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                .start();
+        for (int i = 0; i < PATIENCE && !Files.exists(socket); i++) {
+            TimeUnit.MILLISECONDS.sleep(100);
+        }
+        return hsm;
+    }
+
+    private static void signal(Process hsm, String name) throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>(List.of("kill", "-" + name, Long.toString(hsm.pid())));
+        hsm.descendants().map(each -> Long.toString(each.pid())).forEach(command::add);
+        new ProcessBuilder(command).start().waitFor();
+    }
+
+    /// A claimed chip that has never enrolled, of a tenant of its own.
+    private static final class NewDevice {
+        private final EstTenant tenant;
+        private final VirtualChip chip;
+        private final EstClient client;
+
+        NewDevice(RunningServer server) {
+            tenant = new EstTenant(server, "In an HSM");
+            ChipFactory factory = new ChipFactory(new SecureRandom());
+            chip = factory.make(Preset.TRUST_GO, 1, Instant.now()).getFirst();
+            String fleet = tenant.fleet("");
+            tenant.claim(fleet, factory, List.of(chip));
+            String uri = tenant.est(fleet, "").toString();
+            client = new EstClient(URI.create(uri.substring(0, uri.length() - 1)), List.of(tenant.tlsAuthority()));
+        }
+
+        Answer enrol() throws IOException {
+            DeviceIdentity birth = DeviceIdentity.of(
+                    DeviceKey.inChip(chip, 0),
+                    chip.certificateChain().stream().map(Bytes::of).toList());
+            return client.enrol(birth, DeviceKey.inChip(chip, 2));
+        }
+    }
+
+    private static ServerConfig config(Path directory, Path data, Map<Setting, String> more) {
+        Map<Setting, String> settings = new EnumMap<>(Map.of(
+                Setting.DATA, data.toString(),
+                Setting.API_PORT, "0",
+                Setting.DEVICE_PORT, "0",
+                Setting.PUBLIC_PORT, "0",
+                Setting.METRICS_PORT, "0",
+                Setting.VAULT, "pkcs11",
+                Setting.PKCS11_LIBRARY, LIBRARY.toString(),
+                Setting.PKCS11_SECRET_FILE, directory.resolve("secret").toString()));
+        settings.putAll(more);
+        return ServerConfig.read(settings, Map.of(), null);
     }
 
     private static void configure(Path directory) throws Throwable {
