@@ -455,7 +455,7 @@ public final class Agent {
         clock.hear(answer.time());
         save(change -> {
             change.device = answer.device();
-            change.mark = answer.mark().orElse(null);
+            answer.mark().ifPresent(mark -> change.mark = mark);
             change.latestTime = answer.time();
             change.results.removeAll(
                     told.results().stream().limit(CheckIn.MAX_LIST).toList());

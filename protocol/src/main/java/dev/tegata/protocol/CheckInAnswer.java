@@ -13,7 +13,8 @@ import java.util.UUID;
 /// @param time of the server, whole seconds; good to judge the orders by
 /// @param device the id of the device, for life
 /// @param next in how many seconds the device comes back
-/// @param state of the device; where it is SUSPENDED, REVOKED or RETIRED there are no orders
+/// @param state of the device; where it is REVOKED or RETIRED there are no orders, where it is SUSPENDED at
+///     most one to attest
 /// @param mark what the device says in its next check-in
 /// @param orders signed, in the order in which they are to be carried out
 public record CheckInAnswer(

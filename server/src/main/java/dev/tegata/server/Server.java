@@ -225,10 +225,13 @@ public final class Server implements AutoCloseable {
             DeviceCounts counts = opened(new DeviceCounts(database, clock));
             BulkChanges bulk = new BulkChanges(database, jobs, devices);
             opened(new Renewals(database, auditLog, outbox, clock));
+            Tenants tenants = new Tenants(database, vault, auditLog, apiKeys, maker, authorities, clock, random);
             Postures postures = new Postures(database, outbox, clock);
             verification.appraisals().whenKept(postures::note);
+            PostureWatch watch = opened(
+                    new PostureWatch(new PostureWatch.Services(database, tenants, devices, outbox, auditLog), clock));
             AttestationOrders attestation =
-                    new AttestationOrders(database, verification.appraisals(), postures, random);
+                    new AttestationOrders(database, verification.appraisals(), postures, watch, random);
             CheckIns.Services checkInServices = new CheckIns.Services(
                     database,
                     issuingFleets,
@@ -265,12 +268,10 @@ public final class Server implements AutoCloseable {
             SharedSecrets sharedSecrets = new SharedSecrets(database, claimTokens, seals, clock, random);
             CmpEndpoint cmp = new CmpEndpoint(
                     enrolments, sharedSecrets, new CmpTransactions(database, clock), refusals, vault, clock, random);
-            Tenants tenants = new Tenants(database, vault, auditLog, apiKeys, maker, authorities, clock, random);
             Releases releases = new Releases(database, verification.endorsements(), auditLog, clock, random);
             opened(PeriodicWork.start("releases", RELEASES_KEPT, () -> tenants.forEachId(releases::keep)));
             RelyingParties parties = new RelyingParties(database, auditLog, clock);
             Decisions decisions = new Decisions(database, parties, clock);
-            opened(new PostureWatch(new PostureWatch.Services(database, tenants, devices, outbox, auditLog), clock));
             opened(new VerificationUpkeep(database, tenants, verification.endorsements(), clock));
             CustodyLog custody = new CustodyLog(database, vault, clock);
             Mover mover = opened(new Mover(database, auditLog, outbox, custody, clock));

@@ -13,7 +13,8 @@ import java.util.Optional;
 
 /// What is known about the revocation of certificates that come with evidence.
 ///
-/// Of those that we issued, everything. Of others, that a certificate which names neither a CRL nor an OCSP
+/// Of those that we issued, everything; one that is on hold until its device proves itself is good for
+/// just that. Of others, that a certificate which names neither a CRL nor an OCSP
 /// responder is of a CA that revokes nothing; about one that does, nothing is known, and that is a refusal.
 final class KnownRevocation implements Trust.Revocation {
     /// The access method OCSP (RFC 5280 §4.2.2.1) in DER.
@@ -43,8 +44,11 @@ final class KnownRevocation implements Trust.Revocation {
         return database.inTenant(
                 tenant,
                 tx -> tx.createQuery("""
-                        SELECT revoked_at IS NOT NULL FROM certificate
-                        WHERE tenant_id = :tenant AND serial_number = :serial AND encoded = :encoded
+                        SELECT c.revoked_at IS NOT NULL AND NOT (c.revocation_reason = 6 AND EXISTS (
+                            SELECT FROM device d WHERE d.tenant_id = c.tenant_id AND d.device_id = c.device_id
+                                AND d.state = 'SUSPENDED' AND d.suspended_until_good))
+                        FROM certificate c
+                        WHERE c.tenant_id = :tenant AND c.serial_number = :serial AND c.encoded = :encoded
                         UNION ALL
                         SELECT revoked_at IS NOT NULL FROM certificate_archive
                         WHERE tenant_id = :tenant AND serial_number = :serial AND fingerprint = sha256(:encoded)""")

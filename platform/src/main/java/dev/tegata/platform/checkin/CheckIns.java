@@ -42,11 +42,13 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -56,7 +58,8 @@ import org.jspecify.annotations.Nullable;
 ///
 /// The order of things:
 ///
-/// 1. The credential leads to a device. A device that is shut out is told so, and nothing else.
+/// 1. The credential leads to a device. A device that is shut out is told so, and nothing else; one that is
+///    shut out until it proves that it is good is heard about that, and asked for it.
 /// 2. Evidence goes to whoever appraises it; results are stored, once each, with their consequences.
 /// 3. What policy finds due is placed.
 /// 4. The contact is noted where something changed ([Contacts]), and open orders are found.
@@ -73,6 +76,7 @@ public final class CheckIns {
     private static final Duration POLICY_ORDER_LIFE = Duration.ofDays(30);
     private static final Duration RELEASE_LIFE = Duration.ofDays(1);
     private static final Duration POLICY_ORDER_PAUSE = Duration.ofDays(1);
+    private static final Set<OrderKind> EVIDENCE_ONLY = Set.of(OrderKind.ATTEST);
     private static final Actor POLICY = Actor.system("policy");
 
     private final Database database;
@@ -250,7 +254,7 @@ public final class CheckIns {
                         throw refusal(notFound.code(), notFound.detail(), device);
                     }
                     nonces.useUp(tenant, device.id(), nonce);
-                    yield meet(device, Optional.empty(), Optional.empty());
+                    yield notFound.onHold() ? answerShutOut(device) : meet(device, Optional.empty(), Optional.empty());
                 }
                 case Identification.Result.Unclaimed _ ->
                     throw refusal(ErrorCode.DEVICE_UNKNOWN, "the device has not enrolled yet", null);
@@ -299,16 +303,29 @@ public final class CheckIns {
                         device);
             }
             if (isShutOut(device.state())) {
-                return meet(device, Optional.empty(), Optional.empty());
+                return answerShutOut(device);
             }
             boolean operational = found.basis() == Identification.Basis.OPERATIONAL_CERTIFICATE;
             requireRightIdentity(device, operational);
             takeEvidence(device);
             takeResults(device);
-            if (operational && device.state() == DeviceState.ACTIVE) {
-                placeDue(device);
+            if (device.state() == DeviceState.ACTIVE) {
+                placeDue(device, operational ? EnumSet.allOf(OrderKind.class) : EVIDENCE_ONLY);
             }
             return meet(device, Optional.of(said), operational ? identity(device) : Optional.empty());
+        }
+
+        /// The way back for a device that is suspended because it was not good: it is asked for evidence,
+        /// and heard.
+        private CheckInAnswer answerShutOut(Candidate device) {
+            if (!device.isToProveItself()
+                    || !device.fleet().equals(fleet.fleet().id())) {
+                return meet(device, Optional.empty(), Optional.empty());
+            }
+            takeEvidence(device);
+            takeResults(device);
+            placeDue(device, EVIDENCE_ONLY);
+            return meet(device, Optional.of(said), Optional.empty());
         }
 
         /// The birth identity is for devices that have no good operational one. The operational identity of
@@ -347,8 +364,10 @@ public final class CheckIns {
             }
         }
 
-        private void placeDue(Candidate device) {
-            List<OrderContent> due = hooks.due().due(fleet, device, said, now);
+        private void placeDue(Candidate device, Set<OrderKind> kinds) {
+            List<OrderContent> due = hooks.due().due(fleet, device, said, now).stream()
+                    .filter(content -> kinds.contains(content.kind()))
+                    .toList();
             if (due.isEmpty()) {
                 return;
             }
@@ -389,11 +408,12 @@ public final class CheckIns {
                 state = devices.suspend(tenant, device.id(), Actor.system("check-in"), "a clone is suspected")
                         .state();
             }
-            boolean heard = listened.isPresent() && !isShutOut(state);
+            boolean proving = state == DeviceState.SUSPENDED && device.isToProveItself();
+            boolean heard = listened.isPresent() && (proving || !isShutOut(state));
             return new CheckInAnswer(
                     now,
                     device.id().value(),
-                    next(policy, state, met.activatedAt()),
+                    next(policy, proving || isWaiting(state), met.activatedAt()),
                     CheckInAnswer.State.valueOf(state.name()),
                     heard && identity.isPresent() ? Optional.of(macs.mark(tenant, device.id())) : Optional.empty(),
                     heard ? signed(met, state) : List.of());
@@ -401,9 +421,7 @@ public final class CheckIns {
 
         private List<Bytes> signed(Met met, DeviceState state) {
             List<DeviceOrder> wanted = met.orders().stream()
-                    .filter(order -> state != DeviceState.REFURBISHING
-                            || order.content().kind() == OrderKind.REFURBISH
-                            || order.content().kind() == OrderKind.RELEASE)
+                    .filter(order -> isFor(state, order.content().kind()))
                     .limit(ORDERS_PER_ANSWER)
                     .toList();
             if (wanted.isEmpty()) {
@@ -429,9 +447,8 @@ public final class CheckIns {
 
         /// Quickly while there is something to wait for, slowly afterwards; a fifth to either side, so that
         /// devices that started together do not come together; less often under load.
-        private int next(CheckInPolicy policy, DeviceState state, @Nullable Instant activatedAt) {
+        private int next(CheckInPolicy policy, boolean waiting, @Nullable Instant activatedAt) {
             boolean settling = activatedAt != null && now.isBefore(activatedAt.plus(policy.settling()));
-            boolean waiting = state == DeviceState.REFURBISHING || state == DeviceState.CLAIMED;
             Duration base = settling || waiting ? policy.quick() : policy.slow();
             int bend = Math.clamp(underWay.get() / RELAXED, 1, MOST_BENT);
             double jitter = 0.8 + 0.4 * random.nextDouble();
@@ -449,6 +466,19 @@ public final class CheckIns {
                             detail));
             return new RefusedException(code, detail);
         }
+    }
+
+    private static boolean isWaiting(DeviceState state) {
+        return state == DeviceState.REFURBISHING || state == DeviceState.CLAIMED;
+    }
+
+    private static boolean isFor(DeviceState state, OrderKind kind) {
+        return switch (state) {
+            case CLAIMED, ACTIVE -> true;
+            case SUSPENDED -> kind == OrderKind.ATTEST;
+            case REFURBISHING -> kind == OrderKind.REFURBISH || kind == OrderKind.RELEASE;
+            case REVOKED, RETIRED -> false;
+        };
     }
 
     private static boolean isShutOut(DeviceState state) {

@@ -9,10 +9,11 @@ import dev.tegata.protocol.OrderContent;
 import java.time.Instant;
 import java.util.List;
 
-/// What policy wants a device to do. Asked at each check-in with the operational identity, so it thinks and
-/// does not look up.
+/// What policy wants a device to do. Asked at each check-in of a device that is active, or suspended until
+/// it proves that it is good: so it thinks and looks up little.
 public interface DueOrders {
-    /// What is due for an active device now. It is placed unless an order on the same topic is open or has
-    /// failed in the last day.
+    /// What is due for a device now. It is placed unless an order on the same topic is open or has failed
+    /// in the last day; a suspended device, and one without a good operational identity, is only asked for
+    /// evidence.
     List<OrderContent> due(IssuingFleet fleet, Candidate device, CheckIn said, Instant now);
 }

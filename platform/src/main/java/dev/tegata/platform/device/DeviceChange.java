@@ -12,8 +12,14 @@ import org.jspecify.annotations.Nullable;
 ///     than REVOKE
 /// @param newKey whether a renewal is for a new key too
 /// @param erase whether a retirement takes with it what may tell something of people
+/// @param untilGood whether a suspension ends by itself when the device proves that it is good
 public record DeviceChange(
-        Kind kind, String reason, @Nullable RevocationReason revocation, boolean newKey, boolean erase) {
+        Kind kind,
+        String reason,
+        @Nullable RevocationReason revocation,
+        boolean newKey,
+        boolean erase,
+        boolean untilGood) {
     private static final int LONGEST_REASON = 200;
 
     /// A kind of change.
@@ -55,10 +61,24 @@ public record DeviceChange(
         if (erase && kind != Kind.RETIRE) {
             throw Fields.invalid("erase", "is for retirements only");
         }
+        if (untilGood && kind != Kind.SUSPEND) {
+            throw Fields.invalid("untilGood", "is for suspensions only");
+        }
+    }
+
+    /// A change that an operator may want: a suspension lasts until somebody resumes the device.
+    public DeviceChange(
+            Kind kind, String reason, @Nullable RevocationReason revocation, boolean newKey, boolean erase) {
+        this(kind, reason, revocation, newKey, erase, false);
     }
 
     public static DeviceChange of(Kind kind, String reason) {
         return new DeviceChange(kind, reason, null, false, false);
+    }
+
+    /// A suspension that ends when the device proves that it is good.
+    public static DeviceChange suspendUntilGood(String reason) {
+        return new DeviceChange(Kind.SUSPEND, reason, null, false, false, true);
     }
 
     public static DeviceChange revoke(RevocationReason code, String reason) {

@@ -65,7 +65,10 @@ final class DeviceChanges {
     record Refused(DeviceId device, RefusedException why) {}
 
     private record Row(
-            DeviceId id, DeviceState state, @Nullable String approval) {}
+            DeviceId id,
+            DeviceState state,
+            boolean untilGood,
+            @Nullable String approval) {}
 
     /// Carries a change out where it is allowed.
     ///
@@ -103,7 +106,7 @@ final class DeviceChanges {
         String lock = judgeOnly ? "" : " FOR UPDATE OF d";
         Map<DeviceId, Row> rows = new LinkedHashMap<>();
         tx.createQuery("""
-                        SELECT d.device_id, d.state, (SELECT p.state FROM pending_enrolment p
+                        SELECT d.device_id, d.state, d.suspended_until_good, (SELECT p.state FROM pending_enrolment p
                             WHERE p.tenant_id = d.tenant_id AND p.device_id = d.device_id) AS approval
                         FROM device d WHERE d.tenant_id = :tenant AND d.device_id = ANY(:devices)
                         ORDER BY d.device_id""" + lock)
@@ -112,7 +115,8 @@ final class DeviceChanges {
                 .map((row, context) -> new Row(
                         new DeviceId(row.getObject(1, UUID.class)),
                         DeviceState.valueOf(row.getString(2)),
-                        row.getString(3)))
+                        row.getBoolean(3),
+                        row.getString(4)))
                 .forEach(row -> rows.put(row.id(), row));
         return rows;
     }
@@ -124,7 +128,12 @@ final class DeviceChanges {
                     && !row.approval().equals(decision(change));
             return waits ? null : new RefusedException(ErrorCode.CONFLICT, "the device does not wait for approval");
         }
-        return row.state().after(change.action()).isPresent()
+        // What somebody decided takes the place of what ends by itself.
+        boolean takenOver = row.state() == DeviceState.SUSPENDED
+                && row.untilGood()
+                && change.kind() == DeviceChange.Kind.SUSPEND
+                && !change.untilGood();
+        return takenOver || row.state().after(change.action()).isPresent()
                 ? null
                 : new RefusedException(
                         ErrorCode.CONFLICT, "a device that is " + name(row.state()) + " cannot " + name(change.kind()));
@@ -138,11 +147,11 @@ final class DeviceChanges {
             case APPROVE, REJECT -> decide(tx, tenant, ids, decision(change), actor, now);
             case RENEW -> allowed = order(tx, tenant, allowed, renewal(change), RENEWAL_LIFE, actor, refused);
             case SUSPEND -> {
-                move(tx, tenant, ids, DeviceState.SUSPENDED);
+                move(tx, tenant, ids, DeviceState.SUSPENDED, change.untilGood());
                 revoke(tx, tenant, ids, RevocationReason.CERTIFICATE_HOLD, now);
             }
             case RESUME -> {
-                move(tx, tenant, ids, DeviceState.ACTIVE);
+                move(tx, tenant, ids, DeviceState.ACTIVE, false);
                 release(tx, tenant, ids);
             }
             case REVOKE -> {
@@ -176,11 +185,12 @@ final class DeviceChanges {
         return change.kind() == DeviceChange.Kind.APPROVE ? "APPROVED" : "REJECTED";
     }
 
-    private static void move(Handle tx, TenantId tenant, List<DeviceId> devices, DeviceState to) {
+    private static void move(Handle tx, TenantId tenant, List<DeviceId> devices, DeviceState to, boolean untilGood) {
         tx.createUpdate("""
-                        UPDATE device SET state = :state, version = version + 1
+                        UPDATE device SET state = :state, suspended_until_good = :untilGood, version = version + 1
                         WHERE tenant_id = :tenant AND device_id = ANY(:devices)""")
                 .bind("state", to.name())
+                .bind("untilGood", untilGood)
                 .bind("tenant", tenant)
                 .bindArray("devices", UUID.class, ids(devices))
                 .execute();
@@ -303,7 +313,8 @@ final class DeviceChanges {
             case REVOKE -> detail.put("revocationReason", revocation(change).code());
             case RENEW -> detail.put("newKey", change.newKey());
             case RETIRE -> detail.put("erased", change.erase());
-            case APPROVE, REJECT, SUSPEND, RESUME, REFURBISH -> {}
+            case SUSPEND -> detail.put("untilGood", change.untilGood());
+            case APPROVE, REJECT, RESUME, REFURBISH -> {}
         }
         return detail;
     }

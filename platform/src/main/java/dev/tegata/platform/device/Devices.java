@@ -210,6 +210,24 @@ public final class Devices {
         return change(tenant, device, DeviceChange.of(DeviceChange.Kind.SUSPEND, reason), actor);
     }
 
+    /// Ends a suspension that was to last until the device is good, as part of a larger transaction.
+    ///
+    /// @return whether there was one
+    public boolean endSuspensionUntilGood(Handle tx, TenantId tenant, DeviceId device, Actor actor, String reason) {
+        boolean suspended = tx.createQuery("""
+                        SELECT 1 FROM device WHERE tenant_id = :tenant AND device_id = :device
+                            AND state = 'SUSPENDED' AND suspended_until_good FOR UPDATE""")
+                .bind("tenant", tenant)
+                .bind("device", device)
+                .mapTo(Integer.class)
+                .findOne()
+                .isPresent();
+        if (suspended) {
+            change(tx, tenant, device, DeviceChange.of(DeviceChange.Kind.RESUME, reason), actor);
+        }
+        return suspended;
+    }
+
     public Device resume(TenantId tenant, DeviceId device, Actor actor, String reason) {
         return change(tenant, device, DeviceChange.of(DeviceChange.Kind.RESUME, reason), actor);
     }
@@ -283,7 +301,8 @@ public final class Devices {
                 .one();
     }
 
-    static Device find(Handle tx, TenantId tenant, DeviceId device) {
+    /// As [#get], as part of a larger transaction.
+    public static Device find(Handle tx, TenantId tenant, DeviceId device) {
         Query query = tx.createQuery(
                         "SELECT " + COLUMNS + " FROM device d WHERE d.tenant_id = :tenant AND d.device_id = :device")
                 .bind("tenant", tenant.value())

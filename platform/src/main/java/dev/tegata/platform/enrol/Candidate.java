@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
 
 /// What enrolment and check-in need to know of the device that a credential led to.
 ///
+/// @param untilGood whether a suspension ends when the device proves that it is good
 /// @param version on which the decision to issue will rest
 /// @param current the certificate it was given last, where it has one
 /// @param approval what an operator said, where the device has asked before
@@ -18,6 +19,7 @@ public record Candidate(
         DeviceId id,
         FleetId fleet,
         DeviceState state,
+        boolean untilGood,
         String serial,
         int version,
         @Nullable CurrentCertificate current,
@@ -32,6 +34,11 @@ public record Candidate(
         PENDING,
         APPROVED,
         REJECTED
+    }
+
+    /// Whether the device is shut out until it proves that it is good, and so must be heard about that.
+    public boolean isToProveItself() {
+        return state == DeviceState.SUSPENDED && untilGood;
     }
 
     String subject() {

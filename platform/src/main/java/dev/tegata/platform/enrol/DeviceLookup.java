@@ -27,8 +27,8 @@ import org.jspecify.annotations.Nullable;
 /// enrolment asks once or twice.
 final class DeviceLookup {
     private static final String CANDIDATE = """
-            d.device_id, d.fleet_id, d.state, d.serial, d.version, c.encoded, c.public_key_fingerprint, c.issued_at,
-            c.not_after, c.revoked_at IS NOT NULL AS revoked, p.state AS approval
+            d.device_id, d.fleet_id, d.state, d.suspended_until_good, d.serial, d.version, c.encoded,
+            c.public_key_fingerprint, c.issued_at, c.not_after, c.revoked_at IS NOT NULL AS revoked, p.state AS approval
             """;
     private static final String CURRENT = """
             LEFT JOIN certificate c ON c.tenant_id = d.tenant_id AND c.serial_number = d.certificate
@@ -95,7 +95,8 @@ final class DeviceLookup {
     /// An operational certificate of ours, and the device it was issued to.
     ///
     /// @param revoked whether this certificate (not the device's current one) is revoked or on hold
-    record Operational(Candidate device, Bytes encoded, boolean revoked) {}
+    /// @param onHold whether it is on hold
+    record Operational(Candidate device, Bytes encoded, boolean revoked, boolean onHold) {}
 
     /// Every check-in asks this; it is shared as [#byBirthKey] is.
     Optional<Operational> bySerialNumber(TenantId tenant, Bytes serialNumber) {
@@ -107,7 +108,7 @@ final class DeviceLookup {
                 tenant,
                 "SELECT " + CANDIDATE + """
                         , shown.serial_number AS shown_serial, shown.encoded AS shown_encoded,
-                        shown.revoked_at IS NOT NULL AS shown_revoked
+                        shown.revoked_at IS NOT NULL AS shown_revoked, shown.revocation_reason = 6 AS shown_on_hold
                         FROM certificate shown
                         JOIN device d ON d.tenant_id = shown.tenant_id AND d.device_id = shown.device_id
                         """ + CURRENT + "WHERE shown.tenant_id = ? AND shown.serial_number = ANY (?)",
@@ -127,7 +128,8 @@ final class DeviceLookup {
                                 new Operational(
                                         candidate(rows),
                                         Bytes.of(rows.getBytes("shown_encoded")),
-                                        rows.getBoolean("shown_revoked")));
+                                        rows.getBoolean("shown_revoked"),
+                                        rows.getBoolean("shown_on_hold")));
                     }
                     return serialNumbers.stream()
                             .map(serialNumber -> Optional.ofNullable(found.get(serialNumber)))
@@ -218,6 +220,7 @@ final class DeviceLookup {
                 new DeviceId(row.getObject("device_id", UUID.class)),
                 new FleetId(row.getString("fleet_id")),
                 DeviceState.valueOf(row.getString("state")),
+                row.getBoolean("suspended_until_good"),
                 row.getString("serial"),
                 row.getInt("version"),
                 current(row),

@@ -313,18 +313,18 @@ public final class Enrolments {
         /// The device, which may have a certificate.
         Identification.Result.Found identify() throws Refusal {
             boolean operationalFirst = request.purpose() == EnrolmentRequest.Purpose.RE_ENROL;
-            Identification.Result.Found found =
-                    switch (identification.identify(fleet, request.credential(), operationalFirst, now)) {
-                        case Identification.Result.Found known -> known;
-                        case Identification.Result.NotFound(ErrorCode code, String detail, Candidate device) -> {
-                            if (device == null || code != ErrorCode.CERTIFICATE_REVOKED || !readmits(device)) {
-                                throw new Refusal(code, detail, null);
-                            }
-                            yield new Identification.Result.Found(
-                                    device, Identification.Basis.OPERATIONAL_CERTIFICATE, null, null, null);
-                        }
-                        case Identification.Result.Unclaimed(Certificate birthCertificate) -> adopt(birthCertificate);
-                    };
+            Identification.Result.Found found = switch (identification.identify(
+                    fleet, request.credential(), operationalFirst, now)) {
+                case Identification.Result.Found known -> known;
+                case Identification.Result.NotFound(ErrorCode code, String detail, Candidate device, boolean _) -> {
+                    if (device == null || code != ErrorCode.CERTIFICATE_REVOKED || !readmits(device)) {
+                        throw new Refusal(code, detail, null);
+                    }
+                    yield new Identification.Result.Found(
+                            device, Identification.Basis.OPERATIONAL_CERTIFICATE, null, null, null);
+                }
+                case Identification.Result.Unclaimed(Certificate birthCertificate) -> adopt(birthCertificate);
+            };
             judge(found);
             return found;
         }

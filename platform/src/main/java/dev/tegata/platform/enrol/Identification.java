@@ -80,10 +80,11 @@ public final class Identification {
         record Unclaimed(Certificate birthCertificate) implements Result {}
 
         /// @param device whose certificate was shown, where it is one that is no longer good
+        /// @param onHold whether that certificate would be good but for a hold
         record NotFound(
-                ErrorCode code, String detail, @Nullable Candidate device) implements Result {
+                ErrorCode code, String detail, @Nullable Candidate device, boolean onHold) implements Result {
             NotFound(ErrorCode code, String detail) {
-                this(code, detail, null);
+                this(code, detail, null, false);
             }
         }
     }
@@ -165,7 +166,8 @@ public final class Identification {
                                 ErrorCode.CERTIFICATE_REVOKED,
                                 "certificate " + leaf.serial().hex() + " of device "
                                         + ours.device().id() + " is revoked or on hold",
-                                ours.device());
+                                ours.device(),
+                                ours.onHold() && !leaf.validity().isOver(now));
                     }
                     if (leaf.validity().isOver(now)) {
                         return new Result.NotFound(
@@ -174,7 +176,8 @@ public final class Identification {
                                         + ours.device().id()
                                         + " has expired; the birth key is good for "
                                         + "another one during the fleet's grace period",
-                                ours.device());
+                                ours.device(),
+                                false);
                     }
                     return new Result.Found(ours.device(), Basis.OPERATIONAL_CERTIFICATE, null, null, null);
                 });

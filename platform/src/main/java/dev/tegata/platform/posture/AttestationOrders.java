@@ -13,6 +13,7 @@ import dev.tegata.platform.checkin.DueOrders;
 import dev.tegata.platform.checkin.EvidenceSink;
 import dev.tegata.platform.enrol.Candidate;
 import dev.tegata.platform.fleet.AttestationPolicy;
+import dev.tegata.platform.fleet.FleetPolicy;
 import dev.tegata.platform.fleet.IssuingFleet;
 import dev.tegata.platform.order.OrderId;
 import dev.tegata.platform.order.OrderResults;
@@ -32,26 +33,30 @@ public final class AttestationOrders implements DueOrders, EvidenceSink, OrderRe
     private final Database database;
     private final Appraisals appraisals;
     private final Postures postures;
+    private final PostureWatch watch;
     private final RandomGenerator random;
 
     /// @param random of cryptographic quality: nonces come from it
-    public AttestationOrders(Database database, Appraisals appraisals, Postures postures, RandomGenerator random) {
+    public AttestationOrders(
+            Database database, Appraisals appraisals, Postures postures, PostureWatch watch, RandomGenerator random) {
         this.database = database;
         this.appraisals = appraisals;
         this.postures = postures;
+        this.watch = watch;
         this.random = random;
     }
 
     /// Evidence is due where there is none, where it grows old, and where the device has booted since: what
-    /// runs now is not what was measured.
+    /// runs now is not what was measured. A device that is not good is asked as often as it would check in
+    /// otherwise.
     @Override
     public List<OrderContent> due(IssuingFleet fleet, Candidate device, CheckIn said, Instant now) {
         AttestationPolicy policy = fleet.fleet().policy().attestation();
-        if (!policy.asksForEvidence()) {
+        if (!policy.asksForEvidence() && !device.isToProveItself()) {
             return List.of();
         }
         Optional<Posture> posture = postures.find(fleet.tenant(), device.id());
-        if (posture.isPresent() && !isDue(posture.get(), policy, said, now)) {
+        if (posture.isPresent() && !isDue(posture.get(), fleet.fleet().policy(), said, now)) {
             return List.of();
         }
         byte[] nonce = new byte[NONCE];
@@ -59,10 +64,13 @@ public final class AttestationOrders implements DueOrders, EvidenceSink, OrderRe
         return List.of(new OrderContent.Attest(Bytes.of(nonce)));
     }
 
-    private static boolean isDue(Posture posture, AttestationPolicy policy, CheckIn said, Instant now) {
+    private static boolean isDue(Posture posture, FleetPolicy policy, CheckIn said, Instant now) {
         Long bootCount = posture.bootCount();
-        return !now.isBefore(Postures.askAgain(posture, policy.freshness()))
-                || bootCount != null && said.bootCount() > bootCount;
+        Instant again = Postures.askAgain(posture, policy.attestation().freshness());
+        Instant usual = posture.appraisedAt().plus(policy.checkIn().slow());
+        boolean soon = posture.isGood(now)
+                || again.isBefore(usual) && policy.attestation().asksForEvidence();
+        return !now.isBefore(soon ? again : usual) || bootCount != null && said.bootCount() > bootCount;
     }
 
     @Override
@@ -82,6 +90,7 @@ public final class AttestationOrders implements DueOrders, EvidenceSink, OrderRe
             postures.noteOrder(tx, tenant, device, appraised.stored().id(), order);
             return null;
         });
+        watch.draw(tenant, device);
     }
 
     /// What became of an order to attest is believed by the evidence alone.

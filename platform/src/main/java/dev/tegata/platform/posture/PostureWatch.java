@@ -10,12 +10,14 @@ import dev.tegata.platform.TenantId;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
-import dev.tegata.platform.device.Device;
+import dev.tegata.platform.device.DeviceChange;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.event.Event;
 import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.fleet.AttestationPolicy;
+import dev.tegata.platform.fleet.AttestationPolicy.Action;
+import dev.tegata.platform.fleet.AttestationPolicy.Consequence;
 import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.tenant.Tenants;
@@ -42,6 +44,7 @@ public final class PostureWatch implements AutoCloseable {
     private static final int AT_ONCE = 500;
     private static final Duration RETRY = Duration.ofMinutes(1);
     private static final Actor ACTOR = Actor.system("posture");
+    private static final String NOT_GOOD = "the device's posture is not good";
 
     private final Database database;
     private final Tenants tenants;
@@ -70,7 +73,7 @@ public final class PostureWatch implements AutoCloseable {
         do {
             told = database.inTenant(tenant, tx -> tellStale(tx, tenant));
         } while (told == AT_ONCE);
-        List<Due> due;
+        List<DeviceId> due;
         do {
             due = database.inTenant(tenant, tx -> due(tx, tenant));
             due.forEach(each -> draw(tenant, each));
@@ -134,13 +137,9 @@ public final class PostureWatch implements AutoCloseable {
         return due.size();
     }
 
-    /// @param badSince null where the device is good again, and what was done is to be taken back
-    private record Due(
-            DeviceId device, FleetId fleet, @Nullable Instant badSince, int taken, boolean suspended) {}
-
-    /// Those whose next consequence is due. They are put off a little, so that a device about which nothing
+    /// Those about whom something is due. They are put off a little, so that a device about which nothing
     /// can be done does not hold up others, and another node leaves them alone meanwhile.
-    private List<Due> due(Handle tx, TenantId tenant) {
+    private List<DeviceId> due(Handle tx, TenantId tenant) {
         Instant now = clock.instant();
         return tx.createQuery("""
                         UPDATE device_posture SET step_due = :later
@@ -148,102 +147,136 @@ public final class PostureWatch implements AutoCloseable {
                             SELECT device_id FROM device_posture
                             WHERE tenant_id = :tenant AND step_due <= :now
                             ORDER BY step_due LIMIT :limit FOR UPDATE SKIP LOCKED)
-                        RETURNING device_id, fleet_id, bad_since, steps_taken, suspended""")
+                        RETURNING device_id""")
                 .bind("later", now.plus(RETRY))
                 .bind("tenant", tenant)
                 .bind("now", now)
                 .bind("limit", AT_ONCE)
-                .map((row, context) -> new Due(
-                        new DeviceId(row.getObject("device_id", UUID.class)),
+                .mapTo(UUID.class)
+                .map(DeviceId::new)
+                .list();
+    }
+
+    /// Does what is due for a device: draws the consequences whose grace is over, or takes back what can be
+    /// where the device is good again. Nothing where nothing is due.
+    void draw(TenantId tenant, DeviceId device) {
+        try {
+            database.inTenant(tenant, tx -> {
+                if (lock(tx, tenant, device)) {
+                    standing(tx, tenant, device).ifPresent(standing -> {
+                        if (standing.badSince == null) {
+                            takeBack(tx, tenant, standing);
+                        } else {
+                            drawDue(tx, tenant, standing, standing.badSince);
+                        }
+                    });
+                }
+                return null;
+            });
+        } catch (RefusedException e) {
+            LOG.warn("a consequence for device {} is put off: {}", device, e.detail());
+        }
+    }
+
+    /// Locks a device about whom something is due; its posture comes after it, as where evidence is noted.
+    private static boolean lock(Handle tx, TenantId tenant, DeviceId device) {
+        return tx.createQuery("""
+                        SELECT 1 FROM device d WHERE d.tenant_id = :tenant AND d.device_id = :device
+                            AND EXISTS (SELECT FROM device_posture p WHERE p.tenant_id = d.tenant_id
+                                AND p.device_id = d.device_id AND p.step_due IS NOT NULL)
+                        FOR UPDATE OF d""")
+                .bind("tenant", tenant)
+                .bind("device", device)
+                .mapTo(Integer.class)
+                .findOne()
+                .isPresent();
+    }
+
+    /// @param badSince null where the device is good
+    /// @param suspended whether a consequence has suspended it, which is to be taken back
+    private record Standing(
+            DeviceId device, FleetId fleet, @Nullable Instant badSince, int taken, boolean suspended) {}
+
+    private static Optional<Standing> standing(Handle tx, TenantId tenant, DeviceId device) {
+        return tx.createQuery("""
+                        SELECT fleet_id, bad_since, steps_taken, suspended FROM device_posture
+                        WHERE tenant_id = :tenant AND device_id = :device FOR UPDATE""")
+                .bind("tenant", tenant)
+                .bind("device", device)
+                .map((row, context) -> new Standing(
+                        device,
                         new FleetId(row.getString("fleet_id")),
                         row.getTimestamp("bad_since") == null
                                 ? null
                                 : row.getTimestamp("bad_since").toInstant(),
                         row.getInt("steps_taken"),
                         row.getBoolean("suspended")))
-                .list();
+                .findOne();
     }
 
-    private void draw(TenantId tenant, Due due) {
-        try {
-            if (due.badSince == null) {
-                takeBack(tenant, due);
-                return;
-            }
-            AttestationPolicy policy = database.inTenant(tenant, tx -> Fleets.attestation(tx, tenant, due.fleet));
-            if (due.taken >= policy.consequences().size()) {
-                database.inTenant(tenant, tx -> settle(tx, tenant, due, due.taken, Optional.empty(), due.suspended));
-                return;
-            }
-            AttestationPolicy.Consequence step = policy.consequences().get(due.taken);
-            boolean suspended = due.suspended | act(tenant, due, step.action());
-            Optional<Instant> next = due.taken + 1 < policy.consequences().size()
-                    ? Optional.of(due.badSince.plus(
-                            policy.consequences().get(due.taken + 1).after()))
-                    : Optional.empty();
-            database.inTenant(tenant, tx -> {
-                settle(tx, tenant, due, due.taken + 1, next, suspended);
-                tell(tx, tenant, due, step.action().name().toLowerCase(Locale.ROOT));
-                return null;
-            });
-        } catch (RefusedException e) {
-            LOG.warn("a consequence for device {} is put off: {}", due.device, e.detail());
+    private void drawDue(Handle tx, TenantId tenant, Standing standing, Instant badSince) {
+        Instant now = clock.instant();
+        List<Consequence> all = Fleets.attestation(tx, tenant, standing.fleet).consequences();
+        boolean suspended = standing.suspended;
+        int taken = standing.taken;
+        while (taken < all.size() && !now.isBefore(badSince.plus(all.get(taken).after()))) {
+            Action action = all.get(taken++).action();
+            suspended |= act(tx, tenant, standing.device, action);
+            tell(tx, tenant, standing.device, action.name().toLowerCase(Locale.ROOT));
         }
+        settle(
+                tx,
+                tenant,
+                new Standing(standing.device, standing.fleet, badSince, taken, suspended),
+                taken < all.size() ? badSince.plus(all.get(taken).after()) : null);
     }
 
     /// Whether the device is suspended by this.
-    private boolean act(TenantId tenant, Due due, AttestationPolicy.Action action) {
-        Device device = devices.get(tenant, due.device);
+    private boolean act(Handle tx, TenantId tenant, DeviceId id, Action action) {
+        DeviceState state = Devices.find(tx, tenant, id).state();
         return switch (action) {
             case NOTIFY -> false;
             case SUSPEND -> {
-                if (device.state() != DeviceState.ACTIVE) {
+                if (state != DeviceState.ACTIVE) {
                     yield false;
                 }
-                devices.suspend(tenant, due.device, ACTOR, "the device's posture is not good");
+                devices.change(tx, tenant, id, DeviceChange.suspendUntilGood(NOT_GOOD), ACTOR);
                 yield true;
             }
             case REVOKE -> {
-                if (device.state() != DeviceState.REVOKED && device.state() != DeviceState.RETIRED) {
-                    devices.revoke(tenant, due.device, ACTOR, "the device's posture is not good");
+                if (state.after(DeviceState.Action.REVOKE).isPresent()) {
+                    devices.change(tx, tenant, id, DeviceChange.of(DeviceChange.Kind.REVOKE, NOT_GOOD), ACTOR);
                 }
                 yield false;
             }
         };
     }
 
-    private void takeBack(TenantId tenant, Due due) {
-        if (due.suspended && devices.get(tenant, due.device).state() == DeviceState.SUSPENDED) {
-            devices.resume(tenant, due.device, ACTOR, "the device's posture is good again");
+    private void takeBack(Handle tx, TenantId tenant, Standing standing) {
+        settle(tx, tenant, new Standing(standing.device, standing.fleet, null, 0, false), null);
+        if (standing.suspended
+                && devices.endSuspensionUntilGood(
+                        tx, tenant, standing.device, ACTOR, "the device's posture is good again")) {
+            tell(tx, tenant, standing.device, "taken-back");
         }
-        database.inTenant(tenant, tx -> {
-            settle(tx, tenant, due, 0, Optional.empty(), false);
-            tell(tx, tenant, due, "taken-back");
-            return null;
-        });
     }
 
-    /// What the device's evidence has changed meanwhile stays.
-    private static int settle(
-            Handle tx, TenantId tenant, Due due, int taken, Optional<Instant> next, boolean suspended) {
-        return tx.createUpdate("""
-                        UPDATE device_posture SET suspended = :suspended,
-                            steps_taken = CASE WHEN bad_since IS NOT DISTINCT FROM :bad THEN :taken ELSE steps_taken END,
-                            step_due = CASE WHEN bad_since IS NOT DISTINCT FROM :bad THEN :next ELSE step_due END
+    private static void settle(Handle tx, TenantId tenant, Standing standing, @Nullable Instant next) {
+        tx.createUpdate("""
+                        UPDATE device_posture SET suspended = :suspended, steps_taken = :taken, step_due = :next
                         WHERE tenant_id = :tenant AND device_id = :device""")
-                .bind("suspended", suspended)
-                .bind("bad", due.badSince)
-                .bind("taken", taken)
-                .bind("next", next.orElse(null))
+                .bind("suspended", standing.suspended)
+                .bind("taken", standing.taken)
+                .bind("next", next)
                 .bind("tenant", tenant)
-                .bind("device", due.device)
+                .bind("device", standing.device)
                 .execute();
     }
 
-    private void tell(Handle tx, TenantId tenant, Due due, String what) {
-        Map<String, Object> detail = Map.of("device", due.device.toString(), "action", what);
-        audit.append(tx, tenant, List.of(new AuditEvent(ACTOR, "posture.consequence", "device:" + due.device, detail)));
-        outbox.append(tx, tenant, new Event("dev.tegata.posture.consequence", "device:" + due.device, detail));
+    private void tell(Handle tx, TenantId tenant, DeviceId device, String what) {
+        Map<String, Object> detail = Map.of("device", device.toString(), "action", what);
+        audit.append(tx, tenant, List.of(new AuditEvent(ACTOR, "posture.consequence", "device:" + device, detail)));
+        outbox.append(tx, tenant, new Event("dev.tegata.posture.consequence", "device:" + device, detail));
     }
 
     @Override

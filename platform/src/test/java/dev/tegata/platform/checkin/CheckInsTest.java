@@ -3,6 +3,8 @@
 package dev.tegata.platform.checkin;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 
 import dev.tegata.attestation.MalformedException;
 import dev.tegata.attestation.cose.Signer;
@@ -16,6 +18,7 @@ import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.device.DeviceChange;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.enrol.DeviceCredential;
 import dev.tegata.platform.enrol.EnrolmentOutcome;
@@ -165,6 +168,20 @@ final class CheckInsTest {
                     mark,
                     List.of(results),
                     Optional.empty());
+        }
+
+        CheckIn proves(Bytes nonce) {
+            CheckIn said = says();
+            return new CheckIn(
+                    said.fleet(),
+                    said.firmware(),
+                    said.bootCount(),
+                    said.certificates(),
+                    said.trustAnchors(),
+                    said.lastSequence(),
+                    said.mark(),
+                    said.results(),
+                    Optional.of(new CheckIn.Evidence("application/eat+cwt", Bytes.ofHex("a0"), nonce)));
         }
 
         CheckInOutcome asks(CheckIn said) {
@@ -404,17 +421,7 @@ final class CheckInsTest {
         unit.checksIn();
 
         for (Bytes shown : List.of(nonce, Bytes.ofHex("1112131415161718"))) {
-            CheckIn said = unit.says();
-            unit.asks(new CheckIn(
-                    said.fleet(),
-                    said.firmware(),
-                    said.bootCount(),
-                    said.certificates(),
-                    said.trustAnchors(),
-                    said.lastSequence(),
-                    said.mark(),
-                    List.of(),
-                    Optional.of(new CheckIn.Evidence("application/eat+cwt", Bytes.ofHex("a0"), shown))));
+            unit.asks(unit.proves(shown));
         }
 
         assertThat(evidence).extracting(CheckIn.Evidence::nonce).containsExactly(nonce);
@@ -455,6 +462,70 @@ final class CheckInsTest {
                 .allSatisfy(answer -> assertThat(answer.mark()).isEmpty());
         assertThat(state(order)).isEqualTo(OrderState.DELIVERED);
         assertThat(ended).isEmpty();
+    }
+
+    private void suspendUntilGood(Unit unit) {
+        world.devices.change(
+                world.tenant, unit.id(), DeviceChange.suspendUntilGood("not good"), EnrolmentWorld.OPERATOR);
+    }
+
+    private List<OrderKind> kinds(CheckInAnswer answer, Unit unit) {
+        return answer.orders().stream()
+                .map(order -> assertInstanceOf(OrderVerdict.Accepted.class, unit.judges(order))
+                        .order()
+                        .kind())
+                .toList();
+    }
+
+    @Test
+    void asksADeviceThatIsSuspendedUntilItIsGoodForEvidenceAndNothingElse() {
+        Unit unit = new Unit(fleet);
+        place(unit, new OrderContent.RenewKey());
+        Bytes nonce = Bytes.of(new byte[32]);
+        due.addAll(List.of(new OrderContent.RenewCertificate(), new OrderContent.Attest(nonce)));
+        suspendUntilGood(unit);
+        CheckInAnswer onHold = answer(unit.asks(unit.says()));
+        CheckInAnswer byBirthKey = answer(unit.asksWithBirthKey(unit.says()));
+        for (CheckInAnswer answer : List.of(onHold, byBirthKey)) {
+            assertThat(answer.state()).isEqualTo(State.SUSPENDED);
+            assertThat(answer.mark()).isEmpty();
+            assertThat(kinds(answer, unit)).containsExactly(OrderKind.ATTEST);
+        }
+        unit.asks(unit.proves(nonce));
+        assertThat(evidence).hasSize(1);
+
+        Unit elsewhere = new Unit(world.fleet(FleetPolicy.standard()));
+        suspendUntilGood(elsewhere);
+        assertThat(answer(elsewhere.asks(elsewhere.says())).orders()).isEmpty();
+    }
+
+    @Test
+    void hearsNoneWhomAnOperatorHasSuspendedThoughItWasNotGoodBefore() {
+        Unit unit = new Unit(fleet);
+        Bytes nonce = Bytes.of(new byte[32]);
+        due.add(new OrderContent.Attest(nonce));
+        suspendUntilGood(unit);
+        unit.asks(unit.says());
+        world.devices.suspend(world.tenant, unit.id(), EnrolmentWorld.OPERATOR, "stolen?");
+        CheckInAnswer answer = answer(unit.asks(unit.proves(nonce)));
+        assertThat(answer.state()).isEqualTo(State.SUSPENDED);
+        assertThat(answer.orders()).isEmpty();
+        assertThat(evidence).isEmpty();
+        assertThat(world.database.<Boolean>inTenant(
+                        world.tenant,
+                        tx -> world.devices.endSuspensionUntilGood(
+                                tx, world.tenant, unit.id(), EnrolmentWorld.OPERATOR, "good")))
+                .isFalse();
+        assertThatThrownBy(() -> suspendUntilGood(unit)).isInstanceOf(RefusedException.class);
+    }
+
+    @Test
+    void asksADeviceForEvidenceThatComesWithItsBirthIdentityBecauseItsCertificateIsOver() {
+        Unit unit = new Unit(fleet);
+        due.addAll(List.of(new OrderContent.RenewCertificate(), new OrderContent.Attest(Bytes.of(new byte[32]))));
+        world.clock.advance(Duration.ofDays(366));
+        CheckInAnswer answer = answer(unit.asksWithBirthKey(unit.says()));
+        assertThat(kinds(answer, unit)).containsExactly(OrderKind.ATTEST);
     }
 
     @Test

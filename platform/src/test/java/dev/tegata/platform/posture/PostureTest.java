@@ -115,8 +115,8 @@ class PostureTest {
                 random);
         postures = new Postures(world.database, outbox, world.clock);
         verification.appraisals().whenKept(postures::note);
-        orders = new AttestationOrders(world.database, verification.appraisals(), postures, random);
         watch = watch();
+        orders = new AttestationOrders(world.database, verification.appraisals(), postures, watch, random);
         parties = new RelyingParties(world.database, world.audit, world.clock);
         decisions = new Decisions(world.database, parties, world.clock);
     }
@@ -203,6 +203,8 @@ class PostureTest {
     }
 
     private void attest(Unit unit, SoftwareComponent component, OrderId order) {
+        // Later evidence counts, and ids tell what is later by the millisecond.
+        world.clock.advance(Duration.ofMillis(1));
         byte[] nonce = new byte[32];
         random.nextBytes(nonce);
         orders.take(
@@ -346,6 +348,32 @@ class PostureTest {
         assertThat(decide(unit).allowed()).isTrue();
         watch.run(tenant);
         assertThat(events()).containsExactly("changed", "consequence", "consequence", "changed", "consequence");
+    }
+
+    @Test
+    @DisplayName("a suspended device that proves itself is in again at once; one that an operator suspended is not")
+    void provesItself() {
+        reference(FIRMWARE);
+        FleetId fleet = fleet(new Consequence(Action.SUSPEND, Duration.ZERO));
+        Unit unit = unit(fleet);
+        Unit stolen = unit(fleet);
+        for (Unit each : List.of(unit, stolen)) {
+            attest(each, FIRMWARE);
+            attest(each, NEWER);
+            assertThat(world.state(each.id)).isEqualTo(DeviceState.SUSPENDED);
+        }
+        world.devices.suspend(tenant, stolen.id, ACTOR, "stolen");
+        attest(unit, FIRMWARE);
+        attest(stolen, FIRMWARE);
+        watch.run(tenant);
+        assertThat(world.state(unit.id)).isEqualTo(DeviceState.ACTIVE);
+        assertThat(world.devices.certificates(tenant, unit.id).getFirst().revokedAt())
+                .isNull();
+        assertThat(postures.get(tenant, unit.id).suspended()).isFalse();
+        assertThat(world.state(stolen.id)).isEqualTo(DeviceState.SUSPENDED);
+        assertThat(events().stream().filter("consequence"::equals)).hasSize(3);
+        assertThat(decide(unit).allowed()).isTrue();
+        assertThat(decide(stolen).allowed()).isFalse();
     }
 
     @Test

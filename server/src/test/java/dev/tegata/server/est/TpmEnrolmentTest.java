@@ -374,6 +374,10 @@ final class TpmEnrolmentTest {
                 TENANT.tenant.ownerKey(), "/api/v1/devices/" + id + "/orders", "{\"kind\":\"attest\"}");
         assertThat(order.statusCode()).as(order.body()).isEqualTo(201);
         live(fleet, serial, tpm, 3);
+        return lastStatus(id);
+    }
+
+    private static String lastStatus(String id) {
         JsonNode last = RunningServer.body(
                         TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/appraisals?device=" + id))
                 .at("/items/0");
@@ -382,9 +386,11 @@ final class TpmEnrolmentTest {
     }
 
     @Test
-    @DisplayName("the agent quotes at check-in: a good boot is good, a tampered one is not, an updated one is again")
+    @DisplayName(
+            "the agent quotes at check-in: a good boot is in, a tampered one is suspended, an updated one is in again")
     void agent() throws Exception {
-        String open = TENANT.fleet("");
+        String open = TENANT.fleet("""
+                "policy":{"attestation":{"freshness":"PT24H","consequences":[{"action":"suspend","after":"PT0S"}]}}""");
         try (Swtpm own = swtpm.sibling(folder.resolve("c"))) {
             Loaded birth = own.tpm().createPrimary(Tpm.OWNER, Kind.SIGNING);
             own.tpm().evict(birth.handle(), BIRTH_KEY);
@@ -401,11 +407,21 @@ final class TpmEnrolmentTest {
             assertThat(TENANT.state(id)).as(EVENTS.toString()).isEqualTo("active");
             assertThat(attested(open, id, serial, own)).isEqualTo("affirming");
             own.boot("agent firmware 1", "rootkit");
-            assertThat(attested(open, id, serial, own)).isEqualTo("warning");
+            live(open, serial, own, 3);
+            assertThat(lastStatus(id)).isEqualTo("warning");
+            assertThat(TENANT.state(id)).isEqualTo("suspended");
             own.boot("agent firmware 2");
-            assertThat(attested(open, id, serial, own)).isEqualTo("warning");
-            approve("agent-fw2", own.tpm());
-            assertThat(attested(open, id, serial, own)).isEqualTo("affirming");
+            live(open, serial, own, 3);
+            assertThat(lastStatus(id)).isEqualTo("warning");
+            assertThat(TENANT.state(id)).isEqualTo("suspended");
+            // What it said last was about the boot before.
+            own.boot("agent firmware 3");
+            approve("agent-fw3", own.tpm());
+            live(open, serial, own, 3);
+            assertThat(lastStatus(id)).isEqualTo("affirming");
+            assertThat(TENANT.state(id)).isEqualTo("active");
+            assertThat(TENANT.certificates(id)).hasSize(1);
+            assertThat(EVENTS).noneMatch(AgentEvent.FellBack.class::isInstance);
         }
     }
 
