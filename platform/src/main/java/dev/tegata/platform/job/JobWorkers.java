@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.job;
 
+import dev.tegata.platform.DueWork;
 import dev.tegata.platform.JobId;
 import dev.tegata.platform.PeriodicWork;
 import dev.tegata.platform.RefusedException;
@@ -11,11 +12,7 @@ import dev.tegata.platform.store.Database;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.UUID;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.Semaphore;
-import java.util.concurrent.TimeUnit;
 import org.jdbi.v3.core.Handle;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -31,7 +28,6 @@ import org.slf4j.LoggerFactory;
 /// - Leases go by the database's clock.
 public final class JobWorkers implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(JobWorkers.class);
-    private static final Duration POLL = Duration.ofSeconds(1);
     private static final Duration HEARTBEAT = Duration.ofSeconds(5);
     private static final Duration SLICE = Duration.ofSeconds(1);
     private static final int AT_ONCE = 4;
@@ -44,19 +40,14 @@ public final class JobWorkers implements AutoCloseable {
     private final Jobs jobs;
     private final Map<String, JobHandler> handlers;
     private final UUID node = UUID.randomUUID();
-    private final Semaphore idle = new Semaphore(AT_ONCE);
-    private final Semaphore signal = new Semaphore(0);
-    private final Set<Open> running = ConcurrentHashMap.newKeySet();
+    private final DueWork<Open> dueJobs = DueWork.of("job", AT_ONCE, new OpenJobs());
     private final PeriodicWork heartbeat;
-    private final Thread dispatcher;
-    private volatile boolean closing;
 
     private JobWorkers(Database database, Jobs jobs, Map<String, JobHandler> handlers) {
         this.database = database;
         this.jobs = jobs;
         this.handlers = Map.copyOf(handlers);
         this.heartbeat = PeriodicWork.start("job-heartbeat", HEARTBEAT, this::renewLeases);
-        this.dispatcher = Thread.ofVirtual().name("job-dispatcher").unstarted(this::dispatch);
     }
 
     /// Begins to work.
@@ -64,8 +55,8 @@ public final class JobWorkers implements AutoCloseable {
     /// @param handlers by kind; jobs of other kinds are left to other nodes
     public static JobWorkers start(Database database, Jobs jobs, Map<String, JobHandler> handlers) {
         JobWorkers workers = new JobWorkers(database, jobs, handlers);
-        jobs.whenStarted(workers.signal::release);
-        workers.dispatcher.start();
+        jobs.whenStarted(workers.dueJobs::wake);
+        workers.dueJobs.start();
         return workers;
     }
 
@@ -80,69 +71,28 @@ public final class JobWorkers implements AutoCloseable {
         }
     }
 
-    private void dispatch() {
-        while (!closing) {
-            try {
-                for (Open open : due()) {
-                    begin(open);
-                }
-                if (signal.tryAcquire(POLL.toMillis(), TimeUnit.MILLISECONDS)) {
-                    signal.drainPermits();
-                }
-            } catch (InterruptedException e) {
-                return;
-            } catch (UnavailableException e) {
-                LOG.warn("jobs: {}, will try again", e.getMessage());
-                pause();
-            } catch (RuntimeException e) {
-                LOG.error("jobs cannot be found, will try again", e);
-                pause();
-            }
+    private final class OpenJobs implements DueWork.Rules<Open> {
+        /// The job of each tenant that waits longest; tenants that wait longest first.
+        @Override
+        public List<Open> due() {
+            return database.acrossTenants(tx -> tx.createQuery("""
+                            SELECT tenant_id, job_id FROM (
+                                SELECT DISTINCT ON (tenant_id) tenant_id, job_id, due_at FROM open_job
+                                WHERE kind = ANY(:kinds) AND due_at <= now() AND leased_until < now()
+                                ORDER BY tenant_id, due_at) AS first
+                            ORDER BY due_at LIMIT :limit""")
+                    .bindArray("kinds", String.class, handlers.keySet().toArray())
+                    .bind("limit", 4 * AT_ONCE)
+                    .map((row, context) ->
+                            new Open(new TenantId(row.getString(1)), new JobId(row.getObject(2, UUID.class))))
+                    .list());
         }
-    }
 
-    private void pause() {
-        try {
-            Thread.sleep(POLL);
-        } catch (InterruptedException e) {
-            closing = true;
+        @Override
+        public boolean work(Open open) {
+            JobWorkers.this.work(open);
+            return true;
         }
-    }
-
-    /// The job of each tenant that waits longest; tenants that wait longest first.
-    private List<Open> due() {
-        return database.acrossTenants(tx -> tx.createQuery("""
-                        SELECT tenant_id, job_id FROM (
-                            SELECT DISTINCT ON (tenant_id) tenant_id, job_id, due_at FROM open_job
-                            WHERE kind = ANY(:kinds) AND due_at <= now() AND leased_until < now()
-                            ORDER BY tenant_id, due_at) AS first
-                        ORDER BY due_at LIMIT :limit""")
-                .bindArray("kinds", String.class, handlers.keySet().toArray())
-                .bind("limit", 4 * AT_ONCE)
-                .map((row, context) ->
-                        new Open(new TenantId(row.getString(1)), new JobId(row.getObject(2, UUID.class))))
-                .list());
-    }
-
-    private void begin(Open open) throws InterruptedException {
-        idle.acquire();
-        if (closing || !running.add(open)) {
-            idle.release();
-            return;
-        }
-        Thread.ofVirtual().name("job-" + open.job()).start(() -> {
-            try {
-                work(open);
-            } catch (UnavailableException e) {
-                LOG.warn("job {}: {}, will try again", open.job(), e.getMessage());
-            } catch (RuntimeException e) {
-                LOG.error("job {} cannot be worked on", open.job(), e);
-            } finally {
-                running.remove(open);
-                idle.release();
-                signal.release();
-            }
-        });
     }
 
     /// Works on a job for one slice of time.
@@ -159,7 +109,7 @@ public final class JobWorkers implements AutoCloseable {
             while (next != null
                     && next.state() == Job.State.RUNNING
                     && pause.isZero()
-                    && !closing
+                    && !dueJobs.isClosing()
                     && System.nanoTime() < end) {
                 job = next;
                 Step step = step(open, job);
@@ -294,10 +244,10 @@ public final class JobWorkers implements AutoCloseable {
     }
 
     private void renewLeases() {
-        if (closing) {
+        if (dueJobs.isClosing()) {
             return;
         }
-        for (Open open : running) {
+        for (Open open : dueJobs.running()) {
             database.inTenant(
                     open.tenant(),
                     tx -> tx.createUpdate("""
@@ -316,14 +266,7 @@ public final class JobWorkers implements AutoCloseable {
     /// Lets the steps that are under way end; other nodes go on.
     @Override
     public void close() {
-        closing = true;
-        signal.release();
-        try {
-            dispatcher.join();
-            idle.acquire(AT_ONCE);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
+        dueJobs.close();
         heartbeat.close();
     }
 }

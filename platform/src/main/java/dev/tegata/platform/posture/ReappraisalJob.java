@@ -298,13 +298,29 @@ public final class ReappraisalJob implements JobHandler {
         sorted.sort(Comparator.comparing(judged -> judged.stored.device.toString()));
         Map<FleetId, AttestationPolicy> policies = new HashMap<>();
         Instant now = clock.instant();
-        List<Instant> firstSteps = new ArrayList<>();
-        for (Judged each : sorted) {
+        int size = sorted.size();
+        UUID[] devices = new UUID[size];
+        UUID[] judged = new UUID[size];
+        String[] statuses = new String[size];
+        String[] vectors = new String[size];
+        String[] reasons = new String[size];
+        String[] releases = new String[size];
+        String[] results = new String[size];
+        Long[] dues = new Long[size];
+        for (int i = 0; i < size; i++) {
+            Stored stored = sorted.get(i).stored;
+            Judgement judgement = sorted.get(i).judgement;
             AttestationPolicy policy =
-                    policies.computeIfAbsent(each.stored.fleet, fleet -> Fleets.attestation(tx, tenant, fleet));
+                    policies.computeIfAbsent(stored.fleet, fleet -> Fleets.attestation(tx, tenant, fleet));
             Instant first = Postures.firstStep(policy, now);
-            // An array cannot be bound with nulls in it: the end of time stands for none.
-            firstSteps.add(first == null ? Instant.MAX : first);
+            devices[i] = stored.device.value();
+            judged[i] = stored.appraisal.value();
+            statuses[i] = judgement.status().name();
+            vectors[i] = Json.write(judgement.vector());
+            reasons[i] = Json.write(new Postures.Reasons(judgement.reasons()));
+            releases[i] = judgement.release();
+            results[i] = sorted.get(i).result;
+            dues[i] = first == null ? null : first.toEpochMilli();
         }
         List<UUID> written = tx.createQuery("""
                         UPDATE device_posture p SET previous = p.status, status = n.status, vector = n.vector::jsonb,
@@ -323,40 +339,13 @@ public final class ReappraisalJob implements JobHandler {
                         RETURNING p.device_id""")
                 .bind("now", now)
                 .bind("tenant", tenant)
-                .bindArray(
-                        "devices",
-                        UUID.class,
-                        sorted.stream().map(j -> j.stored.device.value()).toList())
-                .bindArray(
-                        "appraisals",
-                        UUID.class,
-                        sorted.stream().map(j -> j.stored.appraisal.value()).toList())
-                .bindArray(
-                        "statuses",
-                        String.class,
-                        sorted.stream().map(j -> j.judgement.status().name()).toList())
-                .bindArray(
-                        "vectors",
-                        String.class,
-                        sorted.stream()
-                                .map(j -> Json.write(j.judgement.vector()))
-                                .toList())
-                .bindArray(
-                        "reasons",
-                        String.class,
-                        sorted.stream()
-                                .map(j -> Json.write(new Postures.Reasons(j.judgement.reasons())))
-                                .toList())
-                .bindArray(
-                        "releases",
-                        String.class,
-                        sorted.stream().map(j -> j.judgement.release()).toList())
-                .bindArray(
-                        "dues",
-                        Long.class,
-                        firstSteps.stream()
-                                .map(step -> step == Instant.MAX ? null : step.toEpochMilli())
-                                .toArray())
+                .bindArray("devices", UUID.class, (Object[]) devices)
+                .bindArray("appraisals", UUID.class, (Object[]) judged)
+                .bindArray("statuses", String.class, (Object[]) statuses)
+                .bindArray("vectors", String.class, (Object[]) vectors)
+                .bindArray("reasons", String.class, (Object[]) reasons)
+                .bindArray("releases", String.class, (Object[]) releases)
+                .bindArray("dues", Long.class, (Object[]) dues)
                 .mapTo(UUID.class)
                 .list();
         tx.createUpdate("""
@@ -364,24 +353,10 @@ public final class ReappraisalJob implements JobHandler {
                         FROM unnest(:appraisals, :statuses, :vectors, :results) AS n (appraisal, status, vector, result)
                         WHERE a.tenant_id = :tenant AND a.appraisal_id = n.appraisal""")
                 .bind("tenant", tenant)
-                .bindArray(
-                        "appraisals",
-                        UUID.class,
-                        sorted.stream().map(j -> j.stored.appraisal.value()).toList())
-                .bindArray(
-                        "statuses",
-                        String.class,
-                        sorted.stream().map(j -> j.judgement.status().name()).toList())
-                .bindArray(
-                        "vectors",
-                        String.class,
-                        sorted.stream()
-                                .map(j -> Json.write(j.judgement.vector()))
-                                .toList())
-                .bindArray(
-                        "results",
-                        String.class,
-                        sorted.stream().map(Judged::result).toList())
+                .bindArray("appraisals", UUID.class, (Object[]) judged)
+                .bindArray("statuses", String.class, (Object[]) statuses)
+                .bindArray("vectors", String.class, (Object[]) vectors)
+                .bindArray("results", String.class, (Object[]) results)
                 .execute();
         tell(tx, tenant, sorted, Set.copyOf(written));
     }

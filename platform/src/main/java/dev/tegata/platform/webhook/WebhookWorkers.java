@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.webhook;
 
+import dev.tegata.platform.DueWork;
 import dev.tegata.platform.PeriodicWork;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
@@ -11,12 +12,12 @@ import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.webhook.Messenger.Answer;
 import java.time.Duration;
+import java.util.Collection;
 import java.util.List;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.Semaphore;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.random.RandomGenerator;
 import org.jdbi.v3.core.Handle;
@@ -34,12 +35,10 @@ import org.slf4j.LoggerFactory;
 /// - Deliveries of one webhook are settled one after the other, under a lock of the slice: else two of one subject (one
 ///   of them sent again by hand) could each leave it to the other to let the next go.
 /// - Memory is bounded: at most [#WEBHOOKS_AT_ONCE] times [#AT_ONCE] events are in hand. The rest waits in the
-/// database,
-///   at most [#MOST_OPEN] taken in per webhook; further events wait in the outbox.
+///   database, at most [#MOST_OPEN] taken in per webhook; further events wait in the outbox.
 /// - Where several subjects fail and none succeeds, the receiver is taken to be down, and the webhook waits as a whole.
 public final class WebhookWorkers implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(WebhookWorkers.class);
-    private static final Duration POLL = Duration.ofSeconds(1);
     private static final Duration SLICE = Duration.ofSeconds(5);
     private static final Duration CLEANING_PAUSE = Duration.ofMinutes(10);
     private static final int WEBHOOKS_AT_ONCE = 32;
@@ -60,21 +59,16 @@ public final class WebhookWorkers implements AutoCloseable {
     private final RetryRules rules;
     private final RandomGenerator random;
     private final UUID node = UUID.randomUUID();
-    private final Semaphore idle = new Semaphore(WEBHOOKS_AT_ONCE);
-    private final Semaphore signal = new Semaphore(0);
-    private final Set<Open> running = ConcurrentHashMap.newKeySet();
+    private final DueWork<Open> dueWebhooks = DueWork.of("webhook", WEBHOOKS_AT_ONCE, new OpenWebhooks());
     /// Tenants whose webhooks this node has worked on since they were cleaned last.
     private final Set<TenantId> touched = ConcurrentHashMap.newKeySet();
-    private final Thread dispatcher;
     private final PeriodicWork cleaner;
-    private volatile boolean closing;
 
     private WebhookWorkers(Database database, Webhooks webhooks, RetryRules rules, RandomGenerator random) {
         this.database = database;
         this.webhooks = webhooks;
         this.rules = rules;
         this.random = random;
-        this.dispatcher = Thread.ofVirtual().name("webhook-dispatcher").unstarted(this::dispatch);
         this.cleaner = PeriodicWork.start("webhook-cleaner", CLEANING_PAUSE, this::cleanAll);
     }
 
@@ -82,8 +76,8 @@ public final class WebhookWorkers implements AutoCloseable {
     public static WebhookWorkers start(
             Database database, Outbox outbox, Webhooks webhooks, RetryRules rules, RandomGenerator random) {
         WebhookWorkers workers = new WebhookWorkers(database, webhooks, rules, random);
-        outbox.whenAppended(workers.signal::release);
-        workers.dispatcher.start();
+        outbox.whenAppended(workers.dueWebhooks::wake);
+        workers.dueWebhooks.start();
         return workers;
     }
 
@@ -92,79 +86,39 @@ public final class WebhookWorkers implements AutoCloseable {
     /// An event that is due.
     private record Due(long sequence, UUID delivery, String subject, String content) {}
 
-    private void dispatch() {
-        while (!closing) {
+    private final class OpenWebhooks implements DueWork.Rules<Open> {
+        /// Webhooks with something to do; those that waited longest first.
+        @Override
+        public List<Open> due() {
+            return database.acrossTenants(tx -> tx.createQuery("""
+                            SELECT tenant_id, reader FROM event_reader r JOIN audit_head h USING (tenant_id)
+                            WHERE r.reader LIKE 'webhook:%' AND r.leased_until < now()
+                                AND (r.due_at <= now() OR (r.attempts = 0 AND r.sequence < h.event_sequence))
+                            ORDER BY r.leased_until LIMIT :limit""")
+                    .bind("limit", 4 * WEBHOOKS_AT_ONCE)
+                    .map((row, context) -> new Open(
+                            new TenantId(row.getString(1)),
+                            WebhookId.parse(row.getString(2).substring(PREFIX.length()))))
+                    .list());
+        }
+
+        @Override
+        public boolean mayBegin(Open open, Collection<Open> running) {
+            return running.stream()
+                            .filter(other -> other.tenant().equals(open.tenant()))
+                            .count()
+                    < WEBHOOKS_OF_A_TENANT;
+        }
+
+        @Override
+        public boolean work(Open open) {
             try {
-                for (Open open : due()) {
-                    begin(open);
-                }
-                if (signal.tryAcquire(POLL.toMillis(), TimeUnit.MILLISECONDS)) {
-                    signal.drainPermits();
-                }
-            } catch (InterruptedException e) {
-                return;
-            } catch (UnavailableException e) {
-                LOG.warn("webhooks: {}, will try again", e.getMessage());
-                pause();
-            } catch (RuntimeException e) {
-                LOG.error("webhooks cannot be found, will try again", e);
-                pause();
-            }
-        }
-    }
-
-    private void pause() {
-        try {
-            Thread.sleep(POLL);
-        } catch (InterruptedException e) {
-            closing = true;
-        }
-    }
-
-    /// Webhooks with something to do; those that waited longest first.
-    private List<Open> due() {
-        return database.acrossTenants(tx -> tx.createQuery("""
-                        SELECT tenant_id, reader FROM event_reader r JOIN audit_head h USING (tenant_id)
-                        WHERE r.reader LIKE 'webhook:%' AND r.leased_until < now()
-                            AND (r.due_at <= now() OR (r.attempts = 0 AND r.sequence < h.event_sequence))
-                        ORDER BY r.leased_until LIMIT :limit""")
-                .bind("limit", 4 * WEBHOOKS_AT_ONCE)
-                .map((row, context) -> new Open(
-                        new TenantId(row.getString(1)),
-                        WebhookId.parse(row.getString(2).substring(PREFIX.length()))))
-                .list());
-    }
-
-    private void begin(Open open) throws InterruptedException {
-        long ofTenant = running.stream()
-                .filter(other -> other.tenant().equals(open.tenant()))
-                .count();
-        if (ofTenant >= WEBHOOKS_OF_A_TENANT) {
-            return;
-        }
-        idle.acquire();
-        if (closing || !running.add(open)) {
-            idle.release();
-            return;
-        }
-        Thread.ofVirtual().name("webhook-" + open.webhook()).start(() -> {
-            boolean more = false;
-            try {
-                more = lease(open) && new Slice(open).work();
-            } catch (UnavailableException e) {
-                LOG.warn("webhook {}: {}, will try again", open.webhook(), e.getMessage());
+                return lease(open) && new Slice(open).work();
             } catch (RefusedException e) {
                 LOG.info("webhook {} was deleted meanwhile", open.webhook());
-            } catch (RuntimeException e) {
-                LOG.error("webhook {} cannot be worked on", open.webhook(), e);
-            } finally {
-                running.remove(open);
-                idle.release();
-                if (more) {
-                    signal.release();
-                }
+                return false;
             }
-        });
+        }
     }
 
     private boolean lease(Open open) {
@@ -211,7 +165,7 @@ public final class WebhookWorkers implements AutoCloseable {
             boolean inTime = true;
             try {
                 boolean more = true;
-                while (more && !closing && !lost && !isDown() && inTime) {
+                while (more && !dueWebhooks.isClosing() && !lost && !isDown() && inTime) {
                     more = takeIn() | send(opened);
                     inTime = System.nanoTime() < end;
                 }
@@ -539,14 +493,7 @@ public final class WebhookWorkers implements AutoCloseable {
     /// Lets the deliveries that are under way end; other nodes go on.
     @Override
     public void close() {
-        closing = true;
-        signal.release();
-        try {
-            dispatcher.join();
-            idle.acquire(WEBHOOKS_AT_ONCE);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
+        dueWebhooks.close();
         cleaner.close();
     }
 }
