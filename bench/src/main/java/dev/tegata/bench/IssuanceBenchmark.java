@@ -125,6 +125,7 @@ final class IssuanceBenchmark implements Benchmark {
             Bytes request = units.get(i % units.size()).request();
             issuing.issuance()
                     .grant(CertificateRequest.parse(request).prove(), variables, SerialNumber.random(random), now)
+                    .inPartition(1)
                     .lint()
                     .redeem(issuing.authority().signer(node.vault()));
         };

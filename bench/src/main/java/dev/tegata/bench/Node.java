@@ -26,7 +26,9 @@ import dev.tegata.platform.claim.TrustedCertificates;
 import dev.tegata.platform.custody.CustodyLog;
 import dev.tegata.platform.device.BulkChanges;
 import dev.tegata.platform.device.Devices;
+import dev.tegata.platform.device.DeviceCounts;
 import dev.tegata.platform.enrol.Enrolments;
+import dev.tegata.platform.enrol.EvidenceGate;
 import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.fleet.FleetPolicy;
 import dev.tegata.platform.fleet.FleetSettings;
@@ -34,7 +36,10 @@ import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.platform.fleet.IssuingFleets;
 import dev.tegata.platform.job.JobWorkers;
 import dev.tegata.platform.job.Jobs;
+import dev.tegata.platform.metering.Usage;
+import dev.tegata.platform.metering.UsageRow.Operation;
 import dev.tegata.platform.order.Orders;
+import dev.tegata.platform.rollover.CampaignIssuers;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.EmbeddedPostgres;
 import dev.tegata.platform.tenant.CreatedTenant;
@@ -90,9 +95,23 @@ final class Node implements AutoCloseable {
         fleets = new Fleets(database, audit, authorities, issuingFleets, clock, random);
         trusted = new TrustedCertificates(database, audit, clock);
         manifests = opened(new Manifests(database, audit, trusted, clock, random));
-        enrolments = new Enrolments(
-                database, vault, issuingFleets, _ -> TrustAnchors.of(), audit, outbox, refusals, clock, random);
         jobs = new Jobs(database, audit, outbox, clock, random);
+        Usage usage = opened(new Usage(database, audit, outbox, jobs, clock));
+        enrolments = new Enrolments(
+                database,
+                vault,
+                issuingFleets,
+                new CampaignIssuers(database, issuingFleets, clock),
+                _ -> TrustAnchors.of(),
+                audit,
+                outbox,
+                (tx, tenant, issued, renewed, at) ->
+                        usage.count(tx, tenant, issued, renewed ? Operation.RENEW : Operation.ENROL, at),
+                EvidenceGate.shut(),
+                refusals,
+                clock,
+                random);
+        opened(new DeviceCounts(database, clock));
         verification =
                 Verification.of(new Verification.Ground(database, vault, audit, jobs, trusted, "bench"), clock, random);
         Orders orders = new Orders(database, audit, outbox, clock, random);

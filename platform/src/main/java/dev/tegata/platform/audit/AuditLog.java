@@ -85,45 +85,65 @@ public final class AuditLog implements AutoCloseable {
     ///
     /// Locks the head of the chain until that transaction ends: append last, commit soon.
     public void append(Handle tx, TenantId tenant, List<AuditEvent> events) {
+        append(tx, tenant, events, 0);
+    }
+
+    /// Writes `events` as the other does, and takes as many numbers of the tenant's outbox with the same change of
+    /// the head, for [dev.tegata.platform.event.Outbox#append(Handle, TenantId, List, long)].
+    ///
+    /// @return the last of those numbers
+    public long appendNumbered(Handle tx, TenantId tenant, List<AuditEvent> events) {
+        return append(tx, tenant, events, events.size());
+    }
+
+    private long append(Handle tx, TenantId tenant, List<AuditEvent> events, int numbers) {
         if (events.isEmpty()) {
-            return;
+            return 0;
         }
         Instant now = clock.instant().truncatedTo(ChronoUnit.MICROS);
         // Straight JDBC: this stands on the path of every enrolment, hundreds of events at a time.
         try {
             Connection connection = tx.getConnection();
-            insert(connection, tenant, now, events, lockHead(connection, tenant));
+            LockedHead locked = lockHead(connection, tenant);
+            long last = locked.eventSequence() + numbers;
+            insert(connection, tenant, now, events, new LockedHead(locked.head(), last));
+            unsealed.merge(
+                    tenant,
+                    new Unsealed(events.size(), now),
+                    (old, more) -> new Unsealed(old.records() + more.records(), old.since()));
+            return last;
         } catch (SQLException e) {
             throw new UnableToExecuteStatementException(e, null);
         }
-        unsealed.merge(
-                tenant,
-                new Unsealed(events.size(), now),
-                (old, more) -> new Unsealed(old.records() + more.records(), old.since()));
     }
 
-    private static AuditChain.Head lockHead(Connection connection, TenantId tenant) throws SQLException {
-        try (PreparedStatement select =
-                connection.prepareStatement("SELECT sequence, hash FROM audit_head WHERE tenant_id = ? FOR UPDATE")) {
+    /// What the row in audit_head says.
+    ///
+    /// @param eventSequence number of the last event in the outbox
+    private record LockedHead(AuditChain.Head head, long eventSequence) {}
+
+    private static LockedHead lockHead(Connection connection, TenantId tenant) throws SQLException {
+        try (PreparedStatement select = connection.prepareStatement(
+                "SELECT sequence, hash, event_sequence FROM audit_head WHERE tenant_id = ? FOR UPDATE")) {
             select.setString(1, tenant.value());
             try (ResultSet row = select.executeQuery()) {
                 if (!row.next()) {
                     throw new IntegrityException("tenant " + tenant + " has no audit chain");
                 }
-                return new AuditChain.Head(row.getLong(1), Bytes.of(row.getBytes(2)));
+                return new LockedHead(new AuditChain.Head(row.getLong(1), Bytes.of(row.getBytes(2))), row.getLong(3));
             }
         }
     }
 
     private static void insert(
-            Connection connection, TenantId tenant, Instant now, List<AuditEvent> events, AuditChain.Head from)
+            Connection connection, TenantId tenant, Instant now, List<AuditEvent> events, LockedHead from)
             throws SQLException {
         int count = events.size();
         Long[] sequences = new Long[count];
         String[] subjects = new String[count];
         String[] records = new String[count];
         byte[][] hashes = new byte[count][];
-        AuditChain.Head head = from;
+        AuditChain.Head head = from.head();
         for (int i = 0; i < count; i++) {
             records[i] = AuditChain.record(head, now, events.get(i));
             head = head.after(records[i]);
@@ -133,17 +153,18 @@ public final class AuditLog implements AutoCloseable {
         }
         try (PreparedStatement insert = connection.prepareStatement("""
                 WITH head AS (
-                    UPDATE audit_head SET sequence = ?, hash = ? WHERE tenant_id = ?)
+                    UPDATE audit_head SET sequence = ?, hash = ?, event_sequence = ? WHERE tenant_id = ?)
                 INSERT INTO audit_record (tenant_id, sequence, subject, record, hash)
                 SELECT ?, * FROM unnest(?::bigint[], ?::text[], ?::text[], ?::bytea[])""")) {
             insert.setLong(1, head.sequence());
             insert.setBytes(2, head.hash().toArray());
-            insert.setString(3, tenant.value());
+            insert.setLong(3, from.eventSequence());
             insert.setString(4, tenant.value());
-            insert.setArray(5, connection.createArrayOf("bigint", sequences));
-            insert.setArray(6, connection.createArrayOf("text", subjects));
-            insert.setArray(7, connection.createArrayOf("text", records));
-            insert.setArray(8, connection.createArrayOf("bytea", hashes));
+            insert.setString(5, tenant.value());
+            insert.setArray(6, connection.createArrayOf("bigint", sequences));
+            insert.setArray(7, connection.createArrayOf("text", subjects));
+            insert.setArray(8, connection.createArrayOf("text", records));
+            insert.setArray(9, connection.createArrayOf("bytea", hashes));
             insert.executeUpdate();
         }
     }

@@ -213,8 +213,7 @@ final class DeviceChanges {
             Handle tx, TenantId tenant, List<DeviceId> devices, RevocationReason reason, Instant now) {
         tx.createUpdate("""
                         UPDATE certificate SET revoked_at = :now, revocation_reason = :reason
-                        WHERE tenant_id = :tenant AND device_id = ANY(:devices) AND device_id IS NOT NULL
-                            AND not_after > :now
+                        WHERE tenant_id = :tenant AND device_id = ANY(:devices) AND not_after > :now
                             AND (revoked_at IS NULL OR revocation_reason = 6)""")
                 .bind("now", now)
                 .bind("reason", reason.code())
@@ -226,8 +225,7 @@ final class DeviceChanges {
     private static void release(Handle tx, TenantId tenant, List<DeviceId> devices) {
         tx.createUpdate("""
                         UPDATE certificate SET revoked_at = NULL, revocation_reason = NULL
-                        WHERE tenant_id = :tenant AND device_id = ANY(:devices) AND device_id IS NOT NULL
-                            AND revocation_reason = 6""")
+                        WHERE tenant_id = :tenant AND device_id = ANY(:devices) AND revocation_reason = 6""")
                 .bind("tenant", tenant)
                 .bindArray("devices", UUID.class, ids(devices))
                 .execute();

@@ -74,31 +74,27 @@ final class IssuanceJournal {
     private Set<UUID> write(Handle tx, TenantId tenant, List<Entry> entries) {
         try {
             Set<UUID> winners = writeCertificates(tx.getConnection(), tenant, entries);
+            List<Entry> first = new ArrayList<>();
+            List<Entry> renewed = new ArrayList<>();
             List<AuditEvent> events = new ArrayList<>(winners.size());
             for (Entry entry : entries) {
                 if (winners.contains(entry.device().value())) {
+                    (entry.renews() ? renewed : first).add(entry);
                     events.add(entry.audit());
-                    if (entry.claimToken() != null) {
-                        useToken(tx, tenant, entry.claimToken(), entry.issuedAt());
-                    }
-                    if (entry.appraisal() != null) {
-                        recordEvidence(tx, tenant, entry, entry.appraisal());
-                    }
-                    if (entry.newBirthKey() != null) {
-                        bindBirthKey(tx, tenant, entry.device(), entry.newBirthKey());
-                    }
+                    writeRest(tx, tenant, entry);
                 }
             }
-            supersede(tx, tenant, entries, winners);
-            hear(tx, tenant, entries, winners, false);
-            hear(tx, tenant, entries, winners, true);
-            auditLog.append(tx, tenant, events);
+            supersede(tx, tenant, renewed);
+            hear(tx, tenant, first, false);
+            hear(tx, tenant, renewed, true);
+            long last = auditLog.appendNumbered(tx, tenant, events);
             outbox.append(
                     tx,
                     tenant,
                     events.stream()
                             .map(event -> new Event("dev.tegata." + event.action(), event.subject(), event.detail()))
-                            .toList());
+                            .toList(),
+                    last);
             return winners;
         } catch (SQLException e) {
             // JDBI's own exception, so that the database wrapper sees the SQL state as it does elsewhere.
@@ -106,13 +102,23 @@ final class IssuanceJournal {
         }
     }
 
-    private void hear(Handle tx, TenantId tenant, List<Entry> entries, Set<UUID> winners, boolean renewed) {
-        List<DeviceId> devices = entries.stream()
-                .filter(entry -> winners.contains(entry.device().value()) && entry.renews() == renewed)
-                .map(Entry::device)
-                .toList();
-        if (!devices.isEmpty()) {
-            listener.issued(tx, tenant, devices, renewed, entries.getLast().issuedAt());
+    /// What only some enrolments leave.
+    private static void writeRest(Handle tx, TenantId tenant, Entry entry) {
+        if (entry.claimToken() != null) {
+            useToken(tx, tenant, entry.claimToken(), entry.issuedAt());
+        }
+        if (entry.appraisal() != null) {
+            recordEvidence(tx, tenant, entry, entry.appraisal());
+        }
+        if (entry.newBirthKey() != null) {
+            bindBirthKey(tx, tenant, entry.device(), entry.newBirthKey());
+        }
+    }
+
+    private void hear(Handle tx, TenantId tenant, List<Entry> stored, boolean renewed) {
+        if (!stored.isEmpty()) {
+            List<DeviceId> devices = stored.stream().map(Entry::device).toList();
+            listener.issued(tx, tenant, devices, renewed, stored.getLast().issuedAt());
         }
     }
 
@@ -158,12 +164,12 @@ final class IssuanceJournal {
                         AND NOT EXISTS (SELECT FROM spent_key s
                             WHERE s.tenant_id = d.tenant_id AND s.device_id = d.device_id
                                 AND s.fingerprint = i.fingerprint)
-                    RETURNING d.device_id)
+                    RETURNING i.*)
                 INSERT INTO certificate (tenant_id, serial_number, authority_id, device_id, public_key_fingerprint,
                     not_before, not_after, issued_at, crl_partition, encoded)
-                SELECT ?, i.serial_number, i.authority_id, i.device_id, i.fingerprint, i.not_before, i.not_after,
-                    i.issued_at, i.crl_partition, i.encoded
-                FROM input i JOIN changed USING (device_id)
+                SELECT ?, serial_number, authority_id, device_id, fingerprint, not_before, not_after, issued_at,
+                    crl_partition, encoded
+                FROM changed
                 RETURNING device_id""")) {
             int index = 1;
             for (Object[] column : new Object[][] {
@@ -201,19 +207,24 @@ final class IssuanceJournal {
         };
     }
 
-    /// Certificates that were good until now have had their day: they end with the fleet's overlap.
-    private static void supersede(Handle tx, TenantId tenant, List<Entry> entries, Set<UUID> winners) {
-        // IS NOT NULL is said for the planner: of an array it cannot tell, and would not take the partial index.
+    /// Certificates that were good until now have had their day: they end with the fleet's overlap. A device's
+    /// first one finds none: those from before it was wiped were revoked then.
+    private static void supersede(Handle tx, TenantId tenant, List<Entry> renewed) {
+        if (renewed.isEmpty()) {
+            return;
+        }
         tx.createUpdate("""
                         UPDATE certificate SET superseded_at = :now
-                        WHERE tenant_id = :tenant AND device_id = ANY(:devices) AND device_id IS NOT NULL
-                            AND serial_number <> ALL(:issued)
+                        WHERE tenant_id = :tenant AND device_id = ANY(:devices) AND serial_number <> ALL(:issued)
                             AND revoked_at IS NULL AND superseded_at IS NULL AND not_after > :now""")
-                .bind("now", entries.getLast().issuedAt())
+                .bind("now", renewed.getLast().issuedAt())
                 .bind("tenant", tenant)
-                .bindArray("devices", UUID.class, winners.toArray())
+                .bindArray(
+                        "devices",
+                        UUID.class,
+                        renewed.stream().map(entry -> entry.device().value()).toArray())
                 .bindByType(
-                        "issued", entries.stream().map(Entry::serialNumber).toList(), new GenericType<List<Bytes>>() {})
+                        "issued", renewed.stream().map(Entry::serialNumber).toList(), new GenericType<List<Bytes>>() {})
                 .execute();
     }
 

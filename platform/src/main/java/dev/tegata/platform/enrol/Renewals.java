@@ -134,7 +134,7 @@ public final class Renewals implements AutoCloseable {
                                     AND s.not_after > :now AND d.fleet_id = :fleet
                                 ORDER BY s.superseded_at LIMIT :limit)
                                 AND c.revoked_at IS NULL
-                            RETURNING regexp_replace(encode(c.serial_number, 'hex'), '^00', ''), c.device_id""")
+                            RETURNING serial_hex(c.serial_number), c.device_id""")
                     .bind("now", now)
                     .bind("reason", RevocationReason.SUPERSEDED.code())
                     .bind("tenant", tenant)

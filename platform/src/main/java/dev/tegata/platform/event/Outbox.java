@@ -65,7 +65,6 @@ public final class Outbox implements AutoCloseable {
         if (events.isEmpty()) {
             return;
         }
-        Instant now = clock.instant().truncatedTo(ChronoUnit.MICROS);
         long last = tx.createQuery("""
                         UPDATE audit_head SET event_sequence = event_sequence + :count WHERE tenant_id = :tenant
                         RETURNING event_sequence""")
@@ -74,6 +73,18 @@ public final class Outbox implements AutoCloseable {
                 .mapTo(Long.class)
                 .findOne()
                 .orElseThrow(() -> new IntegrityException("tenant " + tenant + " has no audit chain"));
+        append(tx, tenant, events, last);
+    }
+
+    /// Writes events as the others do, under numbers that were taken already
+    /// ([dev.tegata.platform.audit.AuditLog#appendNumbered]): a batch changes the head of the chain once.
+    ///
+    /// @param last of the numbers, as many as there are events
+    public void append(Handle tx, TenantId tenant, List<Event> events, long last) {
+        if (events.isEmpty()) {
+            return;
+        }
+        Instant now = clock.instant().truncatedTo(ChronoUnit.MICROS);
         long first = last - events.size() + 1;
         List<String> contents = new ArrayList<>(events.size());
         for (int i = 0; i < events.size(); i++) {

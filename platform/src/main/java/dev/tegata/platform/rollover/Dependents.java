@@ -16,6 +16,7 @@ import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.time.OffsetDateTime;
+import java.time.format.DateTimeParseException;
 import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
@@ -102,23 +103,29 @@ public final class Dependents {
         return issuers;
     }
 
-    private record Position(UUID issuer, Bytes serial) {
+    private record Position(UUID issuer, Instant issuedAt, Bytes serial) {
+        static final Position START = new Position(new UUID(0, 0), Instant.EPOCH, Bytes.EMPTY);
+
         static Position parse(String text) {
-            String[] parts = text.split("/", 2);
-            if (parts.length != 2) {
+            String[] parts = text.split("/", 3);
+            if (parts.length != 3) {
                 throw new IllegalArgumentException(text);
             }
-            return new Position(UUID.fromString(parts[0]), Bytes.ofHex(parts[1]));
+            try {
+                return new Position(UUID.fromString(parts[0]), Instant.parse(parts[1]), Bytes.ofHex(parts[2]));
+            } catch (DateTimeParseException e) {
+                throw new IllegalArgumentException(text, e);
+            }
         }
 
         String cursor() {
             return Base64.getUrlEncoder()
                     .withoutPadding()
-                    .encodeToString((issuer + "/" + serial.hex()).getBytes(StandardCharsets.UTF_8));
+                    .encodeToString((issuer + "/" + issuedAt + "/" + serial.hex()).getBytes(StandardCharsets.UTF_8));
         }
     }
 
-    private record Row(UUID issuer, Bytes serial, @Nullable Dependent dependent) {}
+    private record Row(Position position, @Nullable Dependent dependent) {}
 
     /// The devices, in the order of their issuers and certificates.
     ///
@@ -126,26 +133,26 @@ public final class Dependents {
     /// are passed over, a thousand at a time.
     public Page<Dependent> devices(TenantId tenant, AuthorityId id, Page.Request page) {
         List<UUID> issuers = issuers(tenant, authorities.get(tenant, id));
-        Position after = page.after(Position::parse, new Position(new UUID(0, 0), Bytes.EMPTY));
+        Position after = page.after(Position::parse, Position.START);
         List<Row> rows = database.inTenant(
                 tenant,
                 tx -> tx.createQuery("""
-                                SELECT c.authority_id, c.serial_number, c.not_after, d.device_id, d.fleet_id,
+                                SELECT c.authority_id, c.issued_at, c.serial_number, c.not_after, d.device_id, d.fleet_id,
                                     d.last_seen_at, p.certificates IS NOT NULL AS reported,
                                     CASE WHEN p.certificates IS NULL THEN d.certificate = c.serial_number
-                                        ELSE jsonb_exists(p.certificates,
-                                            regexp_replace(encode(c.serial_number, 'hex'), '^00', '')) END AS lives
+                                        ELSE jsonb_exists(p.certificates, serial_hex(c.serial_number)) END AS lives
                                 FROM certificate c
                                 LEFT JOIN device d ON d.tenant_id = c.tenant_id AND d.device_id = c.device_id
                                     AND d.state = 'ACTIVE'
                                 LEFT JOIN device_report p ON p.tenant_id = d.tenant_id AND p.device_id = d.device_id
                                 WHERE c.tenant_id = :tenant AND c.authority_id = ANY (:issuers)
-                                    AND (c.authority_id, c.serial_number) > (:issuer, :serial)
+                                    AND (c.authority_id, c.issued_at, c.serial_number) > (:issuer, :issued, :serial)
                                     AND c.revoked_at IS NULL AND c.device_id IS NOT NULL
-                                ORDER BY c.authority_id, c.serial_number LIMIT :limit""")
+                                ORDER BY c.authority_id, c.issued_at, c.serial_number LIMIT :limit""")
                         .bind("tenant", tenant)
                         .bindArray("issuers", UUID.class, issuers)
                         .bind("issuer", after.issuer())
+                        .bind("issued", after.issuedAt())
                         .bind("serial", after.serial())
                         .bind("limit", READ_AT_ONCE)
                         .map((row, context) -> {
@@ -155,8 +162,11 @@ public final class Dependents {
                             Bytes serial = Bytes.of(row.getBytes("serial_number"));
                             boolean lives = row.getBoolean("lives") && notAfter.isAfter(clock.instant());
                             return new Row(
-                                    row.getObject("authority_id", UUID.class),
-                                    serial,
+                                    new Position(
+                                            row.getObject("authority_id", UUID.class),
+                                            row.getObject("issued_at", OffsetDateTime.class)
+                                                    .toInstant(),
+                                            serial),
                                     lives
                                             ? new Dependent(
                                                     new DeviceId(row.getObject("device_id", UUID.class)),
@@ -175,7 +185,7 @@ public final class Dependents {
             }
             if (found.size() == page.limit() || row.equals(rows.getLast()) && rows.size() == READ_AT_ONCE) {
                 boolean last = row.equals(rows.getLast()) && rows.size() < READ_AT_ONCE;
-                return new Page<>(found, last ? null : new Position(row.issuer(), row.serial()).cursor());
+                return new Page<>(found, last ? null : row.position().cursor());
             }
         }
         return new Page<>(found, null);

@@ -134,7 +134,15 @@ public final class RolloverSteps {
             };
         }
 
-        private record Listed(Bytes serial, @Nullable UUID device) {}
+        private record Listed(
+                Instant issuedAt, Bytes serial, @Nullable UUID device) {
+            static final String START = Instant.EPOCH + "~";
+
+            /// Where it stands among the certificates of its authority.
+            String place() {
+                return issuedAt + "~" + serial.hex();
+            }
+        }
 
         private Advance list(Position position) {
             List<AuthorityId> old = rollover.authorities().keySet().stream()
@@ -143,18 +151,23 @@ public final class RolloverSteps {
             if (position.authority() == old.size()) {
                 return settleOr(Phase.BEGIN);
             }
+            String[] after = (position.after().isEmpty() ? Listed.START : position.after()).split("~", 2);
             List<Listed> page = tx.createQuery("""
-                            SELECT c.serial_number, d.device_id FROM certificate c
+                            SELECT c.issued_at, c.serial_number, d.device_id FROM certificate c
                             LEFT JOIN device d ON d.tenant_id = c.tenant_id AND d.device_id = c.device_id
                                 AND d.certificate = c.serial_number AND d.state = 'ACTIVE'
                             WHERE c.tenant_id = :tenant AND c.authority_id = :authority AND c.revoked_at IS NULL
-                                AND c.device_id IS NOT NULL AND c.serial_number > :after
-                            ORDER BY c.serial_number LIMIT :limit""")
+                                AND c.device_id IS NOT NULL AND (c.issued_at, c.serial_number) > (:issued, :serial)
+                            ORDER BY c.issued_at, c.serial_number LIMIT :limit""")
                     .bind("tenant", tenant)
                     .bind("authority", old.get(position.authority()))
-                    .bind("after", Bytes.ofHex(position.after()))
+                    .bind("issued", Instant.parse(after[0]))
+                    .bind("serial", Bytes.ofHex(after[1]))
                     .bind("limit", LISTED_AT_ONCE)
-                    .map((row, context) -> new Listed(Bytes.of(row.getBytes(1)), row.getObject(2, UUID.class)))
+                    .map((row, context) -> new Listed(
+                            row.getObject(1, OffsetDateTime.class).toInstant(),
+                            Bytes.of(row.getBytes(2)),
+                            row.getObject(3, UUID.class)))
                     .list();
             boolean compromised = rollover.cause() == Cause.COMPROMISE;
             List<UUID> devices = new ArrayList<>();
@@ -175,7 +188,7 @@ public final class RolloverSteps {
                     : new Position(
                                     Phase.LIST,
                                     position.authority(),
-                                    page.getLast().serial().hex(),
+                                    page.getLast().place(),
                                     false)
                             .advance(0)
                             .withTotal(rollover.listed() + added);
@@ -186,7 +199,7 @@ public final class RolloverSteps {
             List<Revoked> revoked = tx.createQuery("""
                             UPDATE certificate SET revoked_at = :now, revocation_reason = :reason
                             WHERE tenant_id = :tenant AND serial_number = ANY (:serials) AND revoked_at IS NULL
-                            RETURNING regexp_replace(encode(serial_number, 'hex'), '^00', ''), device_id""")
+                            RETURNING serial_hex(serial_number), device_id""")
                     .bind("now", now)
                     .bind("reason", RevocationReason.SUPERSEDED.code())
                     .bind("tenant", tenant)

@@ -169,15 +169,28 @@ class LifeTest {
 
             world.renewals.goRound();
             assertThat(certificates(unit.id())).hasSize(2).allMatch(each -> each.revokedAt() == null);
+            assertThat(outdatedLists())
+                    .as("a renewal makes no new revocation list")
+                    .isZero();
 
             world.clock.advance(Duration.ofDays(7));
             world.renewals.goRound();
             world.renewals.goRound();
+            assertThat(outdatedLists()).isPositive();
 
             assertThat(certificates(unit.id()).get(0).revokedAt()).isNull();
             assertThat(certificates(unit.id()).get(1).revocationReason()).isEqualTo(4);
             assertThat(eventsAbout(unit.id()))
                     .containsExactly("device.activated", "certificate.renewed", "certificate.superseded");
+        }
+
+        private int outdatedLists() {
+            return world.database.inTenant(
+                    world.tenant,
+                    tx -> tx.createQuery("SELECT count(*) FROM crl_change WHERE tenant_id = :tenant")
+                            .bind("tenant", world.tenant)
+                            .mapTo(Integer.class)
+                            .one());
         }
 
         @Test
