@@ -15,8 +15,8 @@ import java.util.List;
 import java.util.Map;
 
 /// Decodes one CBOR item. Integers in longer form than needed are accepted (RFC 9783 §5.1.1 demands it);
-/// duplicate map keys, invalid UTF-8, reserved encodings, structured map keys and anything after the item are
-/// not.
+/// duplicate map keys, invalid UTF-8, reserved encodings and anything after the item are not, and
+/// structured map keys only where the limits say so.
 final class CborReader {
     private static final int INDEFINITE = 31;
     private static final int BREAK = 0xff;
@@ -158,7 +158,8 @@ final class CborReader {
 
     private void entry(Map<Cbor, Cbor> entries, int depth) throws MalformedException {
         Cbor key = read(depth + 1);
-        if (!(key instanceof Cbor.Int || key instanceof Cbor.TextString || key instanceof Cbor.ByteString)) {
+        boolean plain = key instanceof Cbor.Int || key instanceof Cbor.TextString || key instanceof Cbor.ByteString;
+        if (!plain && !limits.structuredKeys()) {
             throw malformed("a map key must be an integer, text or a byte string, not " + key.kind());
         }
         if (entries.put(key, read(depth + 1)) != null) {
@@ -202,7 +203,8 @@ final class CborReader {
         };
     }
 
-    /// A count of units that each take at least `unit` bytes of what is left, so nothing is allocated in vain.
+    /// A count of units that each take at least `unit` bytes of what is left, so nothing is allocated in
+    /// vain.
     private int length(int info, int unit) throws MalformedException {
         long length = argument(info);
         if (length < 0 || length > (input.length - position) / unit) {

@@ -4,6 +4,7 @@ package dev.tegata.platform.endorsement;
 
 import dev.tegata.attestation.MalformedException;
 import dev.tegata.attestation.corim.Corim;
+import dev.tegata.attestation.cose.CoseKey;
 import dev.tegata.pki.Bytes;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.IntegrityException;
@@ -342,6 +343,25 @@ public final class EndorsementStore {
         } catch (MalformedException e) {
             throw new IntegrityException("a stored manifest cannot be read", e);
         }
+    }
+
+    /// Whether something is signed by a key.
+    @FunctionalInterface
+    public interface Signed {
+        boolean by(CoseKey key) throws MalformedException;
+    }
+
+    /// The name of the allowed signer by whom it is signed.
+    ///
+    /// @throws RefusedException where it is signed by none of them
+    public String signer(TenantId tenant, Signed signed) throws MalformedException {
+        for (EndorsementSigner signer : database.inTenant(tenant, tx -> EndorsementSigners.select(tx, tenant))) {
+            if (signed.by(CoseKey.of(signer.publicKey()))) {
+                return signer.name();
+            }
+        }
+        throw new RefusedException(
+                ErrorCode.ENDORSEMENT_REFUSED, "the manifest is not signed by any allowed signer of endorsements");
     }
 
     /// Takes a manifest back: from the next appraisal on it says nothing.

@@ -13,6 +13,8 @@ import dev.tegata.attestation.corim.Tag;
 import dev.tegata.attestation.corim.TagIdentity;
 import dev.tegata.attestation.corim.Triple;
 import dev.tegata.attestation.corim.Versions;
+import dev.tegata.attestation.psa.SoftwareComponent;
+import dev.tegata.attestation.suit.SuitEnvelope;
 import dev.tegata.pki.Bytes;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
@@ -96,11 +98,17 @@ public final class Releases {
     /// @throws RefusedException where there is no such fleet, the version is there already, or there
     ///     are too many
     public Release add(TenantId tenant, Actor actor, FleetId fleet, ReleaseContent content) {
+        return add(tenant, actor, fleet, content, Map.of());
+    }
+
+    /// @param source where it comes from, for the audit
+    private Release add(
+            TenantId tenant, Actor actor, FleetId fleet, ReleaseContent content, Map<String, Object> source) {
         UUID id = TimeOrderedIds.next(clock.instant(), random);
         database.inTenant(tenant, tx -> {
             insert(tx, tenant, id, fleet, content);
             rank(tx, tenant, fleet);
-            tell(tx, tenant, actor, "release.added", id, content);
+            tell(tx, tenant, actor, "release.added", id, content, source);
             return null;
         });
         publish(tenant, actor);
@@ -173,6 +181,67 @@ public final class Releases {
             throw new RefusedException(ErrorCode.CONFLICT, "the manifest has no reference values");
         }
         return added;
+    }
+
+    /// Adds the release that a SUIT manifest describes. It must be signed by an allowed signer of
+    /// endorsements.
+    ///
+    /// @param product the class of devices that it is for, as their evidence names it
+    /// @param element under which their evidence measures the components
+    /// @param version its version, where the manifest does not tell it; null where it does
+    /// @throws RefusedException where the manifest cannot be read, is not signed by an allowed signer, or
+    /// has no
+    ///     version
+    public Release addFromSuit(TenantId tenant, Actor actor, FleetId fleet, Update update, @Nullable String version) {
+        SuitEnvelope envelope;
+        String signer;
+        try {
+            envelope = SuitEnvelope.parse(update.document);
+            signer = endorsements.signer(tenant, envelope::isSignedBy);
+        } catch (MalformedException e) {
+            throw new RefusedException(ErrorCode.ENDORSEMENT_REFUSED, String.valueOf(e.getMessage()));
+        }
+        if (envelope.sequenceNumber() > Integer.MAX_VALUE) {
+            throw new RefusedException(
+                    ErrorCode.ENDORSEMENT_REFUSED,
+                    "sequence numbers above " + Integer.MAX_VALUE + " are not supported");
+        }
+        // Names and versions in the manifest are for people: devices measure the same image under names of their own.
+        List<Measurement> components = envelope.components().stream()
+                .map(component ->
+                        new SoftwareComponent(null, component.digest(), null, null, null).toMeasurement(update.element))
+                .distinct()
+                .toList();
+        return add(
+                tenant,
+                actor,
+                fleet,
+                new ReleaseContent(
+                        version == null ? version(envelope) : version,
+                        update.product,
+                        components,
+                        (int) envelope.sequenceNumber(),
+                        ReleaseStatus.Status.UNCERTIFIED,
+                        null,
+                        null,
+                        null,
+                        List.of()),
+                Map.of("suitDigest", update.document.sha256(), "signer", signer));
+    }
+
+    /// A SUIT manifest, and what it is for.
+    public record Update(Bytes document, Environment product, Cbor element) {}
+
+    private static String version(SuitEnvelope envelope) {
+        List<String> told = envelope.components().stream()
+                .map(SuitEnvelope.Component::version)
+                .filter(Objects::nonNull)
+                .distinct()
+                .toList();
+        if (told.size() != 1) {
+            throw new RefusedException(ErrorCode.CONFLICT, "the manifest does not tell one version: give it");
+        }
+        return told.getFirst();
     }
 
     private static ReleaseContent content(Triple.Reference reference, @Nullable String version) {
@@ -418,16 +487,21 @@ public final class Releases {
     }
 
     private void tell(Handle tx, TenantId tenant, Actor actor, String action, UUID id, ReleaseContent content) {
-        audit.append(
-                tx,
-                tenant,
-                List.of(new AuditEvent(
-                        actor,
-                        action,
-                        "release:" + id,
-                        Map.of(
-                                "version", content.version(),
-                                "status", content.status().word(),
-                                "vulnerabilities", String.join(", ", content.vulnerabilities())))));
+        tell(tx, tenant, actor, action, id, content, Map.of());
+    }
+
+    private void tell(
+            Handle tx,
+            TenantId tenant,
+            Actor actor,
+            String action,
+            UUID id,
+            ReleaseContent content,
+            Map<String, Object> source) {
+        Map<String, Object> details = new HashMap<>(source);
+        details.put("version", content.version());
+        details.put("status", content.status().word());
+        details.put("vulnerabilities", String.join(", ", content.vulnerabilities()));
+        audit.append(tx, tenant, List.of(new AuditEvent(actor, action, "release:" + id, details)));
     }
 }

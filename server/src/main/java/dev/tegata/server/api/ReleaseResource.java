@@ -9,8 +9,10 @@ import dev.tegata.attestation.corim.ReleaseStatus.Status;
 import dev.tegata.attestation.eat.MeasuredComponent;
 import dev.tegata.attestation.psa.SoftwareComponent;
 import dev.tegata.pki.Bytes;
+import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.Fields;
 import dev.tegata.platform.FleetId;
+import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.TimeOrderedIds;
 import dev.tegata.platform.access.Permission;
@@ -20,6 +22,7 @@ import dev.tegata.platform.release.Release;
 import dev.tegata.platform.release.ReleaseContent;
 import dev.tegata.platform.release.Releases;
 import dev.tegata.platform.tenant.Tenants;
+import dev.tegata.server.http.Request;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
 import java.time.Instant;
@@ -30,6 +33,8 @@ import org.jspecify.annotations.Nullable;
 /// Firmware releases, their certification and their flaws.
 final class ReleaseResource {
     private static final String PATH = "/api/v1/releases";
+    private static final String SUIT_TYPE = "application/suit-envelope+cose";
+    private static final long SUIT_LIMIT = 4L << 20;
 
     private final Releases releases;
     private final Fleets fleets;
@@ -128,6 +133,8 @@ final class ReleaseResource {
                 gate.route("GET", PATH, Permission.READ_APPRAISALS, this::list),
                 gate.creating(PATH, Permission.MANAGE_APPRAISAL, this::add),
                 gate.creating(PATH + "/import", Permission.MANAGE_APPRAISAL, this::addFrom),
+                gate.creating(PATH + "/suit", Permission.MANAGE_APPRAISAL, this::addFromSuit)
+                        .withBodyLimit(SUIT_LIMIT),
                 gate.route("GET", PATH + "/{release}", Permission.READ_APPRAISALS, this::show),
                 gate.route("PUT", PATH + "/{release}/certification", Permission.MANAGE_APPRAISAL, this::certify),
                 gate.route("POST", PATH + "/{release}/minimum", Permission.MANAGE_APPRAISAL, this::minimum));
@@ -147,8 +154,7 @@ final class ReleaseResource {
         NewBody body = call.request().json(NewBody.class);
         FleetId fleet = new FleetId(body.fleet());
         Environment product = product(call.tenant(), fleet, body.product());
-        Cbor element =
-                product.classId() == null ? MeasuredComponent.MEASUREMENT_KEY : SoftwareComponent.MEASUREMENT_KEY;
+        Cbor element = element(product);
         CertificationBody certification = body.certification() == null
                 ? new CertificationBody(null, null, null, null, null)
                 : body.certification();
@@ -184,6 +190,11 @@ final class ReleaseResource {
             throw Fields.invalid("product", "must have an id, or a vendor and a model");
         }
         return Environment.ofModel(vendor, model);
+    }
+
+    /// Under what evidence of such products usually measures its components.
+    private static Cbor element(Environment product) {
+        return product.classId() == null ? MeasuredComponent.MEASUREMENT_KEY : SoftwareComponent.MEASUREMENT_KEY;
     }
 
     private static Measurement measurement(ComponentBody body, Cbor usualElement) {
@@ -224,6 +235,25 @@ final class ReleaseResource {
                 body.version());
         return Response.json(
                 201, new Queries.Listing<>(added.stream().map(View::of).toList(), null));
+    }
+
+    private Response addFromSuit(Call call) {
+        Request request = call.request();
+        if (!request.header("Content-Type").orElse("").strip().equalsIgnoreCase(SUIT_TYPE)) {
+            throw new RefusedException(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "a SUIT manifest is of the type " + SUIT_TYPE);
+        }
+        FleetId fleet = new FleetId(request.query("fleet").orElseThrow(() -> Fields.invalid("fleet", "is missing")));
+        ProductBody named = request.query("product")
+                .map(id -> new ProductBody(id, null, null))
+                .orElse(null);
+        Environment product = product(call.tenant(), fleet, named);
+        Release added = releases.addFromSuit(
+                call.tenant(),
+                call.actor(),
+                fleet,
+                new Releases.Update(Bytes.of(request.body()), product, element(product)),
+                request.query("version").orElse(null));
+        return Response.json(201, View.of(added));
     }
 
     private Response certify(Call call) {

@@ -104,12 +104,12 @@ final class ApiClient implements AutoCloseable {
                 .POST(HttpRequest.BodyPublishers.ofString(JSON.writeValueAsString(body)))));
     }
 
-    /// As [#create], from a CSV file.
-    JsonNode createFromCsv(String path, Map<String, ?> query, byte[] file) {
+    /// As [#create], from a file of this media type.
+    JsonNode createFrom(String path, Map<String, ?> query, String type, byte[] file) {
         return json(send(request(path, query)
                 .timeout(LONGEST)
                 .header("Idempotency-Key", UUID.randomUUID().toString())
-                .header("Content-Type", "text/csv")
+                .header("Content-Type", type)
                 .POST(HttpRequest.BodyPublishers.ofByteArray(file))));
     }
 

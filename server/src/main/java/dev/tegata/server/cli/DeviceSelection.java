@@ -119,7 +119,7 @@ final class DeviceSelection {
         change.propertyStream()
                 .forEach(member -> query.put(member.getKey(), member.getValue().asString()));
         query.put("dryRun", dryRun);
-        return api.createFromCsv("/devices/bulk", query, csv(session.terminal()));
+        return api.createFrom("/devices/bulk", query, "text/csv", csv(session.terminal()));
     }
 
     /// The file with a header: a plain list is CSV of one column without one.

@@ -3,6 +3,8 @@
 package dev.tegata.server.cli;
 
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -122,15 +124,55 @@ final class ReleaseCommands {
 
     @Command(
             name = "import",
-            description = "Add the releases that a manifest has reference values of.",
-            footer = "  tegata release import --fleet FLEET ENDORSEMENT")
+            description =
+                    "Add the releases that a manifest describes: one that was submitted as an endorsement, or a SUIT"
+                            + " manifest that an allowed signer of endorsements has signed.",
+            footer = {
+                "  tegata release import --fleet FLEET ENDORSEMENT",
+                "  tegata release import --fleet FLEET --suit update.suit --version 1.4.0"
+            })
     void addFrom(
             @Option(names = "--fleet", paramLabel = "FLEET", required = true, description = "The fleet they are for.")
                     String fleet,
             @Option(names = "--version", paramLabel = "VERSION", description = "Where the manifest does not tell it.")
                     @Nullable
                     String version,
-            @Parameters(paramLabel = "ENDORSEMENT", description = "The manifest's id, as listed.") String endorsement) {
+            @Option(
+                            names = "--suit",
+                            paramLabel = "FILE",
+                            description = "A SUIT envelope, without the firmware in it; - reads it from the input.")
+                    @Nullable
+                    Path suit,
+            @Option(
+                            names = "--product",
+                            paramLabel = "HEX",
+                            description = "With --suit: what evidence calls the product, as with 'release add'.")
+                    @Nullable
+                    String product,
+            @Parameters(paramLabel = "ENDORSEMENT", arity = "0..1", description = "The manifest's id, as listed.")
+                    @Nullable
+                    String endorsement) {
+        if ((suit == null) == (endorsement == null)) {
+            throw CommandFailure.usage("Name an endorsement, or a file with --suit.");
+        }
+        if (suit == null) {
+            addFromEndorsement(fleet, version, String.valueOf(endorsement));
+            return;
+        }
+        Map<String, Object> query = new HashMap<>(Map.of("fleet", fleet));
+        Paging.filter(query, "version", version);
+        Paging.filter(query, "product", product);
+        try (ApiClient api = session.api()) {
+            session.output()
+                    .fields(api.createFrom(
+                            PATH + "/suit",
+                            query,
+                            "application/suit-envelope+cose",
+                            Inputs.bytes(suit, session.terminal())));
+        }
+    }
+
+    private void addFromEndorsement(String fleet, @Nullable String version, String endorsement) {
         ObjectNode body = ApiClient.object().put("fleet", fleet).put("endorsement", endorsement);
         Bodies.put(body, "version", version);
         try (ApiClient api = session.api()) {

@@ -392,6 +392,56 @@ class VerifierApiTest {
         assertThat(elsewhere.at("/attesters/0/problem").asString()).isEqualTo("unknown-device");
     }
 
+    /// Example 0 of draft-ietf-suit-manifest, and the key that signed it.
+    private static final String SUIT = """
+            d86ba2025873825824822f58206658ea560262696dd1f13b782239a064da7c6c5cbaf52fded428a6fc83c7e5af584ad28443
+            a10126a0f658406c56f1463de7d83c945b88bceb0797958938942a71b2b4a7dffe2b4e8f07b91dd4ee3c6c48f869e668f6ce
+            9113c32de6b2b17dbcabdcad5588102d486c3884df035871a50101020003585fa202818141000458568614a40150fa6b4a53
+            d5ad5fdfbe9de663e4d41ffe02501492af1425695e48bf429b2d51f2ab45035824822f582000112233445566778899aabbcc
+            ddeeff0123456789abcdeffedcba98765432100e1987d0010f020f074382030f0943821702""";
+    private static final String SUIT_KEY = """
+            -----BEGIN PUBLIC KEY-----
+            MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEhJaBGq4LqqvSYVcYnuzaJr6qi/Eb
+            bz/m4rVlnIXbwK07HypLbAmBMcCjbazR14vTgdzfsJwFLbM5kdtzOLSolg==
+            -----END PUBLIC KEY-----
+            """;
+
+    @Test
+    @DisplayName(
+            "SUIT: a manifest by an allowed signer is a release; by anybody else, changed, or elsewhere it is none")
+    void suit() {
+        String type = "application/suit-envelope+cose";
+        byte[] manifest = Bytes.ofHex(SUIT.replaceAll("\\s", "")).toArray();
+        String fleet = created(SERVER.post(tenant.ownerKey(), "/api/v1/fleets", "{\"name\":\"Suit\"}"))
+                .path("id")
+                .asString();
+        String path = "/api/v1/releases/suit?fleet=" + fleet + "&version=1.4.0";
+        assertThat(send(path, type, manifest).statusCode()).isEqualTo(422);
+        created(SERVER.post(
+                tenant.ownerKey(),
+                "/api/v1/endorsement-signers",
+                "{\"name\":\"Firmware\",\"key\":\"" + SUIT_KEY.replace("\n", "\\n") + "\"}"));
+        byte[] changed = manifest.clone();
+        changed[changed.length - 1] ^= 1;
+        assertThat(send(path, type, changed).statusCode()).isEqualTo(422);
+        assertThat(send(path, "application/cbor", manifest).statusCode()).isEqualTo(415);
+        assertThat(send(path.replace("&version=1.4.0", ""), type, manifest).statusCode())
+                .isEqualTo(409);
+        assertThat(send(other.ownerKey(), path, type, manifest, "*/*").statusCode())
+                .isIn(404, 422);
+        JsonNode release = created(send(path, type, manifest));
+        assertThat(release.path("version").asString()).isEqualTo("1.4.0");
+        assertThat(release.path("securityCounter").asInt(-1)).isZero();
+        assertThat(send(path, type, manifest).statusCode()).isEqualTo(409);
+        // It acts: a device of the fleet that measures the image runs what is known.
+        assertThat(RunningServer.body(SERVER.get(
+                                tenant.ownerKey(),
+                                "/api/v1/endorsements/"
+                                        + release.path("endorsement").asString()))
+                        .toString())
+                .contains("ABEiM0RVZneImaq7zN3u_wEjRWeJq83v_ty6mHZUMhA");
+    }
+
     @Test
     @DisplayName("DICE: layers count where the tenant trusts their root")
     void dice() throws Exception {
