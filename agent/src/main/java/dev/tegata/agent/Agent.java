@@ -402,7 +402,9 @@ public final class Agent {
         double point = setup.habits().renewAt() + setup.random().nextDouble(-SPREAD, SPREAD);
         Duration life = Duration.between(validity.notBefore(), validity.notAfter());
         Instant due = validity.notBefore().plusSeconds((long) (life.toSeconds() * point));
-        Instant now = clock.isSure() ? clock.now() : validity.notBefore();
+        // Where the time is not known, it is at least this.
+        Instant now =
+                !clock.isSure() && clock.now().isBefore(validity.notBefore()) ? validity.notBefore() : clock.now();
         return now.plus(setup.pace().untilRenewal(Duration.between(now, due)));
     }
 

@@ -39,6 +39,10 @@ public final class DeviceIdentity {
     /// Earlier than any device that runs this.
     private static final Instant BORN = Instant.parse("2020-01-01T00:00:00Z");
 
+    static {
+        RecycledBuffers.use();
+    }
+
     private final DeviceKey key;
     private final List<Bytes> encodedChain;
     private final X509Certificate[] chain;

@@ -15,8 +15,9 @@ import org.jspecify.annotations.Nullable;
 
 /// A virtual secure element of the ECC608 family, at command level.
 ///
-/// It takes the packets that the real chip takes and refuses what the real chip's configuration would refuse, with the
-/// same status. A new chip sleeps; while it is not awake it does not answer. Its watchdog never bites.
+/// It takes the packets that the real chip takes and refuses what the real chip's configuration would
+/// refuse, with the same status. A new chip sleeps; while it is not awake it does not answer. Its watchdog
+/// never bites.
 ///
 /// Safe for use by many threads; each command is done whole before the next.
 public final class VirtualChip {
@@ -49,12 +50,18 @@ public final class VirtualChip {
         return chip;
     }
 
-    /// Keeps the chip's memory in this file from now on. Whatever a command changes is on the disk before its answer
-    /// is given.
+    /// Keeps the chip's memory in this file from now on. Whatever a command changes is on the disk before
+    /// its answer is given.
     public synchronized void keepIn(Path path) throws IOException {
         ChipFile fresh = new ChipFile(path);
         fresh.write(preset, state.memory);
         file = fresh;
+    }
+
+    /// A second chip with all that this one keeps, secrets too, as nobody can make of a real one. It is
+    /// kept in no file.
+    public synchronized VirtualChip duplicate(SecureRandom random) {
+        return new VirtualChip(preset, ChipMemory.of(state.memory.image()), random);
     }
 
     // ---- the bus
@@ -86,8 +93,8 @@ public final class VirtualChip {
         state.selfTestResult = 0;
     }
 
-    /// Does a command: a packet from its count to its checksum, without word address. The answer has the same frame;
-    /// it is empty where the chip is not awake.
+    /// Does a command: a packet from its count to its checksum, without word address. The answer has the
+    /// same frame; it is empty where the chip is not awake.
     public synchronized byte[] execute(byte[] packet) {
         if (!awake) {
             return NO_ANSWER;
@@ -134,8 +141,8 @@ public final class VirtualChip {
         };
     }
 
-    /// Runs an action and puts what it changed on the disk, also where it ends in a refusal: a use was counted. A
-    /// change that cannot be kept has not happened.
+    /// Runs an action and puts what it changed on the disk, also where it ends in a refusal: a use was
+    /// counted. A change that cannot be kept has not happened.
     private byte[] durably(Supplier<byte[]> action) {
         ChipFile kept = file;
         if (kept == null) {
@@ -200,7 +207,8 @@ public final class VirtualChip {
 
     /// Signs a SHA-256 digest made outside the chip, without the detour over the bus; r ‖ s.
     ///
-    /// @throws IllegalArgumentException where the slot holds no private key, or its policy forbids external data
+    /// @throws IllegalArgumentException where the slot holds no private key, or its policy forbids external
+    /// data
     public synchronized byte[] sign(int slot, byte[] digest) {
         requirePrivateKey(slot);
         if (digest.length != 32) {
@@ -223,7 +231,8 @@ public final class VirtualChip {
         }
     }
 
-    /// The vendor's certificates as DER, device first, rebuilt from what the chip stores; empty where it has none.
+    /// The vendor's certificates as DER, device first, rebuilt from what the chip stores; empty where it
+    /// has none.
     public synchronized List<byte[]> certificateChain() {
         ChipMemory memory = state.memory;
         byte[] device = memory.readSlot(VendorCertificates.DEVICE_CERTIFICATE_SLOT, 0, CompressedCertificate.LENGTH);

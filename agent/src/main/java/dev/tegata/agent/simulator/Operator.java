@@ -14,4 +14,11 @@ public interface Operator {
 
     /// Transfers a device to the buyer.
     void sell(String serial) throws IOException;
+
+    /// Notes that there are two devices where there should be one, and does nothing: the server is to find
+    /// out.
+    void cloned(String serial) throws IOException;
+
+    /// Says of a release that it has a known vulnerability.
+    void vulnerable(String version) throws IOException;
 }

@@ -4,6 +4,7 @@ package dev.tegata.agent.simulator;
 
 import dev.tegata.agent.Agent;
 import dev.tegata.agent.AgentEvent;
+import dev.tegata.agent.Attester;
 import dev.tegata.agent.ChipAttester;
 import dev.tegata.agent.ChipKeys;
 import dev.tegata.agent.DeviceClock;
@@ -14,23 +15,29 @@ import dev.tegata.agent.store.StateStore;
 import dev.tegata.chip.VirtualChip;
 import dev.tegata.chip.driver.Ecc608;
 import dev.tegata.chip.driver.Transport;
+import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.CheckInAnswer;
 import java.io.IOException;
 import java.net.URI;
 import java.security.SecureRandom;
 import java.time.Duration;
-import java.time.InstantSource;
+import java.time.Instant;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
+import java.util.SplittableRandom;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /// One device: a virtual chip, an agent, and what befalls it.
+///
+/// Its steps are one after the other, by changing threads. What befalls it comes from other threads beside
+/// them, through the volatile fields.
 final class SimulatedDevice {
-    private static final SecureRandom NONCES = new SecureRandom();
+    private static final SecureRandom RANDOM = new SecureRandom();
     private static final double CUT_PER_SAVE = 0.1;
     private static final double LATEST_RENEWAL = 0.72;
     private static final double EARLIEST_RENEWAL = 0.62;
@@ -40,7 +47,20 @@ final class SimulatedDevice {
         NONE,
         STOLEN,
         REFURBISHED,
-        SOLD
+        SOLD,
+        ASLEEP,
+        CLONED
+    }
+
+    /// What it proves what it is by.
+    enum Proof {
+        NONE,
+        PSA,
+        CHIP,
+        /// PSA tokens by another device's key.
+        STOLEN_KEY,
+        /// Always the first PSA token.
+        REPLAYED
     }
 
     private final VirtualChip chip;
@@ -49,15 +69,23 @@ final class SimulatedDevice {
     private final Simulation.Settings settings;
     private final Tally tally;
     private final RandomGenerator random;
-    private final CheckIn.Component firmware;
     private final Duration clockError;
+    private final double clockDrift;
+    private final Instant begun;
     private final boolean losesPower;
     private final Fate fate;
+    private final Proof proof;
+    private final VirtualChip signer;
+    private final boolean clone;
+
+    private volatile CheckIn.Component firmware;
+    private volatile boolean mustRestart;
 
     /// What survives a power cut.
     private volatile @Nullable AgentState kept;
 
     private @Nullable Agent agent;
+    private CheckIn.@Nullable Evidence firstEvidence;
 
     /// The operator has revoked it; nobody may let it in any more.
     private volatile boolean shutOut;
@@ -67,51 +95,125 @@ final class SimulatedDevice {
 
     private volatile boolean fateMet;
 
+    /// In nanoseconds of this machine.
+    private volatile long asleepFrom = Long.MAX_VALUE;
+
+    private volatile long asleepUntil = Long.MAX_VALUE;
+
+    /// The power failed, and nothing has gone well since.
+    private boolean cut;
+
+    /// It woke up without a valid certificate, and has none yet.
+    private boolean overslept;
+
+    /// @param neighbour another device's chip, whose key may be misused
     SimulatedDevice(
-            VirtualChip chip, Scenario scenario, Simulation.Settings settings, Tally tally, RandomGenerator random) {
+            VirtualChip chip,
+            VirtualChip neighbour,
+            Scenario scenario,
+            Simulation.Settings settings,
+            Tally tally,
+            RandomGenerator random) {
         this.chip = chip;
         this.serial = HexFormat.of().formatHex(chip.serial());
         this.scenario = scenario;
         this.settings = settings;
         this.tally = tally;
         this.random = random;
+        this.begun = settings.clock().instant();
         this.firmware = firmware(random.nextDouble());
-        boolean wrong = random.nextDouble() < scenario.wrongClocks();
-        this.clockError = wrong
-                ? Duration.ofDays((long) (365 * random.nextDouble(-scenario.clockYears(), scenario.clockYears())))
+        Scenario.Troubles troubles = scenario.troubles();
+        boolean wrong = random.nextDouble() < troubles.wrongClocks();
+        this.clockError = wrong && troubles.clockYears() > 0
+                ? Duration.ofDays((long) (365 * random.nextDouble(-troubles.clockYears(), troubles.clockYears())))
                 : Duration.ZERO;
-        this.losesPower = random.nextDouble() < scenario.powerCuts();
+        this.clockDrift = troubles.clockDrift() * (2 * random.nextDouble() - 1);
+        this.losesPower = random.nextDouble() < troubles.powerCuts();
         this.fate = fate(random.nextDouble());
+        this.proof = proof(random.nextDouble(), random.nextDouble());
+        this.signer = proof == Proof.STOLEN_KEY ? neighbour : chip;
+        this.clone = false;
+    }
+
+    /// A second device with the same keys and memory.
+    private SimulatedDevice(SimulatedDevice original, RandomGenerator random) {
+        this.chip = original.chip.duplicate(RANDOM);
+        this.serial = original.serial;
+        this.scenario = original.scenario;
+        this.settings = original.settings;
+        this.tally = original.tally;
+        this.random = random;
+        this.begun = original.begun;
+        this.firmware = original.firmware;
+        this.clockError = Duration.ZERO;
+        this.clockDrift = 0;
+        this.losesPower = false;
+        this.fate = Fate.NONE;
+        this.proof = original.proof;
+        this.signer = chip;
+        this.clone = true;
+        this.kept = original.kept;
     }
 
     private CheckIn.Component firmware(double point) {
         double sum = 0;
+        Scenario.Firmware chosen = scenario.firmware().getLast();
         for (Scenario.Firmware each : scenario.firmware()) {
             sum += each.share();
             if (point < sum) {
-                return new CheckIn.Component(each.component(), each.version(), Optional.empty());
+                chosen = each;
+                break;
             }
         }
-        Scenario.Firmware last = scenario.firmware().getLast();
-        return new CheckIn.Component(last.component(), last.version(), Optional.empty());
+        return new CheckIn.Component(chosen.component(), chosen.version(), Optional.empty());
     }
 
     private Fate fate(double point) {
-        if (point < scenario.stolen()) {
+        Scenario.Fates shares = scenario.fates();
+        double sum = shares.stolen();
+        if (point < sum) {
             return Fate.STOLEN;
         }
-        if (point < scenario.stolen() + scenario.refurbished()) {
+        sum += shares.refurbished();
+        if (point < sum) {
             return Fate.REFURBISHED;
         }
-        return point < scenario.stolen() + scenario.refurbished() + scenario.sold() ? Fate.SOLD : Fate.NONE;
+        sum += shares.sold();
+        if (point < sum) {
+            return Fate.SOLD;
+        }
+        sum += shares.asleep();
+        if (point < sum) {
+            return Fate.ASLEEP;
+        }
+        return point < sum + shares.cloned() ? Fate.CLONED : Fate.NONE;
     }
 
-    boolean hasFate() {
-        return fate != Fate.NONE;
+    private Proof proof(double kind, double honesty) {
+        Scenario.Attestation shares = scenario.attestation();
+        if (kind >= shares.psa()) {
+            return kind < shares.psa() + shares.chip() ? Proof.CHIP : Proof.NONE;
+        }
+        if (honesty < shares.stolenKeys()) {
+            return Proof.STOLEN_KEY;
+        }
+        return honesty < shares.stolenKeys() + shares.replayed() ? Proof.REPLAYED : Proof.PSA;
+    }
+
+    String serial() {
+        return serial;
     }
 
     Fate fate() {
         return fate;
+    }
+
+    Proof proof() {
+        return proof;
+    }
+
+    boolean isClone() {
+        return clone;
     }
 
     boolean fateMet() {
@@ -128,11 +230,24 @@ final class SimulatedDevice {
     }
 
     String version() {
-        return firmware.component() + " " + firmware.version();
+        CheckIn.Component runs = firmware;
+        return runs.component() + " " + runs.version();
     }
 
-    /// The device's owner does what has to be done about it.
-    void meetFate() {
+    /// Takes new firmware, which begins to run at the next step.
+    void update(Scenario.Update update) {
+        CheckIn.Component runs = firmware;
+        if (update.from().isEmpty() || update.from().get().equals(runs.version())) {
+            firmware = new CheckIn.Component(runs.component(), update.to(), Optional.empty());
+            mustRestart = true;
+            tally.updated();
+        }
+    }
+
+    /// What has to be done about it is done.
+    ///
+    /// @return a second device, where there is one from now on
+    Optional<SimulatedDevice> meetFate() {
         try {
             switch (fate) {
                 case NONE -> {}
@@ -142,18 +257,68 @@ final class SimulatedDevice {
                 }
                 case REFURBISHED -> settings.operator().refurbish(serial);
                 case SOLD -> settings.operator().sell(serial);
+                case ASLEEP -> {} // sleeps by itself
+                case CLONED -> settings.operator().cloned(serial);
             }
             fateMet = true;
         } catch (IOException e) {
             tally.operatorFailed(String.valueOf(e.getMessage()));
         }
+        return fateMet && fate == Fate.CLONED
+                ? Optional.of(new SimulatedDevice(this, new SplittableRandom(random.nextLong())))
+                : Optional.empty();
+    }
+
+    /// Lays it into a drawer for a while.
+    void sleeps(long from, long until) {
+        asleepFrom = from;
+        asleepUntil = until;
+    }
+
+    /// Until when it sleeps, if it does.
+    long sleepsUntil(long now) {
+        if (now >= asleepFrom && now < asleepUntil) {
+            return asleepUntil;
+        }
+        if (fate == Fate.ASLEEP && !fateMet && now >= asleepUntil) {
+            wake();
+        }
+        return now;
+    }
+
+    private void wake() {
+        fateMet = true;
+        overslept = state().flatMap(AgentState::identity).stream()
+                .map(identity -> identity.chain().getFirst())
+                .anyMatch(this::isOver);
+        if (overslept) {
+            tally.overslept();
+        }
+    }
+
+    private boolean isOver(Bytes certificate) {
+        try {
+            return Certificate.parse(certificate)
+                    .validity()
+                    .isOver(settings.clock().instant());
+        } catch (InvalidCertificateException e) {
+            throw new IllegalStateException("an agent keeps certificates that can be read", e);
+        }
     }
 
     /// Lets the agent do what is due.
     Duration step() {
-        long begun = System.nanoTime();
+        long start = System.nanoTime();
         mayNotGetIn = shutOut;
         try {
+            if (kept == null && !hasWrongClock()) {
+                // Its clock was set where it was made; one that is years off knows nothing.
+                kept = AgentState.first(settings.home()).with(change -> change.latestTime = clock());
+            }
+            if (mustRestart) {
+                mustRestart = false;
+                restart();
+            }
             Agent running = agent;
             if (running == null) {
                 running = Agent.start(setup());
@@ -162,35 +327,76 @@ final class SimulatedDevice {
             return running.step();
         } catch (PowerCut e) {
             tally.powerCut();
-            chip.powerCycle();
-            agent = null;
+            cut = true;
+            restart();
             return Duration.ofMillis(200);
         } catch (IOException e) {
             tally.event(this, new AgentEvent.Failed(String.valueOf(e.getMessage()), scenario.checkIn()), false);
             return scenario.checkIn();
         } finally {
-            tally.step(System.nanoTime() - begun);
+            tally.step(System.nanoTime() - start);
         }
     }
 
+    private void restart() {
+        chip.powerCycle();
+        agent = null;
+    }
+
     private Agent.Setup setup() throws IOException {
-        ChipKeys keys = ChipKeys.of(new Ecc608(Transport.of(chip), NONCES));
+        ChipKeys keys = ChipKeys.of(new Ecc608(Transport.of(chip), RANDOM));
         return new Agent.Setup(
                 keys,
                 serial,
                 settings.home(),
                 List.of(firmware),
-                Optional.of(new ChipAttester(keys.chip())),
+                attester(keys),
                 Agent.Habits.USUAL,
                 new Memory(),
                 this::connect,
-                InstantSource.offset(settings.clock(), clockError),
+                this::clock,
                 random,
                 new Haste(),
                 this::happened);
     }
 
+    private Instant clock() {
+        Instant now = settings.clock().instant();
+        long drift = (long) (Duration.between(begun, now).toNanos() * clockDrift);
+        return now.plus(clockError).plusNanos(drift);
+    }
+
+    private Optional<Attester> attester(ChipKeys keys) {
+        RootOfTrust psa = new RootOfTrust(signer, settings.home().fleet(), firmware);
+        return switch (proof) {
+            case NONE -> Optional.empty();
+            case CHIP -> Optional.of(new ChipAttester(keys.chip()));
+            case PSA, STOLEN_KEY -> Optional.of(psa);
+            case REPLAYED -> Optional.of((nonce, key) -> replayed(psa, nonce, key));
+        };
+    }
+
+    private CheckIn.Evidence replayed(RootOfTrust psa, Bytes nonce, Optional<String> key) throws IOException {
+        CheckIn.Evidence first = firstEvidence;
+        if (first == null) {
+            first = psa.attest(nonce, key);
+            firstEvidence = first;
+        }
+        return new CheckIn.Evidence(first.mediaType(), first.value(), nonce);
+    }
+
     private void happened(AgentEvent event) {
+        boolean well = event instanceof AgentEvent.Enrolled
+                || event instanceof AgentEvent.Renewed
+                || event instanceof AgentEvent.CheckedIn;
+        if (cut && well) {
+            cut = false;
+            tally.powerCutSurvived();
+        }
+        if (overslept && event instanceof AgentEvent.Enrolled) {
+            overslept = false;
+            tally.cameBack();
+        }
         tally.event(this, event, mayNotGetIn && !isHarmless(event));
     }
 
@@ -202,12 +408,12 @@ final class SimulatedDevice {
                         && state != CheckInAnswer.State.REVOKED);
     }
 
-    private Network.Connection connect(
-            URI server, DeviceIdentity identity, List<Certificate> anchors, DeviceClock clock) throws IOException {
-        if (random.nextDouble() < scenario.failures()) {
+    private Network.Connection connect(URI server, DeviceIdentity identity, List<Certificate> anchors, DeviceClock time)
+            throws IOException {
+        if (random.nextDouble() < scenario.troubles().failures()) {
             throw new IOException("the network is away");
         }
-        return settings.network().connect(server, identity, anchors, clock);
+        return settings.network().connect(server, identity, anchors, time);
     }
 
     /// The power failed in the middle of a change.

@@ -4,9 +4,11 @@ package dev.tegata.agent.simulator;
 
 import dev.tegata.agent.AgentEvent;
 import dev.tegata.protocol.CheckIn;
+import dev.tegata.protocol.CheckInAnswer;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
@@ -14,11 +16,15 @@ import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /// Counts what happens, by many threads.
 final class Tally {
     private static final int SAMPLES = 1 << 14;
     private static final int MAX_REASONS = 100;
+    private static final Pattern SINGULAR = Pattern.compile("[0-9a-fA-F:.TZ-]*[0-9][0-9a-fA-F:.TZ-]*");
+    private static final Pattern CODE = Pattern.compile("\"code\" *: *\"([a-z-]{1,80})\"");
 
     private final ConcurrentMap<String, LongAdder> counts = new ConcurrentHashMap<>();
     private final ConcurrentMap<String, LongAdder> reasons = new ConcurrentHashMap<>();
@@ -27,6 +33,8 @@ final class Tally {
     private final long[] samples = new long[SAMPLES];
 
     private final AtomicLong steps = new AtomicLong();
+
+    private final AtomicLong latest = new AtomicLong();
 
     private void count(String what) {
         counts.computeIfAbsent(what, _ -> new LongAdder()).increment();
@@ -46,7 +54,17 @@ final class Tally {
         switch (event) {
             case AgentEvent.Enrolled _ -> count("enrolled");
             case AgentEvent.Renewed(var _, boolean newKey) -> count(newKey ? "renewedWithNewKey" : "renewed");
-            case AgentEvent.CheckedIn _ -> count("checkIns");
+            case AgentEvent.CheckedIn(CheckInAnswer.State state, Duration _) -> {
+                count("checkIns");
+                if (device.isClone()) {
+                    count("cloneCheckIns");
+                }
+                switch (state) {
+                    case SUSPENDED -> count("toldSuspended");
+                    case REVOKED -> count("toldRevoked");
+                    case CLAIMED, ACTIVE, REFURBISHING, RETIRED -> {}
+                }
+            }
             case AgentEvent.OrderDone(var kind, CheckIn.Status status, String _) ->
                 count("order." + kind + "." + status);
             case AgentEvent.OrderRefused(var reason, String _) -> {
@@ -58,28 +76,61 @@ final class Tally {
             case AgentEvent.ToldToWait _ -> count("toldToWait");
             case AgentEvent.Refused(int status, String why) -> {
                 count(device.fate() == SimulatedDevice.Fate.STOLEN && device.fateMet() ? "thievesRefused" : "refused");
-                reason(status + " " + firstWords(why));
+                reason(status + " " + refusal(why));
             }
             case AgentEvent.Failed(String why, Duration _) -> {
                 count("failed");
-                reason(firstWords(why));
+                reason(gist(why));
             }
         }
     }
 
-    /// What stands before the first colon, dot or line end: a code, or the gist.
-    private static String firstWords(String why) {
-        String words = why.split("[:\\n]", 2)[0];
-        return words.substring(0, Math.min(words.length(), 80));
+    /// Why the server refused: the code of a problem document, or what stands before the first colon.
+    private static String refusal(String why) {
+        Matcher code = CODE.matcher(why);
+        return why.startsWith("{") && code.find() ? code.group(1) : gist(why.split(":", 2)[0]);
+    }
+
+    /// The first line without what differs from device to device.
+    private static String gist(String why) {
+        String words = SINGULAR.matcher(why.split("\n", 2)[0]).replaceAll("…");
+        return words.substring(0, Math.min(words.length(), 120));
     }
 
     void powerCut() {
         count("powerCuts");
     }
 
+    void powerCutSurvived() {
+        count("powerCutsSurvived");
+    }
+
+    void updated() {
+        count("updated");
+    }
+
+    void cloned() {
+        count("clonesMade");
+    }
+
+    /// It woke up, and its certificate had ended.
+    void overslept() {
+        count("overslept");
+    }
+
+    /// It has a certificate again.
+    void cameBack() {
+        count("cameBack");
+    }
+
+    /// A turn came this much later than it was due, because all threads were busy.
+    void late(long nanos) {
+        latest.accumulateAndGet(nanos, Math::max);
+    }
+
     void operatorFailed(String why) {
         count("operatorFailed");
-        reason("operator: " + firstWords(why));
+        reason("operator: " + gist(why));
     }
 
     void step(long nanos) {
@@ -92,7 +143,9 @@ final class Tally {
         }
     }
 
-    Report report(List<SimulatedDevice> devices, Duration elapsed) {
+    /// @param elapsed of the scenario's time
+    /// @param whole since the first device was switched on
+    Report report(List<SimulatedDevice> devices, Duration elapsed, Duration whole) {
         SortedMap<String, Long> counted = new TreeMap<>();
         counts.forEach((what, number) -> counted.put(what, number.sum()));
         SortedMap<String, Long> why = new TreeMap<>();
@@ -102,14 +155,16 @@ final class Tally {
         long wrongClocks = 0;
         SortedMap<String, Long> versions = new TreeMap<>();
         SortedMap<String, Long> fates = new TreeMap<>();
+        SortedMap<String, Long> proofs = new TreeMap<>();
         for (SimulatedDevice device : devices) {
             boolean has = device.state().flatMap(state -> state.identity()).isPresent();
             active += has ? 1 : 0;
             wrongClocks += device.hasWrongClock() ? 1 : 0;
             rightByWrongClock += has && device.hasWrongClock() ? 1 : 0;
             versions.merge(device.version(), 1L, Long::sum);
+            proofs.merge(name(device.proof()), 1L, Long::sum);
             if (device.fateMet()) {
-                fates.merge(device.fate().name().toLowerCase(java.util.Locale.ROOT), 1L, Long::sum);
+                fates.merge(name(device.fate()), 1L, Long::sum);
             }
         }
         long[] sorted;
@@ -119,6 +174,7 @@ final class Tally {
         Arrays.sort(sorted);
         return new Report(
                 elapsed,
+                whole,
                 devices.size(),
                 active,
                 wrongClocks,
@@ -126,9 +182,15 @@ final class Tally {
                 counted,
                 fates,
                 versions,
+                proofs,
                 why,
                 percentile(sorted, 0.5),
-                percentile(sorted, 0.99));
+                percentile(sorted, 0.99),
+                Duration.ofNanos(latest.get()));
+    }
+
+    private static String name(Enum<?> value) {
+        return value.name().toLowerCase(Locale.ROOT).replace('_', '-');
     }
 
     private static Duration percentile(long[] sorted, double share) {

@@ -19,6 +19,7 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
 import java.util.Arrays;
+import java.util.Optional;
 import java.util.OptionalLong;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
@@ -28,11 +29,15 @@ import javax.crypto.spec.SecretKeySpec;
 final class CheckInMacs {
     static final Duration NONCE_LIFE = Duration.ofMinutes(5);
 
-    /// Marks change this often: what a device has shown is stored when it changes.
+    /// Marks change this often, or more often where devices come more often: what a device has shown is
+    /// stored when it changes.
     static final Duration MARK_PERIOD = Duration.ofMinutes(10);
 
     private static final int TIME = 8;
-    private static final int MARK_SIZE = 24;
+    private static final int MARK_SIZE = 32;
+
+    /// Two devices with one identity get different marks in one period.
+    private static final int RANDOM_BITS = 16;
 
     private final Database database;
     private final InstantSource clock;
@@ -52,7 +57,7 @@ final class CheckInMacs {
     }
 
     private Bytes nonce(FleetId fleet, long micros) {
-        return authenticated(fleet.tenant(), "nonce " + fleet, micros, RelayedCheckIn.NONCE_SIZE);
+        return authenticated(fleet.tenant(), "nonce " + fleet, numbers(micros), RelayedCheckIn.NONCE_SIZE);
     }
 
     /// The time in a nonce, in microseconds; empty where it is none of ours or too old.
@@ -70,36 +75,55 @@ final class CheckInMacs {
                 : OptionalLong.empty();
     }
 
-    /// The mark for a device's answer: the beginning of the present period in seconds, and a MAC.
-    Bytes mark(TenantId tenant, DeviceId device) {
-        long period = MARK_PERIOD.toSeconds();
-        return mark(tenant, device, clock.instant().getEpochSecond() / period * period);
+    /// What a mark says: its own number, and that of the mark which the device showed when it got this one,
+    /// or zero. So marks are a chain, of which the server need keep no more than the end.
+    record Mark(long number, long previous) {}
+
+    /// The mark for a device's answer. It is the one that the device showed as long as that is of the
+    /// present period.
+    ///
+    /// @param interval how often the device comes at least
+    Bytes mark(TenantId tenant, DeviceId device, Duration interval, Optional<Mark> shown) {
+        long length = Math.min(MARK_PERIOD.toSeconds(), interval.toSeconds());
+        long period = clock.instant().getEpochSecond() / length * length;
+        Mark next = shown.filter(mark -> mark.number >> RANDOM_BITS == period)
+                .orElseGet(() -> new Mark(
+                        period << RANDOM_BITS | random.nextInt(1 << RANDOM_BITS),
+                        shown.map(Mark::number).orElse(0L)));
+        return mark(tenant, device, next);
     }
 
-    private Bytes mark(TenantId tenant, DeviceId device, long seconds) {
-        return authenticated(tenant, "mark " + device, seconds, MARK_SIZE);
+    private Bytes mark(TenantId tenant, DeviceId device, Mark mark) {
+        return authenticated(tenant, "mark " + device, numbers(mark.number, mark.previous), MARK_SIZE);
     }
 
-    /// The time in a mark; empty where it is none of ours.
-    OptionalLong timeOf(TenantId tenant, DeviceId device, Bytes mark) {
+    /// What a mark says; empty where it is none of ours.
+    Optional<Mark> mark(TenantId tenant, DeviceId device, Bytes mark) {
         if (mark.size() != MARK_SIZE) {
-            return OptionalLong.empty();
+            return Optional.empty();
         }
-        long seconds = ByteBuffer.wrap(mark.toArray()).getLong();
-        return MessageDigest.isEqual(
-                        mark.toArray(), mark(tenant, device, seconds).toArray())
-                ? OptionalLong.of(seconds)
-                : OptionalLong.empty();
+        ByteBuffer numbers = ByteBuffer.wrap(mark.toArray());
+        Mark said = new Mark(numbers.getLong(), numbers.getLong());
+        return MessageDigest.isEqual(mark.toArray(), mark(tenant, device, said).toArray())
+                ? Optional.of(said)
+                : Optional.empty();
     }
 
-    private Bytes authenticated(TenantId tenant, String what, long time, int size) {
-        byte[] encoded = ByteBuffer.allocate(TIME).putLong(time).array();
+    private static byte[] numbers(long... numbers) {
+        ByteBuffer encoded = ByteBuffer.allocate(Long.BYTES * numbers.length);
+        for (long number : numbers) {
+            encoded.putLong(number);
+        }
+        return encoded.array();
+    }
+
+    private Bytes authenticated(TenantId tenant, String what, byte[] encoded, int size) {
         try {
             Mac mac = Mac.getInstance("HmacSHA256");
             mac.init(new SecretKeySpec(secrets.get(tenant), "HmacSHA256"));
             mac.update(encoded);
             byte[] tag = mac.doFinal(what.getBytes(StandardCharsets.UTF_8));
-            return Bytes.of(encoded).concat(Bytes.of(Arrays.copyOf(tag, size - TIME)));
+            return Bytes.of(encoded).concat(Bytes.of(Arrays.copyOf(tag, size - encoded.length)));
         } catch (GeneralSecurityException e) {
             throw new IllegalStateException("every JDK has HMAC-SHA-256", e);
         }

@@ -386,9 +386,7 @@ public final class CheckIns {
             if (current == null) {
                 return Optional.empty();
             }
-            OptionalLong mark = said.mark()
-                    .map(bytes -> macs.timeOf(tenant, device.id(), bytes))
-                    .orElse(OptionalLong.empty());
+            Optional<CheckInMacs.Mark> mark = said.mark().flatMap(bytes -> macs.mark(tenant, device.id(), bytes));
             return Optional.of(new Contacts.Identity(shownKey(), current.publicKeyFingerprint(), mark));
         }
 
@@ -415,7 +413,10 @@ public final class CheckIns {
                     device.id().value(),
                     next(policy, proving || isWaiting(state), met.activatedAt()),
                     CheckInAnswer.State.valueOf(state.name()),
-                    heard && identity.isPresent() ? Optional.of(macs.mark(tenant, device.id())) : Optional.empty(),
+                    heard && identity.isPresent()
+                            ? Optional.of(macs.mark(
+                                    tenant, device.id(), policy.quick(), identity.flatMap(Contacts.Identity::mark)))
+                            : Optional.empty(),
                     heard ? signed(met, state) : List.of());
         }
 

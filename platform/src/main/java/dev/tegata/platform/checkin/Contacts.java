@@ -32,7 +32,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.UUID;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.result.RowView;
@@ -78,8 +77,8 @@ final class Contacts {
 
     /// @param key the fingerprint of the key that it proved
     /// @param current the fingerprint of the key in the certificate that it was given last
-    /// @param mark the time in the mark that it showed
-    record Identity(Bytes key, Bytes current, OptionalLong mark) {}
+    /// @param mark the one that it showed
+    record Identity(Bytes key, Bytes current, Optional<CheckInMacs.Mark> mark) {}
 
     /// How a device stands now.
     ///
@@ -320,9 +319,10 @@ final class Contacts {
 
     /// The sign by which two devices seem to have the identity, where there is one.
     ///
-    /// A device keeps the newest mark that it has heard and shows it; one that shows an older mark than was
-    /// shown before with the same key, or none, is not the same device, or one that was set back. So is one
-    /// that comes with an older key once the newer one was used.
+    /// A device shows the newest mark that it has heard. That is the one which it showed last, where it has
+    /// heard no answer since, or the one that it got for showing that. One that shows any other, or none,
+    /// is not the same device, or one that was set back. So is one that comes with an older key once the
+    /// newer one was used.
     private static Optional<String> suspicion(Stored device, Identity shown) {
         if (device.identity() == null) {
             return Optional.empty();
@@ -333,9 +333,11 @@ final class Contacts {
                     : Optional.empty();
         }
         Long heard = device.heardMark();
-        return heard != null && (shown.mark().isEmpty() || shown.mark().getAsLong() < heard)
-                ? Optional.of("an earlier mark is shown after a later one")
-                : Optional.empty();
+        boolean follows = heard == null
+                || shown.mark()
+                        .filter(mark -> mark.number() == heard || mark.previous() == heard)
+                        .isPresent();
+        return follows ? Optional.empty() : Optional.of("the mark that is shown does not follow the one before");
     }
 
     private static @Nullable Long newestMark(Stored device, Optional<Identity> shown) {
@@ -343,12 +345,9 @@ final class Contacts {
             return device.heardMark();
         }
         Identity identity = shown.get();
-        Long said = identity.mark().isPresent() ? (Long) identity.mark().getAsLong() : null;
-        if (!Objects.equals(identity.key(), device.identity())) {
-            return said;
-        }
-        Long heard = device.heardMark();
-        return heard == null || said != null && said > heard ? said : heard;
+        Long said = identity.mark().map(CheckInMacs.Mark::number).orElse(null);
+        boolean sameKey = Objects.equals(identity.key(), device.identity());
+        return said == null && sameKey ? device.heardMark() : said;
     }
 
     /// Over what a report consists of.

@@ -639,6 +639,36 @@ final class CheckInsTest {
     }
 
     @Test
+    void suspectsACloneThatTakesTurnsWithTheDevice() {
+        Unit unit = new Unit(fleet);
+        unit.checksIn();
+        Unit clone = new Unit(unit);
+        for (int turn = 0; turn < 2; turn++) {
+            world.clock.advance(CheckInMacs.MARK_PERIOD);
+            unit.checksIn();
+            clone.checksIn();
+        }
+
+        assertThat(history(unit)).containsOnlyOnce("device.clone-suspected");
+    }
+
+    @Test
+    void suspectsNobodyWhoHasNotHeardTheAnswers() {
+        Unit unit = new Unit(fleet);
+        unit.checksIn();
+        for (int turn = 0; turn < 3; turn++) {
+            world.clock.advance(CheckInMacs.MARK_PERIOD);
+            Optional<Bytes> heard = unit.mark;
+            unit.checksIn();
+            unit.mark = heard;
+            world.clock.advance(CheckInMacs.MARK_PERIOD);
+            unit.checksIn();
+        }
+
+        assertThat(history(unit)).doesNotContain("device.clone-suspected");
+    }
+
+    @Test
     void suspectsACloneByAnEarlierKey() {
         Unit unit = new Unit(fleet);
         unit.checksIn();

@@ -11,34 +11,38 @@ import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.server.demo.DemoApi;
 import dev.tegata.server.demo.SimulatedFleet;
+import dev.tegata.server.demo.SimulatedFleet.Aftermath;
 import dev.tegata.server.demo.SimulatedFleet.Buyer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
 import java.util.List;
-import java.util.Map;
-import java.util.SortedMap;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
-import tools.jackson.databind.node.ObjectNode;
 
 /// Lets a fleet of virtual devices loose on a server.
 @Command(
         description = {
             "Simulate a fleet: virtual chips with real agents, claimed by a manifest like bought ones, live their lives in"
-                    + " haste. Some are stolen, refurbished or sold, some lose power, some have a wrong clock."
+                    + " haste. Some are stolen, refurbished, sold or cloned, some lose power, some run firmware that turns out"
+                    + " to be vulnerable. In the end there is a report of what happened, and of what the server did about it.",
+            "",
+            "Without --fleet, they get a fleet of their own whose rules fit the scenario."
         },
         footer = {
-            "  tegata simulate --devices 1000 --server https://localhost:8444 --fleet FLEET",
+            "  tegata simulate --devices 1000 --server https://localhost:8444",
             "  tegata simulate --devices 10000 --fleet FLEET --scenario scenario.yaml --seed 7",
             "  tegata simulate --devices 200 --fleet FLEET --load --duration 30s"
         })
 final class SimulateCommand implements Callable<Integer> {
     private static final int MAX_DEVICES = 1_000_000;
+    private static final Duration BETWEEN_LINES = Duration.ofSeconds(30);
 
     @Option(
             names = "--devices",
@@ -54,8 +58,12 @@ final class SimulateCommand implements Callable<Integer> {
             description = "The server's device port (default: ${DEFAULT-VALUE}).")
     String server = "";
 
-    @Option(names = "--fleet", paramLabel = "FLEET", required = true, description = "The fleet that they belong to.")
-    String fleet = "";
+    @Option(
+            names = "--fleet",
+            paramLabel = "FLEET",
+            description = "The fleet that they belong to (default: a new one, whose rules fit the scenario).")
+    @Nullable
+    String fleet;
 
     @Option(
             names = "--scenario",
@@ -103,6 +111,7 @@ final class SimulateCommand implements Callable<Integer> {
     Path buyerKeyFile;
 
     private final Session session;
+    private Duration nextLine = BETWEEN_LINES;
 
     SimulateCommand(Session session) {
         this.session = session;
@@ -122,39 +131,47 @@ final class SimulateCommand implements Callable<Integer> {
         String key = access.apiKey()
                 .orElseThrow(() -> CommandFailure.usage("no API key: set TEGATA_API_KEY"))
                 .value();
-        Home home = new Home(Profile.uri(server).toString().replaceAll("/+$", ""), fleet, anchors(ca));
+        List<Bytes> anchors = anchors(ca);
         try (DemoApi api = new DemoApi(access.url().value(), key, ca)) {
-            return run(api, played, home, access, ca);
+            return run(api, played, anchors, access, ca);
         } catch (IOException | IllegalStateException | UncheckedIOException e) {
             throw CommandFailure.refused("the simulation ended: " + e.getMessage());
         }
     }
 
-    private int run(DemoApi api, Scenario played, Home home, Access access, Path ca)
+    private int run(DemoApi api, Scenario played, List<Bytes> anchors, Access access, Path ca)
             throws IOException, InterruptedException {
         Path keyFile = buyerKeyFile;
         String buyersFleet = buyerFleet;
         if (keyFile == null || buyersFleet == null) {
-            return run(new SimulatedFleet(api, Buyer.NOBODY), played, home);
+            return run(new SimulatedFleet(api, Buyer.NOBODY), played, anchors);
         }
         try (DemoApi other = new DemoApi(access.url().value(), Inputs.text(keyFile, session.terminal()), ca)) {
-            return run(new SimulatedFleet(api, SimulatedFleet.buyer(other, buyersFleet)), played, home);
+            return run(new SimulatedFleet(api, SimulatedFleet.buyer(other, buyersFleet)), played, anchors);
         }
     }
 
-    private int run(SimulatedFleet simulated, Scenario played, Home home) throws IOException, InterruptedException {
-        say("Making %,d virtual chips and claiming them by their manifest…", devices);
-        List<VirtualChip> chips = simulated.claim(fleet, devices);
+    private int run(SimulatedFleet simulated, Scenario played, List<Bytes> anchors)
+            throws IOException, InterruptedException {
+        String joined = fleet == null ? simulated.found(played) : fleet;
+        Home home = new Home(Profile.uri(server).toString().replaceAll("/+$", ""), joined, anchors);
+        say("Making %,d virtual chips and claiming them by their manifest into fleet %s…", devices, joined);
+        List<VirtualChip> chips = simulated.claim(joined, devices);
+        if (played.attestation().isWanted()) {
+            simulated.publish(joined, played.versions());
+        }
         say(
-                "They live for %d s, %d of them connected at a time.",
+                "They are switched on, and then live for %d s, %d of them connected at a time.",
                 played.duration().toSeconds(), threads);
+        Instant begun = InstantSource.system().instant();
         Report report = simulated.live(chips, played, home, threads, seed, this::show);
         clear();
-        ObjectNode whole = json(report, simulated.outcomes());
+        Aftermath aftermath = simulated.aftermath(joined, begun);
+        SimulationReport whole = new SimulationReport(report, aftermath);
         if (session.json) {
-            session.output().print(whole);
+            session.output().print(whole.json().put("fleet", joined));
         } else {
-            session.output().say(text(report, simulated.outcomes()));
+            session.output().say(whole.text());
         }
         return report.count("letInAfterRevocation") == 0 ? 0 : CommandFailure.REFUSED;
     }
@@ -186,20 +203,30 @@ final class SimulateCommand implements Callable<Integer> {
         }
     }
 
+    /// One line that changes, or a line each half minute where nobody looks on.
     private void show(Report report) {
-        if (session.terminal().interactive() && !session.json) {
-            session.terminal()
-                    .err()
-                    .print("\r%4d s  %,d of %,d enrolled  %,d renewed  %,d check-ins (%.0f/s)  %,d failed   "
-                            .formatted(
-                                    report.elapsed().toSeconds(),
-                                    report.withIdentity(),
-                                    report.devices(),
-                                    report.count("renewed") + report.count("renewedWithNewKey"),
-                                    report.count("checkIns"),
-                                    report.rate("checkIns"),
-                                    report.count("failed")));
+        if (session.json) {
+            return;
+        }
+        boolean interactive = session.terminal().interactive();
+        if (!interactive && report.whole().compareTo(nextLine) < 0) {
+            return;
+        }
+        nextLine = report.whole().plus(BETWEEN_LINES);
+        String line = "%4d s  %,d of %,d have an identity  %,d renewals  %,d check-ins (%.0f/s)  %,d failed"
+                .formatted(
+                        report.whole().toSeconds(),
+                        report.withIdentity(),
+                        report.devices(),
+                        report.count("renewed") + report.count("renewedWithNewKey"),
+                        report.count("checkIns"),
+                        report.rate("checkIns"),
+                        report.count("failed"));
+        if (interactive) {
+            session.terminal().err().print("\r" + line + "   ");
             session.terminal().err().flush();
+        } else {
+            session.terminal().err().println(line);
         }
     }
 
@@ -208,82 +235,5 @@ final class SimulateCommand implements Callable<Integer> {
             session.terminal().err().print("\r" + " ".repeat(100) + "\r");
             session.terminal().err().flush();
         }
-    }
-
-    private static ObjectNode json(Report report, SortedMap<String, SortedMap<String, Long>> outcomes) {
-        ObjectNode json = ApiClient.object()
-                .put("seconds", report.elapsed().toMillis() / 1000.0)
-                .put("devices", report.devices())
-                .put("withIdentity", report.withIdentity())
-                .put("wrongClocks", report.wrongClocks())
-                .put("wrongClocksWithIdentity", report.wrongClocksWithIdentity())
-                .put("medianStepMillis", report.medianStep().toNanos() / 1e6)
-                .put("p99StepMillis", report.slowestOfHundred().toNanos() / 1e6);
-        numbers(json.putObject("counts"), report.counts());
-        numbers(json.putObject("fates"), report.fates());
-        numbers(json.putObject("firmware"), report.firmware());
-        numbers(json.putObject("reasons"), report.reasons());
-        ObjectNode states = json.putObject("server");
-        outcomes.forEach((fate, byState) -> numbers(states.putObject(fate), byState));
-        return json;
-    }
-
-    private static void numbers(ObjectNode object, Map<String, Long> numbers) {
-        numbers.forEach((name, number) -> object.put(name, number.longValue()));
-    }
-
-    private static String text(Report report, SortedMap<String, SortedMap<String, Long>> outcomes) {
-        StringBuilder text = new StringBuilder();
-        line(text, "Devices", "%,d, of which %,d have an identity in the end", report.devices(), report.withIdentity());
-        line(text, "Enrolments", "%,d (%.0f per second)", report.count("enrolled"), report.rate("enrolled"));
-        line(
-                text,
-                "Renewals",
-                "%,d, and %,d with a new key",
-                report.count("renewed"),
-                report.count("renewedWithNewKey"));
-        line(text, "Check-ins", "%,d (%.0f per second)", report.count("checkIns"), report.rate("checkIns"));
-        line(
-                text,
-                "A step took",
-                "%.1f ms in the middle, %.1f ms at most for 99 of 100",
-                report.medianStep().toNanos() / 1e6,
-                report.slowestOfHundred().toNanos() / 1e6);
-        line(text, "Power cuts", "%,d, in the middle of a change", report.count("powerCuts"));
-        line(
-                text,
-                "Wrong clocks",
-                "%,d devices, years off; %,d of them have an identity",
-                report.wrongClocks(),
-                report.wrongClocksWithIdentity());
-        line(
-                text,
-                "Failures",
-                "%,d connections or answers; %,d refusals, and %,d of thieves",
-                report.count("failed"),
-                report.count("refused"),
-                report.count("thievesRefused"));
-        line(text, "Let in after revocation", "%,d", report.count("letInAfterRevocation"));
-        report.counts().forEach((what, number) -> {
-            if (what.startsWith("order.")) {
-                line(text, "Order " + what.substring(6).replace('.', ' '), "%,d", number);
-            }
-        });
-        report.firmware().forEach((version, number) -> line(text, "Runs " + version, "%,d", number));
-        outcomes.forEach((fate, states) -> line(
-                text,
-                Character.toUpperCase(fate.charAt(0)) + fate.substring(1),
-                "%,d; the server has them as %s",
-                states.values().stream().mapToLong(Long::longValue).sum(),
-                states));
-        if (!report.reasons().isEmpty()) {
-            text.append("Why something was refused or failed:\n");
-            report.reasons().forEach((reason, number) -> text.append("  %,8d  %s%n".formatted(number, reason)));
-        }
-        return text.toString().stripTrailing();
-    }
-
-    private static void line(StringBuilder text, String what, String form, Object... values) {
-        text.append("%-26s%s%n".formatted(what, form.formatted(values)));
     }
 }

@@ -10,6 +10,9 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
+import java.util.function.Consumer;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import javax.net.ssl.SSLContext;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -48,6 +51,23 @@ public final class DemoApi implements AutoCloseable {
                 .POST(HttpRequest.BodyPublishers.ofString(json)));
     }
 
+    public JsonNode put(String path, String json) {
+        return send(request(path)
+                .header("Content-Type", "application/json")
+                .PUT(HttpRequest.BodyPublishers.ofString(json)));
+    }
+
+    /// Hands on what is answered line by line, however much it is.
+    public void lines(String path, Consumer<String> line) {
+        HttpResponse<Stream<String>> response = answer(request(path).GET(), HttpResponse.BodyHandlers.ofLines());
+        try (Stream<String> lines = response.body()) {
+            if (response.statusCode() >= 400) {
+                throw new IllegalStateException("the server refused: " + lines.collect(Collectors.joining("\n")));
+            }
+            lines.forEach(line);
+        }
+    }
+
     public JsonNode upload(String path, Path file) throws IOException {
         return send(request(path)
                 .header("Content-Type", "application/octet-stream")
@@ -59,12 +79,16 @@ public final class DemoApi implements AutoCloseable {
     }
 
     private JsonNode send(HttpRequest.Builder request) {
+        HttpResponse<String> response = answer(request, HttpResponse.BodyHandlers.ofString());
+        if (response.statusCode() >= 400) {
+            throw new IllegalStateException("the server refused: " + response.body());
+        }
+        return JsonMapper.shared().readTree(response.body());
+    }
+
+    private <T> HttpResponse<T> answer(HttpRequest.Builder request, HttpResponse.BodyHandler<T> handler) {
         try {
-            HttpResponse<String> response = http.send(request.build(), HttpResponse.BodyHandlers.ofString());
-            if (response.statusCode() >= 400) {
-                throw new IllegalStateException("the server refused: " + response.body());
-            }
-            return JsonMapper.shared().readTree(response.body());
+            return http.send(request.build(), handler);
         } catch (IOException e) {
             throw new java.io.UncheckedIOException("the server cannot be reached", e);
         } catch (InterruptedException e) {

@@ -5,6 +5,7 @@ package dev.tegata.server.demo;
 import dev.tegata.agent.Network;
 import dev.tegata.agent.simulator.Operator;
 import dev.tegata.agent.simulator.Report;
+import dev.tegata.agent.simulator.RootOfTrust;
 import dev.tegata.agent.simulator.Scenario;
 import dev.tegata.agent.simulator.Simulation;
 import dev.tegata.agent.store.AgentState.Home;
@@ -21,9 +22,15 @@ import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.time.Duration;
+import java.time.Instant;
 import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
@@ -36,9 +43,17 @@ import tools.jackson.databind.node.ObjectNode;
 /// A fleet of virtual devices at a server: bought and claimed as a real one, let loose, and looked at in
 /// the end. Everything goes through the doors that users and devices use.
 public final class SimulatedFleet implements Operator {
+    /// How often the verdicts are looked at in the scenario's time.
+    private static final int SAMPLES = 10;
+
+    private static final Duration SHORTEST_FRESHNESS = Duration.ofMinutes(1);
+    private static final int PAGE = 500;
+
     private final DemoApi api;
     private final Buyer buyer;
     private final ConcurrentMap<String, String> fates = new ConcurrentHashMap<>();
+    private final ConcurrentMap<String, String> releases = new ConcurrentHashMap<>();
+    private final List<Verdicts> verdicts = new ArrayList<>();
 
     /// Who buys devices second-hand: a fleet of another tenant.
     ///
@@ -51,6 +66,20 @@ public final class SimulatedFleet implements Operator {
         }
     }
 
+    /// What the server says of the fleet.
+    ///
+    /// @param states how many devices are in which state
+    /// @param fates the same for the devices to which something befell
+    /// @param acts what is in the audit since the simulation began, and how often
+    public record Aftermath(
+            SortedMap<String, Long> states,
+            SortedMap<String, SortedMap<String, Long>> fates,
+            SortedMap<String, Long> acts,
+            List<Verdicts> verdicts) {}
+
+    /// How many devices had which verdict at a time, by `version verdict`.
+    public record Verdicts(Duration at, SortedMap<String, Long> devices) {}
+
     public SimulatedFleet(DemoApi api, Buyer buyer) {
         this.api = api;
         this.buyer = buyer;
@@ -59,6 +88,30 @@ public final class SimulatedFleet implements Operator {
     /// A buyer with this fleet.
     public static Buyer buyer(DemoApi api, String fleet) {
         return Buyer.of(api, fleet);
+    }
+
+    /// Makes a fleet whose rules fit the scenario: its certificates end as soon, its devices are asked for
+    /// evidence, and clones and devices that are not good are suspended.
+    ///
+    /// @return its public id
+    public String found(Scenario scenario) {
+        ObjectNode fleet = JsonMapper.shared().createObjectNode().put("name", "Simulated");
+        fleet.putObject("profile")
+                .put("lifetime", scenario.certificateLife().toString())
+                .put("backdate", "PT0S");
+        ObjectNode policy = fleet.putObject("policy");
+        policy.putObject("checkIn").put("quick", "PT10S").put("suspendClones", true);
+        if (scenario.attestation().isWanted()) {
+            Duration half = scenario.duration().dividedBy(2);
+            ObjectNode attestation = policy.putObject("attestation")
+                    .put("freshness", (half.compareTo(SHORTEST_FRESHNESS) > 0 ? half : SHORTEST_FRESHNESS).toString());
+            attestation
+                    .putArray("consequences")
+                    .addObject()
+                    .put("action", "suspend")
+                    .put("after", "PT0S");
+        }
+        return api.post("/fleets", fleet.toString()).path("id").asString();
     }
 
     /// Makes chips, has their maker trusted, and claims them into a fleet.
@@ -76,12 +129,8 @@ public final class SimulatedFleet implements Operator {
                                 InstantSource.system().instant(),
                                 stream);
             }
-            ObjectNode trust = JsonMapper.shared()
-                    .createObjectNode()
-                    .put("purpose", "manifest-signer")
-                    .put("name", "simulator")
-                    .put("certificate", pem(factory.manifestSigner().certificate()));
-            api.post("/trusted-certificates", trust.toString());
+            trust("manifest-signer", factory.manifestSigner().certificate());
+            trust("attestation-ca", factory.rootCertificate());
             JsonNode report = api.upload("/fleets/" + fleet + "/manifests?fileName=simulator.json", manifest);
             if (report.path("claimed").asLong() != devices) {
                 throw new IOException("the server claimed %d of %d chips"
@@ -93,26 +142,110 @@ public final class SimulatedFleet implements Operator {
         }
     }
 
+    private void trust(String purpose, byte[] certificate) {
+        ObjectNode trust = JsonMapper.shared()
+                .createObjectNode()
+                .put("purpose", purpose)
+                .put("name", "simulator")
+                .put("certificate", pem(certificate));
+        api.post("/trusted-certificates", trust.toString());
+    }
+
+    /// Says what the devices' firmware looks like, as a build pipeline does.
+    public void publish(String fleet, Set<String> versions) {
+        for (String version : versions) {
+            ObjectNode release =
+                    JsonMapper.shared().createObjectNode().put("fleet", fleet).put("version", version);
+            release.putObject("product")
+                    .put("id", RootOfTrust.implementationId(fleet).hex());
+            release.putArray("components")
+                    .addObject()
+                    .put("version", version)
+                    .put("digest", RootOfTrust.digest(version).hex());
+            release.putObject("certification").put("status", "certified");
+            releases.put(
+                    version,
+                    api.post("/releases", release.toString()).path("id").asString());
+        }
+    }
+
     /// Lets the devices live.
+    ///
+    /// @param progress called about once a second
     public Report live(
             List<VirtualChip> chips, Scenario scenario, Home home, int threads, long seed, Consumer<Report> progress)
             throws IOException, InterruptedException {
         Simulation.Settings settings =
                 new Simulation.Settings(home, Network.ofThisMachine(), this, InstantSource.system(), threads, seed);
-        return new Simulation(scenario, settings).run(chips, progress);
+        Duration every = scenario.duration().dividedBy(SAMPLES);
+        Consumer<Report> watching = report -> {
+            if (scenario.attestation().isWanted()
+                    && report.elapsed().compareTo(every.multipliedBy(verdicts.size())) > 0) {
+                verdicts.add(new Verdicts(report.elapsed(), verdicts(home.fleet())));
+            }
+            progress.accept(report);
+        };
+        return new Simulation(scenario, settings).run(chips, watching);
     }
 
-    /// What the server says of the devices to which something befell: how many of which fate are in which
-    /// state.
-    public SortedMap<String, SortedMap<String, Long>> outcomes() {
+    private SortedMap<String, Long> verdicts(String fleet) {
+        SortedMap<String, Long> devices = new TreeMap<>();
+        for (JsonNode count : api.get("/posture-summary?fleet=" + fleet).path("items")) {
+            String release = count.path("release").asString();
+            devices.merge(
+                    (release.isEmpty() ? "?" : release) + " "
+                            + count.path("status").asString(),
+                    count.path("devices").asLong(),
+                    Long::sum);
+        }
+        return devices;
+    }
+
+    /// What the server says in the end.
+    ///
+    /// @param since when the simulation began
+    public Aftermath aftermath(String fleet, Instant since) {
+        SortedMap<String, Long> states = new TreeMap<>();
+        Map<String, String> bySerial = new HashMap<>();
+        String cursor = "";
+        do {
+            JsonNode page = api.get("/devices?fleet=" + fleet + "&limit=" + PAGE + cursor);
+            for (JsonNode device : page.path("items")) {
+                String state = device.path("state").asString();
+                states.merge(state, 1L, Long::sum);
+                bySerial.put(device.path("serial").asString(), state);
+            }
+            cursor = page.has("next") ? "&cursor=" + page.path("next").asString() : "";
+        } while (!cursor.isEmpty());
         SortedMap<String, SortedMap<String, Long>> outcomes = new TreeMap<>();
         fates.forEach((serial, fate) -> {
-            DemoApi owner = fate.equals("sold") ? buyer.api().orElse(api) : api;
-            String state =
-                    owner.get("/devices?serial=" + serial).at("/items/0/state").asString("not there");
+            String state = fate.equals("sold") ? buyersState(serial) : bySerial.getOrDefault(serial, "not there");
             outcomes.computeIfAbsent(fate, _ -> new TreeMap<>()).merge(state, 1L, Long::sum);
         });
-        return outcomes;
+        return new Aftermath(states, outcomes, acts(since), List.copyOf(verdicts));
+    }
+
+    private String buyersState(String serial) {
+        return buyer.api()
+                .orElse(api)
+                .get("/devices?serial=" + serial)
+                .at("/items/0/state")
+                .asString("not there");
+    }
+
+    /// What the audit holds since then. Its export begins with a checkpoint, which is no record.
+    private SortedMap<String, Long> acts(Instant since) {
+        SortedMap<String, Long> acts = new TreeMap<>();
+        api.lines("/audit/export", line -> {
+            JsonNode record = JsonMapper.shared().readTree(line).path("record");
+            if (record.has("action")
+                    && !Instant.parse(record.path("time").asString()).isBefore(since)) {
+                String kind = record.at("/detail/code")
+                        .asString(record.at("/detail/action").asString(""));
+                acts.merge((record.path("action").asString() + " " + kind).strip(), 1L, Long::sum);
+            }
+        });
+        return acts;
     }
 
     @Override
@@ -123,6 +256,22 @@ public final class SimulatedFleet implements Operator {
     @Override
     public void refurbish(String serial) throws IOException {
         act(serial, "refurbished", "refurbish", "{\"reason\":\"returned by its user\"}");
+    }
+
+    @Override
+    public void cloned(String serial) {
+        fates.put(serial, "cloned");
+    }
+
+    @Override
+    public void vulnerable(String version) throws IOException {
+        String release = releases.get(version);
+        if (release == null) {
+            throw new IOException("there is no release " + version);
+        }
+        attempt(() -> api.put(
+                "/releases/" + release + "/certification",
+                "{\"status\":\"certified\",\"vulnerabilities\":[\"SIMULATED-1\"]}"));
     }
 
     private void act(String serial, String fate, String action, String body) throws IOException {
