@@ -90,6 +90,11 @@ public enum ErrorCode {
             403,
             "The evidence does not do for a certificate.",
             "The reason says what is wrong; the appraisal that it names explains it."),
+    POSTURE_NOT_GOOD(
+            55,
+            403,
+            "The device is not good by its last evidence, and gets no further certificate.",
+            "Update the device; it proves itself at its next check-in."),
     AUTHORITY_NOT_READY(
             52,
             503,

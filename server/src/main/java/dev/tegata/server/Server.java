@@ -205,6 +205,7 @@ public final class Server implements AutoCloseable {
             CampaignIssuers issuers = new CampaignIssuers(database, issuingFleets, clock);
             Verification verification = Verification.of(
                     new Verification.Ground(database, vault, auditLog, jobs, trusted, version()), clock, random);
+            Postures postures = new Postures(database, outbox, clock);
             Enrolments enrolments = new Enrolments(
                     database,
                     vault,
@@ -216,6 +217,7 @@ public final class Server implements AutoCloseable {
                     (tx, tenant, issued, renewed, at) ->
                             usage.count(tx, tenant, issued, renewed ? Operation.RENEW : Operation.ENROL, at),
                     new EnrolmentEvidence(verification.nonces(), verification.appraisals()),
+                    postures,
                     refusals,
                     clock,
                     random);
@@ -226,7 +228,6 @@ public final class Server implements AutoCloseable {
             BulkChanges bulk = new BulkChanges(database, jobs, devices);
             opened(new Renewals(database, auditLog, outbox, clock));
             Tenants tenants = new Tenants(database, vault, auditLog, apiKeys, maker, authorities, clock, random);
-            Postures postures = new Postures(database, outbox, clock);
             verification.appraisals().whenKept(postures::note);
             PostureWatch watch = opened(
                     new PostureWatch(new PostureWatch.Services(database, tenants, devices, outbox, auditLog), clock));

@@ -16,6 +16,15 @@ public sealed interface EnrolmentOutcome {
     /// An operator has to approve first.
     record Pending(Duration retryAfter) implements EnrolmentOutcome {}
 
-    /// `detail` is for the operator; a protocol adapter shows the device only what the code says.
-    record Refused(ErrorCode code, String detail) implements EnrolmentOutcome {}
+    /// `detail` is for the operator; a protocol adapter shows the device the code, and [#told].
+    record Refused(ErrorCode code, String detail) implements EnrolmentOutcome {
+        /// What the device is told beside the code: the detail where it is about its request or its
+        /// evidence, nothing where it names other devices and certificates.
+        public String told() {
+            return switch (code) {
+                case REQUEST_INVALID, KEY_NOT_ALLOWED, EVIDENCE_REQUIRED, EVIDENCE_REFUSED, POSTURE_NOT_GOOD -> detail;
+                default -> "";
+            };
+        }
+    }
 }

@@ -30,6 +30,8 @@ import dev.tegata.platform.audit.RefusalLog;
 import dev.tegata.platform.authority.IssuingAuthority;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.event.Outbox;
+import dev.tegata.platform.fleet.AttestationPolicy;
+import dev.tegata.platform.fleet.AttestationPolicy.Action;
 import dev.tegata.platform.fleet.EvidencePolicy;
 import dev.tegata.platform.fleet.IssuerChoice;
 import dev.tegata.platform.fleet.IssuingFleet;
@@ -79,6 +81,7 @@ public final class Enrolments {
     private final IssuanceJournal journal;
     private final OwnRevocations revocations;
     private final EvidenceGate gate;
+    private final Standing standing;
     private final Vault vault;
     private final RefusalLog refusals;
     private final InstantSource clock;
@@ -105,6 +108,7 @@ public final class Enrolments {
                 outbox,
                 (_, _, _, _, _) -> {},
                 EvidenceGate.shut(),
+                (_, _) -> Optional.empty(),
                 refusals,
                 clock,
                 random);
@@ -114,6 +118,7 @@ public final class Enrolments {
     /// @param birthCas the CAs whose birth certificates a tenant trusts
     /// @param issued hears of certificates that are stored
     /// @param gate judges evidence, for fleets that ask for it
+    /// @param standing of devices that want another certificate
     public Enrolments(
             Database database,
             Vault vault,
@@ -124,6 +129,7 @@ public final class Enrolments {
             Outbox outbox,
             IssuedListener issued,
             EvidenceGate gate,
+            Standing standing,
             RefusalLog refusals,
             InstantSource clock,
             SecureRandom random) {
@@ -136,6 +142,7 @@ public final class Enrolments {
         this.revocations = new OwnRevocations(database, auditLog);
         this.journal = new IssuanceJournal(database, auditLog, outbox, issued);
         this.gate = gate;
+        this.standing = standing;
         this.vault = vault;
         this.refusals = refusals;
         this.clock = clock;
@@ -282,7 +289,32 @@ public final class Enrolments {
             if (needsApproval(found)) {
                 return new EnrolmentOutcome.Pending(fleet.fleet().policy().retryAfter());
             }
-            return issue(found, proven, evidence(found.device(), wanted));
+            UUID appraisal = evidence(found.device(), wanted);
+            return issue(found, proven, appraisal, longestLife(found.device(), appraisal != null));
+        }
+
+        /// How long the certificate may live; zero leaves it to the profile. A device that is not good may
+        /// have none.
+        private Duration longestLife(Candidate device, boolean proven) throws Refusal {
+            Duration life = fleet.fleet().policy().evidence().certificateLife();
+            AttestationPolicy policy = fleet.fleet().policy().attestation();
+            boolean matters = policy.grace(Action.SHORTEN_LIFE).isPresent()
+                    || policy.grace(Action.REFUSE_RENEWAL).isPresent();
+            if (proven || device.state() != DeviceState.ACTIVE || !matters) {
+                return life;
+            }
+            Standing.NotGood bad = standing.of(tenant, device.id()).orElse(null);
+            if (bad == null) {
+                return life;
+            }
+            if (policy.draws(Action.REFUSE_RENEWAL, bad.since(), now)) {
+                throw new Refusal(
+                        ErrorCode.POSTURE_NOT_GOOD,
+                        "posture-" + bad.word() + ": the device has not been good since " + bad.since(),
+                        device.id());
+            }
+            boolean shorter = life.isZero() || policy.freshness().compareTo(life) < 0;
+            return shorter && policy.draws(Action.SHORTEN_LIFE, bad.since(), now) ? policy.freshness() : life;
         }
 
         /// The appraisal of the device's evidence; null where the fleet asks for none.
@@ -476,14 +508,15 @@ public final class Enrolments {
         }
 
         private EnrolmentOutcome issue(
-                Identification.Result.Found found, ProvenRequest proven, @Nullable UUID appraisal) throws Refusal {
+                Identification.Result.Found found, ProvenRequest proven, @Nullable UUID appraisal, Duration longestLife)
+                throws Refusal {
             Candidate device = found.device();
             IssuingFleet issuing = issuers.of(fleet, device.id());
             IssuingAuthority authority = issuing.authority();
             int partition = issuing.issuance().profile().locations().spreadsOverPartitions()
                     ? partitions.next(tenant, authority.id())
                     : 0;
-            Certificate certificate = sign(found, proven, issuing, partition, appraisal != null);
+            Certificate certificate = sign(found, proven, issuing, partition, longestLife);
             boolean stored = journal.store(tenant, entry(found, certificate, authority, partition, appraisal));
             if (stored) {
                 return new EnrolmentOutcome.Issued(device.id(), certificate, authority.chain());
@@ -496,14 +529,13 @@ public final class Enrolments {
                 ProvenRequest proven,
                 IssuingFleet issuing,
                 int partition,
-                boolean onEvidence)
+                Duration longestLife)
                 throws Refusal {
             try {
                 GrantedRequest granted =
                         issuance(issuing).grant(proven, variables(found.device()), SerialNumber.random(random), now);
-                Duration life = fleet.fleet().policy().evidence().certificateLife();
-                if (onEvidence && !life.isZero()) {
-                    granted = granted.until(now.plus(life));
+                if (!longestLife.isZero()) {
+                    granted = granted.until(now.plus(longestLife));
                 }
                 return (partition == 0 ? granted : granted.inPartition(partition))
                         .lint()

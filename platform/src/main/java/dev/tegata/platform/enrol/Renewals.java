@@ -16,6 +16,7 @@ import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.device.RevocationReason;
 import dev.tegata.platform.event.Event;
 import dev.tegata.platform.event.Outbox;
+import dev.tegata.platform.fleet.AttestationPolicy;
 import dev.tegata.platform.fleet.FleetPolicy;
 import dev.tegata.platform.fleet.IssuingFleet;
 import dev.tegata.platform.fleet.LifePolicy;
@@ -27,6 +28,7 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.UUID;
 
 /// Sees to it that certificates give way to others as fleets want it: says which devices should renew, and
@@ -89,7 +91,7 @@ public final class Renewals implements AutoCloseable {
         }
     }
 
-    private record FleetRow(FleetId id, Duration overlap) {}
+    private record FleetRow(FleetId id, FleetPolicy policy) {}
 
     /// Goes through the fleets of all tenants, and revokes what has had its day.
     public void goRound() {
@@ -111,34 +113,41 @@ public final class Renewals implements AutoCloseable {
                 tx -> tx.createQuery("SELECT fleet_id, policy FROM fleet WHERE tenant_id = :tenant")
                         .bind("tenant", tenant)
                         .map((row, context) -> new FleetRow(
-                                new FleetId(row.getString(1)),
-                                Json.read(row.getString(2), FleetPolicy.class)
-                                        .life()
-                                        .renewalOverlap()))
+                                new FleetId(row.getString(1)), Json.read(row.getString(2), FleetPolicy.class)))
                         .list());
     }
 
-    /// Revokes certificates that were renewed and whose overlap is over.
+    /// Revokes certificates that were renewed and whose overlap is over. It lasts no longer than evidence
+    /// counts for a device whose certificates are to live no longer: or the old one would be the way
+    /// around.
     ///
     /// @return how many, at most [#RETIRED_AT_ONCE]
     private int retire(TenantId tenant, FleetRow fleet) {
         record Retired(String serialNumber, UUID device) {}
         Instant now = clock.instant();
+        Duration overlap = fleet.policy().life().renewalOverlap();
+        AttestationPolicy attestation = fleet.policy().attestation();
+        Optional<Duration> grace = attestation.grace(AttestationPolicy.Action.SHORTEN_LIFE);
         return database.inTenant(tenant, tx -> {
             List<Retired> retired = tx.createQuery("""
                             UPDATE certificate c SET revoked_at = :now, revocation_reason = :reason
                             WHERE c.tenant_id = :tenant AND c.serial_number IN (
                                 SELECT s.serial_number FROM certificate s
                                 JOIN device d ON d.tenant_id = s.tenant_id AND d.device_id = s.device_id
-                                WHERE s.tenant_id = :tenant AND s.superseded_at <= :over AND s.revoked_at IS NULL
-                                    AND s.not_after > :now AND d.fleet_id = :fleet
+                                WHERE s.tenant_id = :tenant AND (s.superseded_at <= :over
+                                        OR s.superseded_at <= :soon::timestamptz AND EXISTS (SELECT FROM device_posture p
+                                            WHERE p.tenant_id = s.tenant_id AND p.device_id = s.device_id
+                                                AND p.bad_since <= :bad::timestamptz))
+                                    AND s.revoked_at IS NULL AND s.not_after > :now AND d.fleet_id = :fleet
                                 ORDER BY s.superseded_at LIMIT :limit)
                                 AND c.revoked_at IS NULL
                             RETURNING serial_hex(c.serial_number), c.device_id""")
                     .bind("now", now)
                     .bind("reason", RevocationReason.SUPERSEDED.code())
                     .bind("tenant", tenant)
-                    .bind("over", now.minus(fleet.overlap()))
+                    .bind("over", now.minus(overlap))
+                    .bind("soon", grace.isPresent() ? now.minus(attestation.freshness()) : null)
+                    .bind("bad", grace.map(now::minus).orElse(null))
                     .bind("fleet", fleet.id())
                     .bind("limit", RETIRED_AT_ONCE)
                     .map((row, context) -> new Retired(row.getString(1), row.getObject(2, UUID.class)))

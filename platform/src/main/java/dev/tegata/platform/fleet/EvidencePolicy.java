@@ -10,8 +10,8 @@ import java.time.Duration;
 /// @param atEnrolment whether evidence is asked for with the first certificate
 /// @param atRenewal whether it is asked for with each further one
 /// @param acceptWarnings whether a result of the tier "warning" is enough; otherwise it must be "affirming"
-/// @param certificateLife how long a certificate lives at most that was given on evidence: then the device
-///     proves itself anew, or is out. Zero leaves it to the profile; else from ten minutes to ten years
+/// @param certificateLife how long a certificate lives at most: then the device proves itself anew, or is
+///     out. Zero leaves it to the profile; else from ten minutes to ten years
 public record EvidencePolicy(boolean atEnrolment, boolean atRenewal, boolean acceptWarnings, Duration certificateLife) {
     private static final Duration SHORTEST = Duration.ofMinutes(10);
     private static final Duration LONGEST = Duration.ofDays(3653);

@@ -222,7 +222,11 @@ public final class PostureWatch implements AutoCloseable {
         while (taken < all.size() && !now.isBefore(badSince.plus(all.get(taken).after()))) {
             Action action = all.get(taken++).action();
             suspended |= act(tx, tenant, standing.device, action);
-            tell(tx, tenant, standing.device, action.name().toLowerCase(Locale.ROOT));
+            tell(
+                    tx,
+                    tenant,
+                    standing.device,
+                    action.name().toLowerCase(Locale.ROOT).replace('_', '-'));
         }
         settle(
                 tx,
@@ -235,7 +239,14 @@ public final class PostureWatch implements AutoCloseable {
     private boolean act(Handle tx, TenantId tenant, DeviceId id, Action action) {
         DeviceState state = Devices.find(tx, tenant, id).state();
         return switch (action) {
-            case NOTIFY -> false;
+            // The enrolment sees for itself who gets no certificate, or a short one.
+            case NOTIFY, REFUSE_RENEWAL -> false;
+            case SHORTEN_LIFE -> {
+                if (state == DeviceState.ACTIVE) {
+                    devices.change(tx, tenant, id, DeviceChange.of(DeviceChange.Kind.RENEW, NOT_GOOD), ACTOR);
+                }
+                yield false;
+            }
             case SUSPEND -> {
                 if (state != DeviceState.ACTIVE) {
                     yield false;

@@ -12,6 +12,7 @@ import dev.tegata.platform.TenantId;
 import dev.tegata.platform.appraisal.AppraisalId;
 import dev.tegata.platform.appraisal.Appraised;
 import dev.tegata.platform.appraisal.StoredAppraisal;
+import dev.tegata.platform.enrol.Standing;
 import dev.tegata.platform.event.Event;
 import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.fleet.AttestationPolicy;
@@ -46,7 +47,7 @@ import org.jspecify.annotations.Nullable;
 /// - An event is sent where what others see has changed: from affirming, warning, contraindicated, none
 ///   or stale to
 ///   another of them. All of it happens in the transaction of the appraisal.
-public final class Postures {
+public final class Postures implements Standing {
     private final Database database;
     private final Outbox outbox;
     private final InstantSource clock;
@@ -192,6 +193,24 @@ public final class Postures {
                 .bind("device", device)
                 .map((row, context) -> posture(row))
                 .findOne();
+    }
+
+    @Override
+    public Optional<NotGood> of(TenantId tenant, DeviceId device) {
+        return database.inTenant(
+                tenant,
+                tx -> tx.createQuery("""
+                        SELECT status, bad_since FROM device_posture
+                        WHERE tenant_id = :tenant AND device_id = :device AND bad_since IS NOT NULL""")
+                        .bind("tenant", tenant)
+                        .bind("device", device)
+                        .map((row, context) -> {
+                            Tier status = Tier.valueOf(row.getString("status"));
+                            return new NotGood(
+                                    status == Tier.AFFIRMING ? "stale" : status.word(),
+                                    row.getTimestamp("bad_since").toInstant());
+                        })
+                        .findOne());
     }
 
     public Optional<Posture> find(TenantId tenant, DeviceId device) {

@@ -54,6 +54,7 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.locks.LockSupport;
 
 /// One tenant with everything that enrolment needs, and devices that it has claimed.
@@ -63,6 +64,7 @@ public final class EnrolmentWorld implements AutoCloseable {
             KeyEncryptionKey.of(Secret.of("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="), Bytes.of(new byte[16]));
 
     public final TestClock clock = TestClock.create();
+    public Standing standing = (_, _) -> Optional.empty();
     public final List<Certificate> birthCas = new ArrayList<>();
     public final TenantId tenant;
     public final AuditLog audit;
@@ -121,6 +123,7 @@ public final class EnrolmentWorld implements AutoCloseable {
                 outbox,
                 (_, _, _, _, _) -> {},
                 EvidenceGate.shut(),
+                (asker, device) -> standing.of(asker, device),
                 refusals,
                 clock,
                 random);

@@ -4,6 +4,7 @@ package dev.tegata.platform.posture;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 
 import dev.tegata.attestation.appraisal.Evidence;
 import dev.tegata.attestation.cbor.Cbor;
@@ -20,8 +21,12 @@ import dev.tegata.attestation.psa.PsaToken;
 import dev.tegata.attestation.psa.SoftwareComponent;
 import dev.tegata.attestation.result.Tier;
 import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.PublicKeyInfo;
+import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.platform.DeviceId;
+import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.RefusedException;
@@ -38,6 +43,7 @@ import dev.tegata.platform.decision.Subject;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.endorsement.Endorsement;
 import dev.tegata.platform.endorsement.ReappraisalRequests;
+import dev.tegata.platform.enrol.EnrolmentOutcome;
 import dev.tegata.platform.enrol.EnrolmentWorld;
 import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.event.RecordedEvent;
@@ -54,12 +60,14 @@ import dev.tegata.platform.release.ReleaseContent;
 import dev.tegata.platform.release.Releases;
 import dev.tegata.platform.testing.TestDatabase;
 import dev.tegata.protocol.CheckIn;
+import dev.tegata.protocol.OrderContent;
 import java.nio.charset.StandardCharsets;
 import java.security.KeyPair;
 import java.security.KeyPairGenerator;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -115,6 +123,7 @@ class PostureTest {
                 random);
         postures = new Postures(world.database, outbox, world.clock);
         verification.appraisals().whenKept(postures::note);
+        world.standing = postures;
         watch = watch();
         orders = new AttestationOrders(world.database, verification.appraisals(), postures, watch, random);
         parties = new RelyingParties(world.database, world.audit, world.clock);
@@ -150,7 +159,7 @@ class PostureTest {
     }
 
     /// A device with a certificate, whose serial number is in its evidence.
-    private record Unit(DeviceId id, Bytes instance, Bytes certificate) {}
+    private record Unit(DeviceId id, FleetId fleet, SoftwareKey key, Bytes instance, Bytes certificate) {}
 
     private Unit unit(FleetId fleet) {
         String serial = Bytes.sha256(UUID.randomUUID().toString().getBytes(StandardCharsets.UTF_8))
@@ -159,7 +168,7 @@ class PostureTest {
         world.enrol(fleet, claimed.birth(), claimed.birth());
         Bytes certificate = Objects.requireNonNull(
                 world.devices.certificates(tenant, claimed.id()).getFirst().encoded());
-        Unit unit = new Unit(claimed.id(), Bytes.ofHex("01" + serial), certificate);
+        Unit unit = new Unit(claimed.id(), fleet, claimed.birth(), Bytes.ofHex("01" + serial), certificate);
         submit(
                 "keys-" + serial,
                 new Triple.Keys(
@@ -374,6 +383,129 @@ class PostureTest {
         assertThat(events().stream().filter("consequence"::equals)).hasSize(3);
         assertThat(decide(unit).allowed()).isTrue();
         assertThat(decide(stolen).allowed()).isFalse();
+    }
+
+    private EnrolmentOutcome renew(Unit unit) throws Exception {
+        return world.reEnrol(unit.fleet, Certificate.parse(unit.certificate), unit.key);
+    }
+
+    private Duration lifeOfNext(Unit unit) throws Exception {
+        Certificate next =
+                assertInstanceOf(EnrolmentOutcome.Issued.class, renew(unit)).certificate();
+        return Duration.between(world.clock.instant(), next.validity().notAfter());
+    }
+
+    private boolean isRevoked(Unit unit) {
+        return world.devices.certificates(tenant, unit.id).stream()
+                .filter(each -> unit.certificate.equals(each.encoded()))
+                .anyMatch(each -> each.revokedAt() != null);
+    }
+
+    @Test
+    @DisplayName("the life of certificates is cut to the freshness after the grace, and is whole again after an update")
+    void shortened() throws Exception {
+        reference(FIRMWARE);
+        Unit unit = unit(fleet(new Consequence(Action.SHORTEN_LIFE, Duration.ofHours(1))));
+        Unit other = unit(unit.fleet);
+        attest(unit, NEWER);
+        attest(other, NEWER);
+        watch.run(tenant);
+        world.clock.advance(Duration.ofMinutes(59));
+        watch.run(tenant);
+        assertThat(world.orders.placed).isEmpty();
+        assertThat(lifeOfNext(other)).isGreaterThan(BUDGET);
+        world.clock.advance(Duration.ofMinutes(1));
+        watch.run(tenant);
+        watch.run(tenant);
+        assertThat(world.orders.placed)
+                .hasSize(2)
+                .allSatisfy(order -> assertThat(order.content()).isInstanceOf(OrderContent.RenewCertificate.class));
+        assertThat(lifeOfNext(unit)).isBetween(BUDGET.minusSeconds(2), BUDGET);
+        // The one that it takes the place of is good no longer than that, whatever the fleet's overlap.
+        world.clock.advance(BUDGET.minusMinutes(1));
+        world.renewals.goRound();
+        assertThat(isRevoked(unit)).isFalse();
+        attest(unit, FIRMWARE);
+        assertThat(lifeOfNext(unit)).isGreaterThan(BUDGET);
+        attest(unit, NEWER);
+        world.clock.advance(Duration.ofHours(1));
+        world.renewals.goRound();
+        assertThat(isRevoked(unit)).isTrue();
+        assertThatThrownBy(() -> new AttestationPolicy(
+                        Duration.ZERO, List.of(new Consequence(Action.SHORTEN_LIFE, Duration.ZERO))))
+                .isInstanceOf(RefusedException.class);
+    }
+
+    @Test
+    @DisplayName("no further certificate after the grace, with the reason, until the device is good again")
+    void renewalRefused() throws Exception {
+        reference(FIRMWARE);
+        Unit unit = unit(fleet(new Consequence(Action.REFUSE_RENEWAL, Duration.ofHours(1))));
+        attest(unit, NEWER);
+        assertThat(lifeOfNext(unit)).isPositive();
+        world.clock.advance(Duration.ofHours(1));
+        EnrolmentOutcome.Refused refused = assertInstanceOf(EnrolmentOutcome.Refused.class, renew(unit));
+        assertThat(refused.code()).isEqualTo(ErrorCode.POSTURE_NOT_GOOD);
+        assertThat(refused.told()).startsWith("posture-warning: ");
+        // Nor with the birth key.
+        assertThat(world.enrol(unit.fleet, unit.key, SoftwareKey.generate(KeyAlgorithm.EC_P256)))
+                .isInstanceOf(EnrolmentOutcome.Refused.class);
+        watch.run(tenant);
+        assertThat(world.state(unit.id)).isEqualTo(DeviceState.ACTIVE);
+        attest(unit, FIRMWARE);
+        assertThat(lifeOfNext(unit)).isPositive();
+
+        world.clock.advance(BUDGET);
+        watch.run(tenant);
+        assertThat(lifeOfNext(unit)).isPositive();
+        world.clock.advance(Duration.ofHours(1));
+        assertThat(assertInstanceOf(EnrolmentOutcome.Refused.class, renew(unit)).told())
+                .startsWith("posture-stale: ");
+        attest(unit, FIRMWARE);
+        assertThat(lifeOfNext(unit)).isPositive();
+    }
+
+    @Test
+    @DisplayName("one step follows the other in its time; a revocation is not taken back")
+    void steps() throws Exception {
+        reference(FIRMWARE);
+        Unit unit = unit(fleet(
+                new Consequence(Action.NOTIFY, Duration.ZERO),
+                new Consequence(Action.SHORTEN_LIFE, Duration.ofHours(1)),
+                new Consequence(Action.REFUSE_RENEWAL, Duration.ofHours(2)),
+                new Consequence(Action.SUSPEND, Duration.ofHours(3)),
+                new Consequence(Action.REVOKE, Duration.ofHours(4))));
+        attest(unit, NEWER);
+        List<DeviceState> states = new ArrayList<>();
+        for (int hour = 0; hour < 5; hour++) {
+            watch.run(tenant);
+            states.add(world.state(unit.id));
+            world.clock.advance(Duration.ofHours(1));
+        }
+        assertThat(states)
+                .containsExactly(
+                        DeviceState.ACTIVE,
+                        DeviceState.ACTIVE,
+                        DeviceState.ACTIVE,
+                        DeviceState.SUSPENDED,
+                        DeviceState.REVOKED);
+        assertThat(drawn()).containsExactly("notify", "shorten-life", "refuse-renewal", "suspend", "revoke");
+        attest(unit, FIRMWARE);
+        watch.run(tenant);
+        assertThat(world.state(unit.id)).isEqualTo(DeviceState.REVOKED);
+        // A watch that was not there draws all that is due at once.
+        Unit late = unit(unit.fleet);
+        attest(late, NEWER);
+        world.clock.advance(Duration.ofHours(5));
+        watch.run(tenant);
+        assertThat(world.state(late.id)).isEqualTo(DeviceState.REVOKED);
+    }
+
+    private List<String> drawn() {
+        return outbox.after(tenant, 0, 1000).stream()
+                .filter(event -> event.type().equals("dev.tegata.posture.consequence"))
+                .map(event -> event.content().replaceAll(".*\"action\":\"([a-z-]+)\".*", "$1"))
+                .toList();
     }
 
     @Test

@@ -499,9 +499,12 @@ public final class AcmeEndpoint {
             case EnrolmentOutcome.Issued issued ->
                 services.orders().issued(account.fleet().tenant(), order, chain(issued));
             case EnrolmentOutcome.Pending ignored -> {}
-            // The detail names other devices and certificates; the device learns the code and what it means.
-            case EnrolmentOutcome.Refused(ErrorCode code, String detail) ->
-                services.orders().refused(account.fleet().tenant(), order, code.code() + ": " + code.title());
+            case EnrolmentOutcome.Refused refused ->
+                services.orders()
+                        .refused(
+                                account.fleet().tenant(),
+                                order,
+                                (refused.code().code() + ": " + refused.code().title() + " " + refused.told()).strip());
         }
         return requireOrder(signed);
     }

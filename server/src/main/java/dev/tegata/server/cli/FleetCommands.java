@@ -6,9 +6,11 @@ import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.TypeConversionException;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -24,6 +26,22 @@ final class FleetCommands {
 
     FleetCommands(Session session) {
         this.session = session;
+    }
+
+    /// Reads `suspend=72h`; `none` becomes an empty object.
+    static final class Step implements ITypeConverter<ObjectNode> {
+        @Override
+        public ObjectNode convert(String text) {
+            int equals = text.indexOf('=');
+            if (equals < 1 && !text.equals("none")) {
+                throw new TypeConversionException("'" + text + "' is no step like suspend=72h");
+            }
+            ObjectNode step = ApiClient.object();
+            return equals < 1
+                    ? step
+                    : step.put("action", text.substring(0, equals))
+                            .put("after", new Bodies.Length().convert(text.substring(equals + 1)));
+        }
     }
 
     /// The rules of a fleet, as far as options give them.
@@ -134,6 +152,54 @@ final class FleetCommands {
         Boolean birthKeyEndsRefurbishment;
 
         @Option(
+                names = "--freshness",
+                paramLabel = "TIME",
+                converter = Bodies.Length.class,
+                description = "How long a device's evidence counts, such as 24h; 0h asks for none.")
+        @Nullable
+        String freshness;
+
+        @Option(
+                names = "--consequence",
+                paramLabel = "STEP=TIME",
+                converter = Step.class,
+                description = "What follows how long after a device ceased to be good: notify, shorten-life,"
+                        + " refuse-renewal, suspend or revoke, such as suspend=72h. Repeat it in the order of the times;"
+                        + " together they take the place of those before. 'none' for none.")
+        @Nullable
+        List<ObjectNode> consequences;
+
+        @Option(
+                names = "--evidence-at-enrolment",
+                negatable = true,
+                description = "Whether a device shows evidence with its request for the first certificate.")
+        @Nullable
+        Boolean evidenceAtEnrolment;
+
+        @Option(
+                names = "--evidence-at-renewal",
+                negatable = true,
+                description = "Whether it shows evidence with each further one.")
+        @Nullable
+        Boolean evidenceAtRenewal;
+
+        @Option(
+                names = "--accept-warnings",
+                negatable = true,
+                description = "Whether evidence of the tier 'warning' is enough for a certificate.")
+        @Nullable
+        Boolean acceptWarnings;
+
+        @Option(
+                names = "--longest-life",
+                paramLabel = "TIME",
+                converter = Bodies.Length.class,
+                description = "The longest life of certificates, at most the freshness, such as 12h; 0h leaves it to"
+                        + " --lifetime.")
+        @Nullable
+        String longestLife;
+
+        @Option(
                 names = "--lifetime",
                 paramLabel = "TIME",
                 converter = Bodies.Length.class,
@@ -195,6 +261,23 @@ final class FleetCommands {
             Bodies.put(life, "birthKeyEndsRefurbishment", birthKeyEndsRefurbishment);
             if (!life.isEmpty()) {
                 policy.set("life", life);
+            }
+            ObjectNode attestation = ApiClient.object();
+            Bodies.put(attestation, "freshness", freshness);
+            if (consequences != null) {
+                ArrayNode steps = attestation.putArray("consequences");
+                consequences.stream().filter(step -> !step.isEmpty()).forEach(steps::add);
+            }
+            if (!attestation.isEmpty()) {
+                policy.set("attestation", attestation);
+            }
+            ObjectNode evidence = ApiClient.object();
+            Bodies.put(evidence, "atEnrolment", evidenceAtEnrolment);
+            Bodies.put(evidence, "atRenewal", evidenceAtRenewal);
+            Bodies.put(evidence, "acceptWarnings", acceptWarnings);
+            Bodies.put(evidence, "certificateLife", longestLife);
+            if (!evidence.isEmpty()) {
+                policy.set("evidence", evidence);
             }
             if (!policy.isEmpty()) {
                 body.set("policy", policy);

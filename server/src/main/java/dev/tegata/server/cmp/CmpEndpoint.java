@@ -225,8 +225,7 @@ public final class CmpEndpoint {
                 }
                 case EnrolmentOutcome.Refused refused -> {
                     transactions.closed(fleetId, message.transactionId());
-                    yield plain(wanted.answer(
-                            null, new CertResponse(wanted.id(), rejection(refused.code(), refused.detail()))));
+                    yield plain(wanted.answer(null, new CertResponse(wanted.id(), rejection(refused))));
                 }
             };
         }
@@ -347,7 +346,7 @@ public final class CmpEndpoint {
             int reason = RevocationReason.of(details[0]);
             PKIStatusInfo status = enrolments
                     .revoke(fleetId, protection.credential(), serial, reason, source)
-                    .map(refused -> rejection(refused.code(), refused.detail()))
+                    .map(CmpEndpoint::rejection)
                     .orElseGet(() -> new PKIStatusInfo(PKIStatus.granted));
             return plain(new PKIBody(
                     PKIBody.TYPE_REVOCATION_REP,
@@ -367,10 +366,10 @@ public final class CmpEndpoint {
         return new PKIStatusInfo(PKIStatus.rejection, new PKIFreeText(sentence), new PKIFailureInfo(failInfo));
     }
 
-    /// The detail names other devices and certificates; the device learns the code and what it means.
-    private static PKIStatusInfo rejection(ErrorCode code, String detail) {
-        boolean aboutTheRequest = code == ErrorCode.REQUEST_INVALID || code == ErrorCode.KEY_NOT_ALLOWED;
-        String sentence = code.code() + ": " + code.title() + (aboutTheRequest ? " " + detail + "." : "");
+    private static PKIStatusInfo rejection(EnrolmentOutcome.Refused refused) {
+        ErrorCode code = refused.code();
+        String told = refused.told();
+        String sentence = code.code() + ": " + code.title() + (told.isEmpty() ? "" : " " + told + ".");
         int failInfo = switch (code) {
             case REQUEST_INVALID, KEY_NOT_ALLOWED -> PKIFailureInfo.badCertTemplate;
             case CERTIFICATE_REVOKED -> PKIFailureInfo.certRevoked;

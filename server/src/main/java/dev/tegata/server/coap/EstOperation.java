@@ -195,9 +195,7 @@ final class EstOperation extends CoapResource {
             case EnrolmentOutcome.Pending(Duration retryAfter) ->
                 // spec| RFC 9148 §5.6: 5.03 with Max-Age takes the place of 202 with Retry-After
                 retryLater(retryAfter, ErrorCode.APPROVAL_PENDING.code());
-            case EnrolmentOutcome.Refused(ErrorCode code, String detail) ->
-                // The detail names other devices and certificates; the device learns the code and what it means.
-                refusal(code, code == ErrorCode.REQUEST_INVALID || code == ErrorCode.KEY_NOT_ALLOWED ? detail : "");
+            case EnrolmentOutcome.Refused refused -> refusal(refused.code(), refused.told());
         };
     }
 

@@ -87,7 +87,15 @@ public final class DeviceEndpoint {
 
     private static boolean isAboutTheRequest(ErrorCode code) {
         return switch (code) {
-            case INVALID_IDENTIFIER, INVALID_FIELD, NONCE_INVALID, NOT_FOUND, REQUEST_INVALID, KEY_NOT_ALLOWED -> true;
+            case INVALID_IDENTIFIER,
+                    INVALID_FIELD,
+                    NONCE_INVALID,
+                    NOT_FOUND,
+                    REQUEST_INVALID,
+                    KEY_NOT_ALLOWED,
+                    EVIDENCE_REQUIRED,
+                    EVIDENCE_REFUSED,
+                    POSTURE_NOT_GOOD -> true;
             default -> false;
         };
     }

@@ -184,12 +184,12 @@ public final class EstEndpoint {
                         .with("Retry-After", Long.toString(retryAfter.toSeconds()));
                 yield refusal(problem, "");
             }
-            // The detail names other devices and certificates; the device learns the code and what it means.
-            case EnrolmentOutcome.Refused(ErrorCode code, String detail)
-            when code == ErrorCode.EVIDENCE_REQUIRED || code == ErrorCode.EVIDENCE_REFUSED ->
-                evidenceRefused(code, detail);
-            case EnrolmentOutcome.Refused(ErrorCode code, String detail) ->
-                refusal(unauthenticatedAsBasic(new Problem(code, "")), isAboutTheRequest(code) ? detail : "");
+            case EnrolmentOutcome.Refused refused ->
+                switch (refused.code()) {
+                    case EVIDENCE_REQUIRED, EVIDENCE_REFUSED, POSTURE_NOT_GOOD ->
+                        evidenceRefused(refused.code(), refused.detail());
+                    default -> refusal(unauthenticatedAsBasic(new Problem(refused.code(), "")), refused.told());
+                };
         };
     }
 
@@ -208,10 +208,6 @@ public final class EstEndpoint {
                 detail.substring(colon + 1).strip(),
                 code.next());
         return Response.text(code.httpStatus(), Problem.MEDIA_TYPE, Json.write(problem));
-    }
-
-    private static boolean isAboutTheRequest(ErrorCode code) {
-        return code == ErrorCode.REQUEST_INVALID || code == ErrorCode.KEY_NOT_ALLOWED;
     }
 
     private static Problem unauthenticatedAsBasic(Problem problem) {

@@ -199,6 +199,46 @@ class CommandsTest {
     }
 
     @Test
+    void aFleetSaysWhatItAsksOfEvidenceAndWhatFollows() {
+        String id = fleet("Judged");
+        shell.run(
+                        "fleet",
+                        "update",
+                        id,
+                        "--freshness=24h",
+                        "--consequence=shorten-life=1h",
+                        "--consequence=suspend=3d",
+                        "--evidence-at-enrolment",
+                        "--evidence-at-renewal",
+                        "--accept-warnings",
+                        "--longest-life=12h")
+                .text();
+        JsonNode policy = shell.run("fleet", "show", id, "--json").json().path("policy");
+        assertThat(policy.path("attestation"))
+                .hasToString("{\"freshness\":\"PT24H\",\"consequences\":["
+                        + "{\"action\":\"shorten-life\",\"after\":\"PT1H\"},"
+                        + "{\"action\":\"suspend\",\"after\":\"PT72H\"}]}");
+        assertThat(policy.path("evidence"))
+                .hasToString("{\"atEnrolment\":true,\"atRenewal\":true,\"acceptWarnings\":true,"
+                        + "\"certificateLife\":\"PT12H\"}");
+        assertThat(shell.run("fleet", "show", id).text()).contains("shorten-life", "PT72H", "PT12H");
+        shell.run("fleet", "update", id, "--consequence=none", "--no-accept-warnings")
+                .text();
+        JsonNode after = shell.run("fleet", "show", id, "--json").json().path("policy");
+        assertThat(after.at("/attestation/consequences").size()).isZero();
+        assertThat(after.at("/attestation/freshness").asString()).isEqualTo("PT24H");
+        assertThat(after.at("/evidence/acceptWarnings").asBoolean()).isFalse();
+        for (String wrong : List.of("suspend", "suspend=soon", "=1h")) {
+            assertThat(shell.run("fleet", "update", id, "--consequence=" + wrong)
+                            .exitCode())
+                    .isEqualTo(2);
+        }
+        assertThat(shell.run("fleet", "update", id, "--consequence=explode=1h").err())
+                .contains("shorten-life, refuse-renewal");
+        assertThat(shell.run("fleet", "update", id, "--freshness=1h").err()).contains("certificateLife");
+    }
+
+    @Test
     void aFleetTakesAWholeCertificateProfileFromAFile() throws Exception {
         Path file = Files.writeString(home.resolve("profile.json"), "{\"extendedKeyUsages\":[\"serverAuth\"]}");
         JsonNode fleet = shell.run(
