@@ -36,6 +36,7 @@ import dev.tegata.platform.checkin.RelayedEnrolments;
 import dev.tegata.platform.claim.ClaimTokens;
 import dev.tegata.platform.claim.Manifests;
 import dev.tegata.platform.claim.SharedSecrets;
+import dev.tegata.platform.claim.StatedChips;
 import dev.tegata.platform.claim.TrustedCertificates;
 import dev.tegata.platform.cmp.CmpTransactions;
 import dev.tegata.platform.custody.CustodyLog;
@@ -312,7 +313,13 @@ public final class Server implements AutoCloseable {
                             opened(new HealthSweep(
                                     database, authorities, new HealthRules(AlgorithmPolicy.standard()), clock)),
                             fleets,
-                            opened(new Manifests(database, auditLog, trusted, clock, random)),
+                            opened(new Manifests(
+                                    database,
+                                    auditLog,
+                                    trusted,
+                                    new StatedChips(database, devices, auditLog, outbox),
+                                    clock,
+                                    random)),
                             trusted,
                             claimTokens,
                             sharedSecrets,

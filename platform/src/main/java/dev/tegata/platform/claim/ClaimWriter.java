@@ -16,15 +16,19 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.random.RandomGenerator;
+import java.util.stream.Stream;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.statement.UnableToExecuteStatementException;
+import org.jspecify.annotations.Nullable;
 
-/// Stores the elements of one import, batch by batch, each in one transaction together with the progress it makes.
+/// Stores the elements of one import, batch by batch, each in one transaction together with the progress it
+/// makes.
 ///
-/// Implementation note. A batch whose chips nobody has claimed is stored as if its devices and keys were new as well,
-/// which is nearly always so, and saves asking. Every row has a unique key that the database guards: where it objects,
-/// something was known after all, or another import was faster. Then the transaction is undone, and done again with a
-/// look at what is there. (`ON CONFLICT` would spare that, but costs every row a second search of every index.)
+/// Implementation note. A batch whose chips nobody has claimed is stored as if its devices and keys were
+/// new as well, which is nearly always so, and saves asking. Every row has a unique key that the database
+/// guards: where it objects, something was known after all, or another import was faster. Then the
+/// transaction is undone, and done again with a look at what is there. (`ON CONFLICT` would spare that, but
+/// costs every row a second search of every index.)
 final class ClaimWriter {
     private static final int ATTEMPTS = 6;
     private static final String UNIQUE_VIOLATION = "23505";
@@ -34,12 +38,14 @@ final class ClaimWriter {
 
     private final Database database;
     private final Target target;
+    private final StatedChips stated;
     private final InstantSource clock;
     private final RandomGenerator random;
 
-    ClaimWriter(Database database, Target target, InstantSource clock, RandomGenerator random) {
+    ClaimWriter(Database database, Target target, StatedChips stated, InstantSource clock, RandomGenerator random) {
         this.database = database;
         this.target = target;
+        this.stated = stated;
         this.clock = clock;
         this.random = random;
     }
@@ -56,22 +62,44 @@ final class ClaimWriter {
         }
     }
 
-    /// Claims what can be claimed of `elements`, and tells how far the import is. Where the import is no longer
-    /// running, nothing is stored.
+    /// A vendor has signed for chips that somebody else holds.
+    private static final class DisputeException extends RuntimeException {
+        private static final long serialVersionUID = 1L;
+
+        private final transient Set<OwnedChip> chips;
+
+        DisputeException(Set<OwnedChip> chips) {
+            super("a vendor has signed for chips that somebody else holds", null, false, false);
+            this.chips = chips;
+        }
+    }
+
+    /// What is known before a batch is stored.
+    ///
+    /// @param look     whether to look at what is stored
+    /// @param released which disputed chips their holders have given up; null while nobody has asked
+    private record Start(boolean look, @Nullable Set<OwnedChip> released) {}
+
+    /// Claims what can be claimed of `elements`, and tells how far the import is. Where the import is no
+    /// longer running, nothing is stored.
     ManifestReport write(ManifestFormat format, List<Element> elements) {
+        Start start = new Start(false, null);
         for (int attempt = 1; ; attempt++) {
-            boolean look = attempt > 1;
+            Start known = start;
             try {
-                return database.inTenant(target.tenant(), tx -> write(tx, format, elements, look));
+                return database.inTenant(target.tenant(), tx -> write(tx, format, elements, known));
+            } catch (DisputeException e) {
+                start = new Start(start.look(), stated.release(target.tenant(), e.chips));
             } catch (CollisionException e) {
                 if (attempt == ATTEMPTS) {
                     throw new UnavailableException("too many others claim the same chips", e);
                 }
+                start = new Start(true, start.released());
             }
         }
     }
 
-    private ManifestReport write(Handle tx, ManifestFormat format, List<Element> elements, boolean look) {
+    private ManifestReport write(Handle tx, ManifestFormat format, List<Element> elements, Start start) {
         try {
             Instant now = clock.instant();
             ClaimStatements statements = new ClaimStatements(tx.getConnection(), target, now);
@@ -79,7 +107,7 @@ final class ClaimWriter {
             if (before.state() != ManifestReport.State.RUNNING) {
                 return before;
             }
-            BatchResult result = claim(statements, now, elements, look);
+            BatchResult result = claim(tx, statements, elements, start);
             long kept = before.rejected() + before.conflicts();
             int keep = (int) Math.clamp(MAX_ISSUES - kept, 0, result.issues().size());
             statements.insertIssues(result.issues().subList(0, keep));
@@ -92,8 +120,11 @@ final class ClaimWriter {
         }
     }
 
-    private BatchResult claim(ClaimStatements statements, Instant now, List<Element> elements, boolean look)
+    private BatchResult claim(Handle tx, ClaimStatements statements, List<Element> elements, Start start)
             throws SQLException {
+        Instant now = clock.instant();
+        Set<OwnedChip> won =
+                start.released() == null ? Set.of() : StatedChips.take(tx, target.tenant(), start.released());
         List<Candidate> candidates = new ArrayList<>();
         Set<OwnedChip> chips = new HashSet<>();
         for (Element element : elements) {
@@ -105,9 +136,12 @@ final class ClaimWriter {
         // Owners first: from here on nobody else can claim these chips, in this tenant or another.
         Set<OwnedChip> taken = statements.insertOwners(chips);
         boolean allNew = taken.size() == chips.size();
-        KnownClaims known =
-                new KnownClaims(allNew ? taken : statements.owned(chips), () -> TimeOrderedIds.next(now, random));
-        if (look || !allNew) {
+        Set<OwnedChip> owned = allNew ? taken : statements.owned(chips);
+        if (!allNew && start.released() == null) {
+            refuseDisputed(candidates, owned);
+        }
+        KnownClaims known = new KnownClaims(owned, () -> TimeOrderedIds.next(now, random));
+        if (start.look() || !allNew) {
             statements.load(known, candidates);
         }
         BatchResult result = new BatchResult();
@@ -117,9 +151,23 @@ final class ClaimWriter {
         statements.insertDevices(known.newDevices());
         statements.insertKeys(known.newKeys());
         statements.raiseProofs(known.raisedProofs());
-        statements.deleteOwners(
-                taken.stream().filter(chip -> !known.isUsed(chip)).toList());
+        statements.deleteOwners(Stream.concat(taken.stream(), won.stream())
+                .filter(chip -> !known.isUsed(chip))
+                .toList());
+        stated.noteWon(tx, target, won.stream().filter(known::isUsed).sorted().toList());
         return result;
+    }
+
+    private static void refuseDisputed(List<Candidate> candidates, Set<OwnedChip> owned) {
+        Set<OwnedChip> disputed = new HashSet<>();
+        for (Candidate candidate : candidates) {
+            if (candidate.knownVendor()) {
+                OwnedChip.of(candidate).filter(chip -> !owned.contains(chip)).ifPresent(disputed::add);
+            }
+        }
+        if (!disputed.isEmpty()) {
+            throw new DisputeException(disputed);
+        }
     }
 
     /// Says that the import is alive; false where it has been ended.

@@ -17,8 +17,8 @@ import java.util.Optional;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/// Reads chips of formats that are not signed as a whole: what vouches for such a chip is its birth certificate, or
-/// else nothing but the tenant's own word.
+/// Reads chips of formats that are not signed as a whole: what vouches for such a chip is its birth
+/// certificate, or else nothing but the tenant's own word.
 final class ListedElements {
     private static final Pattern P256_POINT = Pattern.compile("(?:04)?([0-9A-Fa-f]{64})([0-9A-Fa-f]{64})");
 
@@ -66,6 +66,7 @@ final class ListedElements {
                 serial == null ? serial(leaf, key) : serial,
                 Texts.quoted(listed.model()),
                 anchor.isPresent() ? Proof.VENDOR_CERTIFICATE : Proof.STATEMENT,
+                false,
                 List.of(BirthKey.of(0, key.encoded()).certified(leaf.encoded(), anchor.orElse(null))));
     }
 
@@ -83,6 +84,7 @@ final class ListedElements {
                 serial == null ? keys.getFirst().fingerprint().hex() : serial,
                 Texts.quoted(listed.model()),
                 Proof.STATEMENT,
+                false,
                 keys);
     }
 
@@ -100,7 +102,8 @@ final class ListedElements {
         }
     }
 
-    /// What a certificate that stands alone names its device: its subject's serial number or common name, else its key.
+    /// What a certificate that stands alone names its device: its subject's serial number or common name,
+    /// else its key.
     private static String serial(Certificate leaf, PublicKeyInfo key) {
         for (NameAttribute attribute : List.of(NameAttribute.SERIAL_NUMBER, NameAttribute.COMMON_NAME)) {
             try {

@@ -4,6 +4,7 @@ package dev.tegata.platform.claim;
 
 import dev.tegata.pki.Bytes;
 import dev.tegata.platform.ErrorCode;
+import dev.tegata.platform.Fields;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.ManifestId;
 import dev.tegata.platform.Page;
@@ -41,8 +42,8 @@ import org.slf4j.LoggerFactory;
 
 /// Imports manifests, and tells what came of them.
 ///
-/// An import can be repeated at any time: what is claimed already stays as it is. That is also how one is resumed that
-/// was cancelled or broke off.
+/// An import can be repeated at any time: what is claimed already stays as it is. That is also how one is
+/// resumed that was cancelled or broke off.
 public final class Manifests implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Manifests.class);
 
@@ -55,6 +56,7 @@ public final class Manifests implements AutoCloseable {
     private final Database database;
     private final AuditLog audit;
     private final TrustedCertificates trusted;
+    private final StatedChips stated;
     private final InstantSource clock;
     private final RandomGenerator random;
     private final Semaphore imports = new Semaphore(MAX_IMPORTS);
@@ -64,11 +66,13 @@ public final class Manifests implements AutoCloseable {
             Database database,
             AuditLog audit,
             TrustedCertificates trusted,
+            StatedChips stated,
             InstantSource clock,
             RandomGenerator random) {
         this.database = database;
         this.audit = audit;
         this.trusted = trusted;
+        this.stated = stated;
         this.clock = clock;
         this.random = random;
         this.workers = Executors.newFixedThreadPool(
@@ -78,7 +82,8 @@ public final class Manifests implements AutoCloseable {
 
     /// Imports a file, to its end unless it breaks or somebody cancels it, and tells what came of it.
     ///
-    /// @param progress is told now and then how far the import is, the first time before anything has been read
+    /// @param progress is told now and then how far the import is, the first time before anything has been
+    /// read
     /// @throws RefusedException where the file is no known manifest, the fleet does not exist, or too many
     ///     files are being imported; then nothing was changed
     public ManifestReport importManifest(
@@ -94,7 +99,7 @@ public final class Manifests implements AutoCloseable {
             Trust trust = trusted.trust(tenant);
             ManifestReport report = begin(tenant, actor, upload);
             ClaimWriter writer = new ClaimWriter(
-                    database, new ClaimWriter.Target(tenant, upload.fleet(), report.id()), clock, random);
+                    database, new ClaimWriter.Target(tenant, upload.fleet(), report.id()), stated, clock, random);
             ManifestImport running =
                     new ManifestImport(workers, writer, new ElementReader(trust, upload.options()), progress);
             try {
@@ -139,13 +144,17 @@ public final class Manifests implements AutoCloseable {
 
     private ManifestReport begin(TenantId tenant, Actor actor, ManifestUpload upload) {
         Instant now = clock.instant();
-        ManifestId id = new ManifestId(TimeOrderedIds.next(now, random));
+        ManifestId given = upload.id();
+        if (given != null) {
+            requireNew(given, now);
+        }
+        ManifestId id = given == null ? new ManifestId(TimeOrderedIds.next(now, random)) : given;
         return database.inTenant(tenant, tx -> {
             Optional<ManifestReport> report = tx.createQuery("""
                             INSERT INTO manifest (tenant_id, manifest_id, fleet_id, file_name, state, started_at, updated_at)
                             SELECT tenant_id, :id, fleet_id, :name, 'RUNNING', :now, :now
                             FROM fleet WHERE tenant_id = :tenant AND fleet_id = :fleet
-                            RETURNING *""")
+                            ON CONFLICT DO NOTHING RETURNING *""")
                     .bind("id", id)
                     .bind("tenant", tenant)
                     .bind("fleet", upload.fleet())
@@ -153,8 +162,10 @@ public final class Manifests implements AutoCloseable {
                     .bind("now", now)
                     .map((row, context) -> report(row))
                     .findOne();
-            ManifestReport started = report.orElseThrow(
-                    () -> new RefusedException(ErrorCode.NOT_FOUND, "there is no fleet " + upload.fleet()));
+            ManifestReport started = report.orElseThrow(() -> find(tx, tenant, id)
+                            .isPresent()
+                    ? new RefusedException(ErrorCode.CONFLICT, "there is an import " + id + " already: take a new id")
+                    : new RefusedException(ErrorCode.NOT_FOUND, "there is no fleet " + upload.fleet()));
             audit.append(
                     tx,
                     tenant,
@@ -168,6 +179,15 @@ public final class Manifests implements AutoCloseable {
                                     "statement", upload.options().statement()))));
             return started;
         });
+    }
+
+    /// Listings go by the time in the id.
+    private static void requireNew(ManifestId id, Instant now) {
+        UUID uuid = id.value();
+        Duration age = Duration.between(Instant.ofEpochMilli(uuid.getMostSignificantBits() >>> 16), now);
+        if (uuid.version() != 7 || uuid.variant() != 2 || age.abs().compareTo(Duration.ofDays(1)) > 0) {
+            throw Fields.invalid("id", "must be a UUID of version 7, made now");
+        }
     }
 
     private ManifestReport finish(
@@ -226,7 +246,8 @@ public final class Manifests implements AutoCloseable {
         return new AuditEvent(actor, action, report.subject(), detail);
     }
 
-    /// Stops an import, on whichever node it runs; it ends before its next batch. What was claimed stays claimed.
+    /// Stops an import, on whichever node it runs; it ends before its next batch. What was claimed stays
+    /// claimed.
     ///
     /// @throws RefusedException where there is no such import, or it has ended already
     public ManifestReport cancel(TenantId tenant, Actor actor, ManifestId id) {

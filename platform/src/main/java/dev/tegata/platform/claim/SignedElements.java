@@ -266,7 +266,12 @@ final class SignedElements {
         }
         String model = payload.partNumber != null ? payload.partNumber : present(payload.model, "model");
         return new Candidate(
-                Chip.MICROCHIP, serial, Texts.quoted(model), Proof.VENDOR_SIGNATURE, keys(payload.keys, serial));
+                Chip.MICROCHIP,
+                serial,
+                Texts.quoted(model),
+                Proof.VENDOR_SIGNATURE,
+                Signer.BUILT_IN.contains(signer),
+                keys(payload.keys, serial));
     }
 
     private List<BirthKey> keys(@Nullable List<Jwk> listed, String serial) throws RejectedException {

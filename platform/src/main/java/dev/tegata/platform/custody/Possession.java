@@ -11,6 +11,7 @@ import dev.tegata.platform.IntegrityException;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.access.LoginThrottle;
+import dev.tegata.platform.claim.StatedChips;
 import dev.tegata.platform.store.Database;
 import java.security.MessageDigest;
 import java.time.InstantSource;
@@ -68,7 +69,7 @@ final class Possession {
             throw tooMany();
         }
         boolean fresh = !(proof instanceof Proof.Chip signed) || useChallenge(asking, signed.challenge());
-        Optional<Found> found = ownerOf(chip)
+        Optional<Found> found = StatedChips.holder(database, chip)
                 .flatMap(owner -> database.inTenant(owner, tx -> find(tx, owner, proof)))
                 .filter(_ -> fresh);
         if (found.isEmpty()) {
@@ -89,22 +90,6 @@ final class Possession {
                                 .bind("now", clock.instant())
                                 .execute())
                 == 1;
-    }
-
-    /// Row-level security shows the one row of the chip that is named, and to a transaction that names it.
-    private Optional<TenantId> ownerOf(String chip) {
-        return database.installation(tx -> {
-            tx.createQuery("SELECT set_config('tegata.named_chip', :chip, true)")
-                    .bind("chip", chip)
-                    .mapTo(String.class)
-                    .one();
-            int slash = chip.indexOf('/');
-            return tx.createQuery("SELECT tenant_id FROM chip_owner WHERE chip = :chip AND serial = :serial")
-                    .bind("chip", chip.substring(0, slash))
-                    .bind("serial", chip.substring(slash + 1))
-                    .mapTo(TenantId.class)
-                    .findOne();
-        });
     }
 
     private static Optional<Found> find(Handle tx, TenantId owner, Proof proof) {

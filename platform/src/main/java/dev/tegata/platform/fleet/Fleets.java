@@ -129,6 +129,58 @@ public final class Fleets {
         return changed;
     }
 
+    /// Deletes a fleet that has never had a device, with the reports of imports into it and its settings
+    /// for ACME.
+    ///
+    /// @throws RefusedException where it has or had devices, has releases, or a manifest is being imported
+    public void delete(TenantId tenant, Actor actor, FleetId id) {
+        database.inTenant(tenant, tx -> {
+            Fleet fleet = require(tx, tenant, id);
+            // Whoever claims or enrols refers to the row, and so waits for this transaction, or this one for it.
+            tx.createQuery("SELECT 1 FROM fleet WHERE tenant_id = :tenant AND fleet_id = :fleet FOR UPDATE")
+                    .bind("tenant", tenant)
+                    .bind("fleet", id)
+                    .mapTo(Integer.class)
+                    .one();
+            refuseWhile(
+                    tx,
+                    id,
+                    "device",
+                    "",
+                    "it has devices, and what was issued to them needs it: devices that"
+                            + " are gone for good count too. Give it another name, such as 'old', and leave it");
+            refuseWhile(tx, id, "release", "", "releases stand under it: their evidence would be judged by nothing");
+            refuseWhile(tx, id, "manifest", "AND state = 'RUNNING'", "a manifest is being imported into it");
+            for (String sql : List.of(
+                    """
+                    DELETE FROM manifest_issue WHERE tenant_id = :tenant AND manifest_id IN
+                        (SELECT manifest_id FROM manifest WHERE tenant_id = :tenant AND fleet_id = :fleet)""",
+                    "DELETE FROM manifest WHERE tenant_id = :tenant AND fleet_id = :fleet",
+                    "DELETE FROM acme_policy WHERE tenant_id = :tenant AND fleet_id = :fleet",
+                    "DELETE FROM fleet WHERE tenant_id = :tenant AND fleet_id = :fleet")) {
+                tx.createUpdate(sql).bind("tenant", tenant).bind("fleet", id).execute();
+            }
+            audit.append(
+                    tx,
+                    tenant,
+                    List.of(new AuditEvent(actor, "fleet.deleted", "fleet:" + id, Map.of("name", fleet.name()))));
+            return fleet;
+        });
+        issuing.forget(id);
+    }
+
+    private static void refuseWhile(Handle tx, FleetId id, String table, String more, String why) {
+        boolean there = tx.createQuery("SELECT EXISTS (SELECT FROM " + table
+                        + " WHERE tenant_id = :tenant AND fleet_id = :fleet " + more + ")")
+                .bind("tenant", id.tenant())
+                .bind("fleet", id)
+                .mapTo(Boolean.class)
+                .one();
+        if (there) {
+            throw new RefusedException(ErrorCode.CONFLICT, "the fleet cannot be deleted: " + why);
+        }
+    }
+
     /// Gives all fleets of one authority to another, as part of the transaction `tx`.
     public void move(Handle tx, TenantId tenant, Actor actor, AuthorityId from, AuthorityId to) {
         List<FleetId> moved = tx.createQuery("""

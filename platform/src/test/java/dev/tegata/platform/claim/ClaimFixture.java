@@ -15,11 +15,15 @@ import dev.tegata.platform.TenantId;
 import dev.tegata.platform.TimeOrderedIds;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.device.Devices;
+import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.tenant.PostgresSealedKeyStore;
+import dev.tegata.platform.testing.RecordedOrders;
 import java.security.SecureRandom;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.List;
 import java.util.UUID;
 import java.util.random.RandomGenerator;
 
@@ -38,6 +42,22 @@ final class ClaimFixture implements AutoCloseable {
         this.database = database;
         this.vault = new SoftwareVault(new PostgresSealedKeyStore(database), kek, new SecureRandom(), 100);
         this.audit = new AuditLog(database, vault, clock);
+    }
+
+    StatedChips stated(InstantSource clock) {
+        Outbox outbox = new Outbox(database, clock, RANDOM);
+        return new StatedChips(
+                database,
+                new Devices(
+                        database,
+                        audit,
+                        outbox,
+                        new RecordedOrders(),
+                        List.of(),
+                        (tx, tenant, turned, turn, at) -> {},
+                        clock),
+                audit,
+                outbox);
     }
 
     /// A fleet in a tenant of its own.

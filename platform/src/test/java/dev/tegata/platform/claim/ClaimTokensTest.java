@@ -35,7 +35,8 @@ class ClaimTokensTest {
     private final TestClock clock = TestClock.create();
     private final ClaimFixture fixture = new ClaimFixture(DATABASE.database(), clock);
     private final TrustedCertificates trusted = new TrustedCertificates(DATABASE.database(), fixture.audit, clock);
-    private final Manifests manifests = new Manifests(DATABASE.database(), fixture.audit, trusted, clock, RANDOM);
+    private final Manifests manifests =
+            new Manifests(DATABASE.database(), fixture.audit, trusted, fixture.stated(clock), clock, RANDOM);
     private final ClaimTokens tokens = new ClaimTokens(DATABASE.database(), fixture.audit, clock, RANDOM);
     private final FleetId fleet = fixture.newFleet();
     private final TenantId tenant = fleet.tenant();

@@ -59,7 +59,8 @@ class ManifestsTest {
     private final TestClock clock = TestClock.create();
     private final ClaimFixture fixture = new ClaimFixture(DATABASE.database(), clock);
     private final TrustedCertificates trusted = new TrustedCertificates(DATABASE.database(), fixture.audit, clock);
-    private final Manifests manifests = new Manifests(DATABASE.database(), fixture.audit, trusted, clock, RANDOM);
+    private final Manifests manifests =
+            new Manifests(DATABASE.database(), fixture.audit, trusted, fixture.stated(clock), clock, RANDOM);
     private final FleetId fleet = newFleet();
     private final TenantId tenant = fleet.tenant();
 
@@ -451,7 +452,7 @@ class ManifestsTest {
     private ClaimWriter writer() {
         ClaimWriter.Target target =
                 new ClaimWriter.Target(tenant, fleet, running().id());
-        return new ClaimWriter(DATABASE.database(), target, clock, RANDOM);
+        return new ClaimWriter(DATABASE.database(), target, fixture.stated(clock), clock, RANDOM);
     }
 
     /// An import that has begun and that nobody carries on.

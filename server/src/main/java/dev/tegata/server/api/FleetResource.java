@@ -218,7 +218,13 @@ final class FleetResource {
                 gate.route("GET", PATH, Permission.READ_FLEETS, this::list),
                 gate.creating(PATH, Permission.MANAGE_FLEETS, this::create),
                 gate.route("GET", PATH + "/{fleet}", Permission.READ_FLEETS, this::get),
-                gate.guarded("PATCH", PATH + "/{fleet}", Permission.MANAGE_FLEETS, this::update));
+                gate.guarded("PATCH", PATH + "/{fleet}", Permission.MANAGE_FLEETS, this::update),
+                gate.route("DELETE", PATH + "/{fleet}", Permission.MANAGE_FLEETS, this::delete));
+    }
+
+    private Response delete(Call call) {
+        fleets.delete(call.tenant(), call.actor(), new FleetId(call.path("fleet")));
+        return Response.nothing();
     }
 
     private Response list(Call call) {

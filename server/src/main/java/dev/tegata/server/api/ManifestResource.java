@@ -30,7 +30,7 @@ final class ManifestResource {
     private static final long LARGEST = 64L << 30;
     private static final Duration LONGEST = Duration.ofHours(12);
     private static final int LONGEST_NAME = 200;
-    private static final Set<String> UPLOAD_PARAMETERS = Set.of("fileName", "statement");
+    private static final Set<String> UPLOAD_PARAMETERS = Set.of("fileName", "statement", "id");
 
     private final Manifests manifests;
 
@@ -104,7 +104,8 @@ final class ManifestResource {
                 new FleetId(call.path("fleet")),
                 Texts.quoted(fileName),
                 request.stream(),
-                new ImportOptions(statement(request)));
+                new ImportOptions(statement(request)),
+                request.query("id").map(ManifestId::parse).orElse(null));
         ManifestReport report = manifests.importManifest(call.tenant(), call.actor(), upload, _ -> {});
         return Response.json(201, View.of(report)).with("Location", PATH + "/" + report.id());
     }

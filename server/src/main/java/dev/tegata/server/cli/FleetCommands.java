@@ -353,4 +353,17 @@ final class FleetCommands {
             session.output().fields(api.change(PATH + "/" + ApiClient.segment(fleet), body));
         }
     }
+
+    @Command(
+            description = {
+                "Delete a fleet that has never had a device.",
+                "With it go the reports of imports into it and its settings. A fleet with devices is refused."
+            },
+            footer = "  tegata fleet delete FLEET")
+    void delete(@Parameters(paramLabel = "FLEET", description = "Its id, as listed.") String fleet) {
+        try (ApiClient api = session.api()) {
+            api.delete(PATH + "/" + ApiClient.segment(fleet));
+            session.output().done("The fleet is gone.");
+        }
+    }
 }

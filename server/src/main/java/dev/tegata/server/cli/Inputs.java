@@ -11,6 +11,7 @@ import java.nio.file.Path;
 /// Reads the files that command lines name; `-` is the standard input.
 final class Inputs {
     private static final int LARGEST = 1 << 20;
+    private static final int LARGEST_LIST = 64 << 20;
     private static final Path STANDARD_INPUT = Path.of("-");
 
     private Inputs() {}
@@ -33,10 +34,14 @@ final class Inputs {
 
     /// The whole of a small file.
     static byte[] bytes(Path file, Terminal terminal) {
+        return bytes(file, terminal, LARGEST);
+    }
+
+    private static byte[] bytes(Path file, Terminal terminal, int largest) {
         try (InputStream in = open(file, terminal)) {
-            byte[] content = in.readNBytes(LARGEST + 1);
-            if (content.length > LARGEST) {
-                throw CommandFailure.usage(file + " is larger than " + LARGEST + " bytes");
+            byte[] content = in.readNBytes(largest + 1);
+            if (content.length > largest) {
+                throw CommandFailure.usage(file + " is larger than " + largest + " bytes");
             }
             return content;
         } catch (IOException e) {
@@ -47,6 +52,11 @@ final class Inputs {
     /// The text of a small file, without white space around it.
     static String text(Path file, Terminal terminal) {
         return new String(bytes(file, terminal), StandardCharsets.UTF_8).strip();
+    }
+
+    /// The text of a list, which may be long.
+    static String largeText(Path file, Terminal terminal) {
+        return new String(bytes(file, terminal, LARGEST_LIST), StandardCharsets.UTF_8);
     }
 
     static CommandFailure unreadable(Path file) {

@@ -2,12 +2,16 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server.cli;
 
+import dev.tegata.platform.TimeOrderedIds;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.PrintWriter;
 import java.net.http.HttpRequest.BodyPublisher;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.time.InstantSource;
 import java.util.Map;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
@@ -68,11 +72,17 @@ final class ManifestCommands {
                     @Nullable
                     String name) {
         Map<String, Object> query = new TreeMap<>();
+        String id = TimeOrderedIds.next(InstantSource.system().instant(), new SecureRandom())
+                .toString();
+        query.put("id", id);
         query.put("fileName", name == null ? fileName(file) : name);
         if (statement) {
             query.put("statement", true);
         }
         try (ApiClient api = session.api()) {
+            PrintWriter err = session.terminal().err();
+            err.printf("Import %s begins. How far it is: %s manifest show %s%n", id, session.program(), id);
+            err.flush();
             JsonNode report = upload(api, "/fleets/" + ApiClient.segment(fleet) + "/manifests", query, file);
             show(api, report);
             boolean whole = report.path("state").asString().equals("completed")
@@ -167,7 +177,9 @@ final class ManifestCommands {
                 "the signer's certificate was not valid when the chip was made. Ask the vendor for a new manifest.";
             case "untrusted-issuer" ->
                 "trust the CA and import again (tegata trust add --purpose birth-ca), or claim on your own word: --statement";
-            case "ca-certificate" -> "a CA's certificate is no device's. If you mean to trust it: tegata trust add";
+            case "ca-certificate" ->
+                "a CA's certificate is no device's. If it is your vendor's, trust it and import again: tegata trust add"
+                        + " --purpose birth-ca FILE, with this very file";
             case "no-proof" -> "nobody vouches for these chips. If you do, import with --statement.";
             case "other-keys", "key-taken" ->
                 "what is claimed already says otherwise. Look at the device: tegata device list --serial SERIAL";

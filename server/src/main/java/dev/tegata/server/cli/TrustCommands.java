@@ -2,8 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server.cli;
 
-import java.nio.charset.StandardCharsets;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.InvalidCertificateException;
 import java.nio.file.Path;
+import java.util.LinkedHashSet;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -17,6 +22,9 @@ final class TrustCommands {
     private static final String PATH = "/trusted-certificates";
 
     private final Session session;
+
+    private static final Pattern PEM =
+            Pattern.compile("-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\\s]{1,100000}-----END CERTIFICATE-----");
 
     TrustCommands(Session session) {
         this.session = session;
@@ -35,22 +43,66 @@ final class TrustCommands {
     }
 
     @Command(
-            description = "Trust a certificate.",
-            footer = "  tegata trust add --purpose birth-ca --name \"Factory CA\" factory-ca.pem")
+            description = {
+                "Trust a certificate, or the CA certificates of a file that holds many.",
+                "A list from a vendor, in PEM or as CSV with certificates, often has the certificates of its CAs among"
+                        + " those of its chips: these are found and trusted, the others are passed over. Compare the"
+                        + " fingerprints that are shown with what the vendor publishes."
+            },
+            footer = {
+                "  tegata trust add --purpose birth-ca --name \"Factory CA\" factory-ca.pem",
+                "  tegata trust add --purpose birth-ca reel-0815.pem"
+            })
     void add(
-            @Parameters(paramLabel = "FILE", description = "One certificate in PEM; - reads it from the input.")
+            @Parameters(paramLabel = "FILE", description = "Certificates in PEM; - reads them from the input.")
                     Path file,
             @Mixin Purpose purpose,
-            @Option(names = "--name", paramLabel = "NAME", description = "What people call it; otherwise its subject.")
+            @Option(
+                            names = "--name",
+                            paramLabel = "NAME",
+                            description = "What people call it; otherwise its subject. For one certificate only.")
                     @Nullable
                     String name) {
-        ObjectNode body = ApiClient.object()
-                .put("purpose", purpose.purpose)
-                .put("certificate", new String(Inputs.bytes(file, session.terminal()), StandardCharsets.UTF_8));
-        Bodies.put(body, "name", name);
-        try (ApiClient api = session.api()) {
-            session.output().fields(api.create(PATH, body));
+        Set<String> wanted = certificates(file);
+        if (wanted.size() > 1 && name != null) {
+            throw CommandFailure.usage(file + " has " + wanted.size() + " certificates to trust: leave --name out");
         }
+        try (ApiClient api = session.api()) {
+            for (String certificate : wanted) {
+                ObjectNode body =
+                        ApiClient.object().put("purpose", purpose.purpose).put("certificate", certificate);
+                Bodies.put(body, "name", name);
+                session.output().fields(api.create(PATH, body));
+            }
+        }
+    }
+
+    /// The one certificate of the file; where there are more, those of CAs, each once.
+    private Set<String> certificates(Path file) {
+        Set<String> all = new LinkedHashSet<>();
+        Set<String> authorities = new LinkedHashSet<>();
+        String content = Inputs.largeText(file, session.terminal());
+        // Some exporters write the ends of lines as two characters.
+        Matcher pem = PEM.matcher(content.replace("\\n", "\n").replace("\\r", ""));
+        while (pem.find()) {
+            try {
+                Certificate certificate = Certificate.parsePem(pem.group()).getFirst();
+                all.add(certificate.pem());
+                if (certificate.isAuthority()) {
+                    authorities.add(certificate.pem());
+                }
+            } catch (InvalidCertificateException e) {
+                throw CommandFailure.refused("a certificate in " + file + " cannot be read: " + e.getMessage());
+            }
+        }
+        if (all.isEmpty()) {
+            throw CommandFailure.usage(file + " holds no certificate in PEM");
+        }
+        if (all.size() > 1 && authorities.isEmpty()) {
+            throw CommandFailure.refused(
+                    "none of the " + all.size() + " certificates in " + file + " is a CA's: ask the vendor for its CA");
+        }
+        return all.size() == 1 ? all : authorities;
     }
 
     @Command(description = "List the certificates that the tenant trusts.", footer = "  tegata trust list")

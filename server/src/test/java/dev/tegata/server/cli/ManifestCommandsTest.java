@@ -7,18 +7,23 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.tegata.chip.ChipFactory;
 import dev.tegata.chip.ManifestVersion;
 import dev.tegata.chip.Preset;
+import dev.tegata.chip.VirtualChip;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.server.RunningServer;
 import java.io.OutputStream;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Instant;
+import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 class ManifestCommandsTest {
     private static final RunningServer SERVER = RunningServer.shared();
@@ -83,6 +88,78 @@ class ManifestCommandsTest {
                         .at("/items")
                         .size())
                 .isEqualTo(3);
+    }
+
+    @Test
+    void aFileWithItsCasIsClaimedOnceTheyAreTrustedFromThatFile() throws Exception {
+        ChipFactory factory = new ChipFactory(new SecureRandom());
+        StringBuilder pem = new StringBuilder();
+        for (VirtualChip chip : factory.make(Preset.TRUST_GO, 2, MADE)) {
+            for (byte[] certificate : chip.certificateChain()) {
+                pem.append(Certificate.parse(Bytes.of(certificate)).pem());
+            }
+        }
+        Path file = Files.writeString(home.resolve("reel.pem"), pem);
+        Shell.Result refused = shell.run("manifest", "import", file.toString(), "--fleet", fleet);
+        assertThat(refused.exitCode()).isEqualTo(1);
+        assertThat(refused.out()).contains("trust add --purpose birth-ca FILE, with this very file");
+
+        shell.run("trust", "add", "--purpose", "birth-ca", file.toString()).text();
+
+        assertThat(shell.run("trust", "list", "--json").json().at("/items").size())
+                .isPositive();
+        Shell.Result claimed = shell.run("manifest", "import", file.toString(), "--fleet", fleet, "--json");
+        assertThat(JsonMapper.shared().readTree(claimed.out()).at("/claimed").asInt())
+                .isEqualTo(2);
+        Path none = Files.writeString(home.resolve("none.pem"), "no certificate");
+        assertThat(shell.run("trust", "add", "--purpose", "birth-ca", none.toString())
+                        .err())
+                .contains("holds no certificate in PEM");
+    }
+
+    @Test
+    void theIdOfAnImportIsToldAtOnceAndIsTheSendersToChoose() throws Exception {
+        Path list = Files.writeString(home.resolve("list.csv"), "serial\n0a0b0c0d01\n");
+        Shell.Result imported =
+                shell.run("manifest", "import", list.toString(), "--fleet", fleet, "--statement", "--json");
+        String id = imported.json().at("/id").asString();
+        assertThat(imported.err()).startsWith("Import " + id + " begins. How far it is: ");
+
+        String key = shell.run("apikey", "create", "--name", "importer", "--role", "operator", "--json")
+                .json()
+                .at("/secret")
+                .asString();
+        String path = "/api/v1/fleets/" + fleet + "/manifests?fileName=x&id=";
+        for (String taken : List.of(id, "00000000-0000-4000-8000-000000000000", "not-an-id")) {
+            HttpResponse<String> answer = SERVER.send(SERVER.to(key, path + taken)
+                    .header("Content-Type", "application/octet-stream")
+                    .POST(BodyPublishers.ofString("serial\n0a0b0c0d02\n")));
+            assertThat(answer.body())
+                    .containsAnyOf(
+                            "there is an import " + taken + " already",
+                            "must be a UUID of version 7, made now",
+                            "'not-an-id' is not a manifest id");
+        }
+    }
+
+    @Test
+    void aFleetIsDeletedUnlessItHasDevices() throws Exception {
+        Path list = Files.writeString(home.resolve("list.csv"), "serial\n0a0b0c0d05\n");
+        shell.run("manifest", "import", list.toString(), "--fleet", fleet);
+        String used = shell.run("fleet", "create", "--name", "Used", "--json")
+                .json()
+                .at("/id")
+                .asString();
+        shell.run("manifest", "import", list.toString(), "--fleet", used, "--statement");
+
+        assertThat(shell.run("fleet", "delete", fleet).text()).contains("The fleet is gone");
+
+        assertThat(shell.run("fleet", "show", fleet).exitCode()).isEqualTo(1);
+        assertThat(shell.run("fleet", "delete", fleet).exitCode()).isEqualTo(1);
+        Shell.Result refused = shell.run("fleet", "delete", used);
+        assertThat(refused.exitCode()).isEqualTo(1);
+        assertThat(refused.err()).contains("cannot be deleted: it has devices");
+        assertThat(shell.run("audit", "list").text()).contains("fleet.deleted");
     }
 
     @Test
