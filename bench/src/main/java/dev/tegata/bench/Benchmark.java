@@ -16,6 +16,7 @@ interface Benchmark {
             new RevokeBenchmark(),
             new PostureBenchmark(),
             new DecisionBenchmark(),
+            new AppraisalBenchmark(),
             new HttpBenchmark(),
             new MemoryBenchmark(),
             new PkiBenchmark());

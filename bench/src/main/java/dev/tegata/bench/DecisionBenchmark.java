@@ -109,8 +109,14 @@ final class DecisionBenchmark implements Benchmark {
         Load.Operation whole = i -> expect(200, idle, posts[Math.floorMod(i * 7919, DEVICES)]);
 
         run.say("asking about every device for the first time …");
+        Cpu coldService = Cpu.of(server.handle());
+        Cpu coldDatabase = Cpu.below(server.handle());
         Load.Outcome cold = Load.closed(CONNECTIONS, Duration.ofMinutes(5), new Load.Work(0, DEVICES), lean);
         run.report(run.number("decisions on devices that were not asked about before", cold.perSecond(), "/s"));
+        coldService = Cpu.of(server.handle()).since(coldService);
+        coldDatabase = Cpu.below(server.handle()).since(coldDatabase);
+        run.report(run.number("such a decision, CPU time of the service", coldService.microsPer(cold.count()), "µs"));
+        run.report(run.number("such a decision, CPU time of the database", coldDatabase.microsPer(cold.count()), "µs"));
         Load.closed(CONNECTIONS, Duration.ofMinutes(5), new Load.Work(0, DEVICES), whole);
         Load.closed(CONNECTIONS, WARM_UP, ENDLESS, nothing);
         double limit =
@@ -126,7 +132,7 @@ final class DecisionBenchmark implements Benchmark {
             Load.Outcome open = Load.open(RATE, run.duration(), new Load.Work(0, Integer.MAX_VALUE), way.operation);
             service = Cpu.of(server.handle()).since(service);
             database = Cpu.below(server.handle()).since(database);
-            run.report(run.number(way.name + " at " + open.perSecond() + "/s, median", open.percentile(50), "ms"));
+            run.report(run.number(way.name + " at %,.0f/s, median".formatted(open.perSecond()), open.percentile(50), "ms"));
             run.report(run.number(way.name + " at that rate, 99 % are faster", open.percentile(99), "ms")
                     .below(5));
             run.report(run.number(way.name + ", CPU time of the service", service.microsPer(open.count()), "µs"));

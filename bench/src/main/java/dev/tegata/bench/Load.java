@@ -3,7 +3,9 @@
 package dev.tegata.bench;
 
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
@@ -18,6 +20,7 @@ import org.jspecify.annotations.Nullable;
 /// Does something over and over, and watches the clock.
 final class Load {
     private static final long SEED = 80;
+    private static final Duration TURN = Duration.ofMillis(250);
 
     private Load() {}
 
@@ -61,6 +64,25 @@ final class Load {
         return new Outcome(
                 (System.nanoTime() - begun) / 1e9,
                 new long[Arrays.stream(counts).sum()]);
+    }
+
+    /// As [#repeat], several operations in turns of a quarter of a second, `duration` for each: what else the machine
+    /// does weighs on all of them alike.
+    static List<Outcome> inTurns(int threads, Duration duration, List<Operation> operations) {
+        double[] seconds = new double[operations.size()];
+        int[] counts = new int[operations.size()];
+        for (long turn = duration.dividedBy(TURN); turn > 0; turn--) {
+            for (int i = 0; i < seconds.length; i++) {
+                Outcome outcome = repeat(threads, TURN, operations.get(i));
+                seconds[i] += outcome.seconds();
+                counts[i] += outcome.count();
+            }
+        }
+        List<Outcome> outcomes = new ArrayList<>();
+        for (int i = 0; i < seconds.length; i++) {
+            outcomes.add(new Outcome(seconds[i], new long[counts[i]]));
+        }
+        return outcomes;
     }
 
     /// A closed loop: `clients` at once, each asking again as soon as it has its answer, until the time or the `work`

@@ -9,6 +9,9 @@ import dev.tegata.pki.der.DerWriter;
 import dev.tegata.pki.der.EncodingException;
 import dev.tegata.pki.der.Oid;
 import dev.tegata.pki.der.Tag;
+import dev.tegata.pki.key.KeyAlgorithm;
+import dev.tegata.pki.key.SignatureAlgorithm;
+import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.TenantId;
@@ -170,14 +173,19 @@ final class StatusBenchmark implements Benchmark {
             withNonce.add(request(issuer, i, Bytes.sha256(("nonce " + i).getBytes(StandardCharsets.US_ASCII))));
         }
         Load.Operation sign = i -> ocsp.answer(tenant, authority, withNonce.get(i % HOT));
-        Load.repeat(cores, WARM_UP, sign);
+        SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+        byte[] data = withNonce.getFirst();
+        Load.Operation raw = _ -> key.sign(SignatureAlgorithm.ECDSA_SHA256, data);
+        Load.inTurns(cores, WARM_UP, List.of(raw, sign));
+        List<Load.Outcome> turns = Load.inTurns(cores, run.duration(), List.of(raw, sign));
         Cpu here = Cpu.ofThisProcess();
         Load.Outcome signed = Load.repeat(cores, run.duration(), sign);
         here = Cpu.ofThisProcess().since(here);
-        run.report(run.number("OCSP answers signed on demand, in process", signed.perSecond(), "/s")
+        run.report(run.number(
+                        "OCSP answers signed on demand, in process", turns.get(1).perSecond(), "/s")
                 .of(
-                        "/s: P-256 signatures, " + cores + " cores",
-                        run.limits().signing().onAllCores())
+                        "/s: P-256 signatures, " + cores + " cores, in turns with the answers",
+                        turns.get(0).perSecond())
                 .ratioAtLeast(0.6));
         run.report(run.number(
                         "the same by CPU time, which others on the machine hardly change",
