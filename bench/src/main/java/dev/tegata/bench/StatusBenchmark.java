@@ -46,7 +46,7 @@ import org.jspecify.annotations.Nullable;
 
 /// OCSP answers, and a revocation list of a million entries.
 final class StatusBenchmark implements Benchmark {
-    private static final int REVOKED = 1_000_000;
+    private static final int REVOKED = Integer.getInteger("tegata.bench.revoked", 1_000_000);
     private static final int PER_PARTITION = 10_000;
     private static final int HOT = 10_000;
     private static final int CLIENTS = 32;

@@ -9,7 +9,9 @@ import dev.tegata.platform.Fields;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.device.DeviceState;
+import dev.tegata.platform.store.Changes;
 import dev.tegata.platform.store.Database;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -98,6 +100,32 @@ public final class Admissions {
             answers.add(word == null || !admission.allowed() ? admission : narrowed(admission, word));
         }
         return answers;
+    }
+
+    /// What has happened to devices since a position.
+    ///
+    /// @param position from which to ask on
+    /// @param everybody whether any device may be concerned
+    public record News(String position, boolean everybody, List<DeviceId> devices) {}
+
+    /// Waits until something happens to devices of the tenant or to what is required of them, and not longer than
+    /// `longest`.
+    ///
+    /// @param after the position of the news before; empty for none
+    public News await(TenantId tenant, String after, Duration longest) {
+        String prefix = "device " + tenant + " ";
+        String parties = "parties " + tenant;
+        Changes.News news = database.changes()
+                .await(after, topic -> topic.startsWith(prefix) || topic.equals(parties), longest);
+        boolean everybody = !news.complete() || news.topics().contains(parties) || news.topics().size() > MOST;
+        return new News(
+                news.position(),
+                everybody,
+                everybody
+                        ? List.of()
+                        : news.topics().stream()
+                                .map(topic -> DeviceId.parse(topic.substring(prefix.length())))
+                                .toList());
     }
 
     private static Admission narrowed(Admission admission, Door.Word word) {

@@ -2,15 +2,22 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.store;
 
+import java.security.SecureRandom;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
+import java.util.ArrayDeque;
+import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLongArray;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.LockSupport;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Predicate;
 import javax.sql.DataSource;
 import org.postgresql.PGConnection;
 import org.postgresql.PGNotification;
@@ -32,11 +39,16 @@ import org.slf4j.LoggerFactory;
 /// - Topics are kept as the number of their last change, in a fixed number of slots: two that share a slot
 ///   outdate each other, which costs a look into the database and nothing else.
 /// - The connection is opened when somebody first asks.
+/// - Those who wait for news instead of asking get them [#ATTENTIVE] late at the most. The last topics are kept for
+///   them, [#KEPT] of all tenants together.
 public final class Changes implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Changes.class);
     private static final String CHANNEL = "tegata_change";
     private static final int SLOTS = 1 << 14;
     private static final Duration PAUSE = Duration.ofMillis(500);
+    private static final Duration ATTENTIVE = Duration.ofMillis(50);
+    private static final int KEPT = 10_000;
+    private static final int MOST_WAITING = 64;
     /// What is told must be fetched now and then, for PostgreSQL keeps it until all have heard it.
     private static final Duration IDLE = Duration.ofMillis(500);
     /// A connection that does not answer for so long is given up, and with it whoever waits.
@@ -48,17 +60,32 @@ public final class Changes implements AutoCloseable {
     private final AtomicBoolean asked = new AtomicBoolean();
     private final AtomicReference<Round> next = new AtomicReference<>(new Round());
     private final AtomicLongArray slots = new AtomicLongArray(SLOTS);
+    private final String node = Long.toHexString(new SecureRandom().nextLong());
+    private final AtomicInteger waiting = new AtomicInteger();
+    private final ReentrantLock lock = new ReentrantLock();
+    private final Condition told = lock.newCondition();
+    /// The last topics. Guarded by the lock.
+    private final ArrayDeque<Topic> kept = new ArrayDeque<>();
+
     private volatile boolean closed;
     private volatile boolean connected;
     private volatile long heardAt;
 
-    // Written by the thread only.
+    // Written by the thread only, under the lock.
     private volatile long number;
     private volatile long floor;
 
     Changes(DataSource source) {
         this.source = source;
     }
+
+    private record Topic(long number, String text) {}
+
+    /// What was told since a position.
+    ///
+    /// @param position from which to go on
+    /// @param complete whether nothing is missing before it
+    public record News(String position, boolean complete, List<String> topics) {}
 
     /// One statement and those who wait for it.
     private static final class Round {
@@ -108,6 +135,62 @@ public final class Changes implements AutoCloseable {
         return slots.get(slot(topic)) <= reading && floor <= reading;
     }
 
+    /// What was told since a position of this node. Waits for the first of it, unless too many do so already or
+    /// what came before is not known any more.
+    ///
+    /// @param after a position; any other text where none is known
+    /// @param wanted which topics are wanted
+    public News await(String after, Predicate<String> wanted, Duration longest) {
+        long begun = System.nanoTime();
+        if (!heardUntil(begun)) {
+            return new News("", false, List.of());
+        }
+        boolean mayWait = waiting.incrementAndGet() <= MOST_WAITING;
+        lock.lock();
+        try {
+            long left = mayWait ? longest.toNanos() : 0;
+            News news = since(after, wanted);
+            while (news.complete && news.topics.isEmpty() && left > 0 && connected && !closed) {
+                left = told.awaitNanos(left);
+                news = since(after, wanted);
+            }
+            return news;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return new News("", false, List.of());
+        } finally {
+            lock.unlock();
+            waiting.decrementAndGet();
+        }
+    }
+
+    private News since(String after, Predicate<String> wanted) {
+        String position = node + "-" + number;
+        String prefix = node + "-";
+        if (!after.startsWith(prefix)) {
+            return new News(position, false, List.of());
+        }
+        long from;
+        try {
+            from = Long.parseLong(after.substring(prefix.length()));
+        } catch (NumberFormatException e) {
+            return new News(position, false, List.of());
+        }
+        long first = kept.isEmpty() ? number + 1 : kept.getFirst().number;
+        if (from < floor || from < first - 1 || from > number) {
+            return new News(position, false, List.of());
+        }
+        return new News(
+                position,
+                true,
+                kept.stream()
+                        .filter(topic -> topic.number > from)
+                        .map(Topic::text)
+                        .filter(wanted)
+                        .distinct()
+                        .toList());
+    }
+
     private static int slot(String topic) {
         int hash = topic.hashCode() * 0x9E3779B9;
         return hash >>> 18;
@@ -139,6 +222,9 @@ public final class Changes implements AutoCloseable {
             } finally {
                 connected = false;
                 next.getAndSet(new Round()).end(false);
+                lock.lock();
+                told.signalAll();
+                lock.unlock();
             }
             if (!closed) {
                 LockSupport.parkNanos(PAUSE.toNanos());
@@ -151,8 +237,15 @@ public final class Changes implements AutoCloseable {
                 Statement statement = connection.createStatement()) {
             connection.setNetworkTimeout(Runnable::run, ANSWER_MILLIS);
             statement.execute("LISTEN " + CHANNEL);
-            floor = number + 1;
-            number = floor;
+            lock.lock();
+            try {
+                kept.clear();
+                floor = number + 1;
+                number = floor;
+                told.signalAll();
+            } finally {
+                lock.unlock();
+            }
             connected = true;
             while (!closed) {
                 awaitDemand();
@@ -172,7 +265,8 @@ public final class Changes implements AutoCloseable {
     }
 
     private void awaitDemand() {
-        long until = System.nanoTime() + IDLE.toNanos();
+        Duration pause = waiting.get() > 0 ? ATTENTIVE : IDLE;
+        long until = System.nanoTime() + pause.toNanos();
         while (!asked.get() && !closed && System.nanoTime() < until) {
             LockSupport.parkNanos(until - System.nanoTime());
         }
@@ -182,10 +276,25 @@ public final class Changes implements AutoCloseable {
 
     private void hear(PGConnection postgres, Statement statement) throws SQLException {
         statement.execute("");
-        for (PGNotification notification : postgres.getNotifications()) {
-            long changed = number + 1;
-            slots.set(slot(notification.getParameter()), changed);
-            number = changed;
+        PGNotification[] notifications = postgres.getNotifications();
+        if (notifications.length == 0) {
+            return;
+        }
+        lock.lock();
+        try {
+            for (PGNotification notification : notifications) {
+                String topic = notification.getParameter();
+                long changed = number + 1;
+                slots.set(slot(topic), changed);
+                number = changed;
+                kept.add(new Topic(changed, topic));
+                if (kept.size() > KEPT) {
+                    kept.remove();
+                }
+            }
+            told.signalAll();
+        } finally {
+            lock.unlock();
         }
     }
 }

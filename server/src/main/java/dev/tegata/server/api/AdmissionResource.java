@@ -11,6 +11,7 @@ import dev.tegata.platform.access.Permission;
 import dev.tegata.platform.admission.Admissions;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -19,6 +20,9 @@ import org.jspecify.annotations.Nullable;
 final class AdmissionResource {
     private static final int SHA256_SIZE = 32;
     private static final int BODY_LIMIT = 256 * 1024;
+    private static final int LONGEST_POSITION = 64;
+    /// A server that stops waits for its requests.
+    private static final Duration LONGEST_WAIT = Duration.ofSeconds(5);
 
     private final Admissions admissions;
 
@@ -31,6 +35,8 @@ final class AdmissionResource {
     record Certificate(String serialNumber, String sha256) {}
 
     record View(List<Item> items) {}
+
+    record NewsView(String position, boolean everybody, List<String> devices) {}
 
     record Item(
             String serialNumber,
@@ -53,8 +59,22 @@ final class AdmissionResource {
     }
 
     List<Route> routes(Gate gate) {
-        return List.of(gate.route("POST", "/api/v1/admissions", Permission.READ_DEVICES, this::judge)
-                .withBodyLimit(BODY_LIMIT));
+        return List.of(
+                gate.route("POST", "/api/v1/admissions", Permission.READ_DEVICES, this::judge)
+                        .withBodyLimit(BODY_LIMIT),
+                gate.route("GET", "/api/v1/admissions/changes", Permission.READ_DEVICES, this::changes));
+    }
+
+    private Response changes(Call call) {
+        String after = call.request().query("after").orElse("");
+        if (after.length() > LONGEST_POSITION) {
+            throw Fields.invalid("after", "must be the position of an earlier answer");
+        }
+        Admissions.News news = admissions.await(call.tenant(), after, LONGEST_WAIT);
+        return Response.json(new NewsView(
+                news.position(),
+                news.everybody(),
+                news.devices().stream().map(DeviceId::toString).toList()));
     }
 
     private Response judge(Call call) {

@@ -11,9 +11,11 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import picocli.CommandLine.Command;
@@ -44,8 +46,11 @@ final class MqttGuardCommand implements Callable<Integer> {
     @Option(
             names = "--every",
             paramLabel = "SECONDS",
-            defaultValue = "1",
-            description = "How often the server is asked about everybody who is connected (default: 1).")
+            defaultValue = "10",
+            description = {
+                "How often the server is asked about everybody who is connected (default: 10).",
+                "What happens to a device is told to the guard at once."
+            })
     int every;
 
     @Option(
@@ -66,7 +71,7 @@ final class MqttGuardCommand implements Callable<Integer> {
         }
         MqttGuard.Pace pace = new MqttGuard.Pace(Duration.ofSeconds(every), Duration.ofSeconds(lease));
         try (ApiClient api = session.api();
-                MqttGuard guard = MqttGuard.start(socket, asked -> judge(api, asked), pace, InstantSource.system())) {
+                MqttGuard guard = MqttGuard.start(socket, new Server(api), pace, InstantSource.system())) {
             Runtime.getRuntime().addShutdownHook(Thread.ofPlatform().unstarted(guard::close));
             session.output().say("The guard is ready at " + socket + ". Stop it with Ctrl-C.");
             new CountDownLatch(1).await();
@@ -74,6 +79,29 @@ final class MqttGuardCommand implements Callable<Integer> {
             throw CommandFailure.unreachable(String.valueOf(e.getMessage()));
         }
         return 0;
+    }
+
+    /// The server as the guard sees it.
+    private final class Server implements MqttGuard.Judge {
+        private final ApiClient api;
+
+        Server(ApiClient api) {
+            this.api = api;
+        }
+
+        @Override
+        public Map<String, Answer> judge(List<Certificate> certificates) {
+            return MqttGuardCommand.this.judge(api, certificates);
+        }
+
+        @Override
+        public MqttGuard.News news(String after) {
+            JsonNode news = api.get("/admissions/changes", after.isEmpty() ? Map.of() : Map.of("after", after));
+            Set<String> devices = new HashSet<>();
+            news.path("devices").forEach(device -> devices.add(device.asString()));
+            return new MqttGuard.News(
+                    news.path("position").asString(), news.path("everybody").asBoolean(), devices);
+        }
     }
 
     private Map<String, Answer> judge(ApiClient api, List<Certificate> asked) {

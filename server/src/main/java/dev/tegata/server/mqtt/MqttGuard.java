@@ -24,6 +24,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Predicate;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -33,8 +35,9 @@ import org.slf4j.LoggerFactory;
 
 /// Stands beside a broker, holds the API key, and tells the broker's plugin who may be in and who no more.
 ///
-/// The plugin names certificates as their holders connect. From then on the guard asks the server about all
-/// of them in each round, and says so at once when an answer changes. A yes lasts for the lease only: if
+/// The plugin names certificates as their holders connect. From then on the guard waits for news of their
+/// devices and asks the server about those, asks about all of them in each round, and says so at once when
+/// an answer changes. A yes lasts for the lease only: if
 /// the server or the guard is away for longer, the plugin cuts whoever is there. The lines between the two
 /// stand in `connectors/mosquitto/tegata_auth.c`.
 public final class MqttGuard implements AutoCloseable {
@@ -45,6 +48,9 @@ public final class MqttGuard implements AutoCloseable {
     private static final int LONGEST_LINE = 256;
     private static final int MOST_CONNECTIONS = 16;
     private static final int MOST_CERTIFICATES = 1_000_000;
+    /// Between two questions for news, where the server does not wait.
+    private static final Duration BREATH = Duration.ofMillis(100);
+
     private static final Pattern ASK = Pattern.compile("ask ([0-9A-F]{1,40}) ([0-9a-f]{64})");
     private static final Pattern GONE = Pattern.compile("gone ([0-9A-F]{1,40})");
 
@@ -56,6 +62,9 @@ public final class MqttGuard implements AutoCloseable {
     private final Set<Broker> brokers = ConcurrentHashMap.newKeySet();
     private final Thread acceptor;
     private final PeriodicWork rounds;
+    private final Thread follower;
+    /// How often there were news.
+    private final AtomicLong news = new AtomicLong();
     private volatile boolean closed;
 
     /// What the server is asked.
@@ -64,7 +73,16 @@ public final class MqttGuard implements AutoCloseable {
         ///
         /// @throws RuntimeException where there is no answer
         Map<String, Answer> judge(List<Certificate> certificates);
+
+        /// What has happened since a position; waits a while for something.
+        ///
+        /// @param after a position; empty for none
+        /// @throws RuntimeException where there is no answer
+        News news(String after);
     }
+
+    /// @param everybody whether any device may be concerned
+    public record News(String position, boolean everybody, Set<String> devices) {}
 
     /// @param serial in upper-case hex
     /// @param sha256 in lower-case hex
@@ -89,7 +107,8 @@ public final class MqttGuard implements AutoCloseable {
         this.lease = pace.lease();
         this.clock = clock;
         this.acceptor = Thread.ofVirtual().name("mqtt-guard").start(this::accept);
-        this.rounds = PeriodicWork.start("mqtt-guard-rounds", pace.round(), this::round);
+        this.rounds = PeriodicWork.start("mqtt-guard-rounds", pace.round(), () -> round(_ -> true));
+        this.follower = Thread.ofVirtual().name("mqtt-guard-news").start(() -> follow(pace.round()));
     }
 
     /// Starts to listen; whoever may write to the socket may ask, which is its owner and its group.
@@ -127,9 +146,33 @@ public final class MqttGuard implements AutoCloseable {
         }
     }
 
-    private void round() {
+    private void round(Predicate<String> concerned) {
         for (Broker broker : brokers) {
-            broker.round();
+            broker.round(concerned);
+        }
+    }
+
+    private void follow(Duration pause) {
+        String position = "";
+        while (!closed) {
+            try {
+                News latest = judge.news(position);
+                position = latest.position();
+                if (latest.everybody() || !latest.devices().isEmpty()) {
+                    news.incrementAndGet();
+                    round(device -> latest.everybody() || latest.devices().contains(device));
+                }
+                Thread.sleep(BREATH);
+            } catch (InterruptedException e) {
+                return;
+            } catch (RuntimeException e) {
+                LOG.debug("No news from the server: {}", e.getMessage());
+                try {
+                    Thread.sleep(pause);
+                } catch (InterruptedException _) {
+                    return;
+                }
+            }
         }
     }
 
@@ -145,6 +188,7 @@ public final class MqttGuard implements AutoCloseable {
         }
         brokers.forEach(Broker::close);
         acceptor.interrupt();
+        follower.interrupt();
     }
 
     /// One plugin that is connected.
@@ -158,7 +202,7 @@ public final class MqttGuard implements AutoCloseable {
         }
 
         /// @param renewAt when the yes is to be said again
-        private record Present(Certificate certificate, Instant renewAt) {}
+        private record Present(Certificate certificate, String device, Instant renewAt) {}
 
         void serve() {
             ByteBuffer input = ByteBuffer.allocate(16 * LONGEST_LINE);
@@ -208,12 +252,20 @@ public final class MqttGuard implements AutoCloseable {
                     throw new IOException("a line that cannot be read");
                 }
             }
+            long before = news.get();
             judge(asked, true);
+            // What came while the server was asked did not concern those who were not in yet.
+            if (news.get() != before) {
+                judge(asked, false);
+            }
         }
 
-        void round() {
+        void round(Predicate<String> concerned) {
             List<Certificate> batch = new ArrayList<>();
             for (Present one : present.values()) {
+                if (!concerned.test(one.device)) {
+                    continue;
+                }
                 batch.add(one.certificate);
                 if (batch.size() == BATCH) {
                     judge(batch, false);
@@ -256,18 +308,18 @@ public final class MqttGuard implements AutoCloseable {
         private void tell(Certificate certificate, Answer answer, Instant now, boolean waits, StringBuilder text) {
             long seconds = seconds(answer, now);
             Present before = present.get(certificate.serial);
-            boolean in = answer.device() != null && answer.reason().isEmpty() && seconds > 0;
+            String device = answer.device();
             if (!waits && before == null) {
                 return; // it left while the server was asked
             }
-            if (!in) {
+            if (device == null || answer.reason().isPresent() || seconds <= 0) {
                 present.remove(certificate.serial);
                 text.append(
                         "no " + certificate.serial + " " + word(answer.reason().orElse("expired")) + "\n");
                 return;
             }
             // It is said again after a third of its time, so that one lost answer does no harm.
-            Present renewed = new Present(certificate, now.plusSeconds(seconds / 3));
+            Present renewed = new Present(certificate, device, now.plusSeconds(seconds / 3));
             if (waits) {
                 present.put(certificate.serial, renewed);
             } else if (before == null
@@ -275,7 +327,7 @@ public final class MqttGuard implements AutoCloseable {
                     || !present.replace(certificate.serial, before, renewed)) {
                 return;
             }
-            text.append("yes " + certificate.serial + " " + answer.device() + " " + seconds + "\n");
+            text.append("yes " + certificate.serial + " " + device + " " + seconds + "\n");
         }
 
         private long seconds(Answer answer, Instant now) {
