@@ -111,10 +111,14 @@ final class AppraisalBenchmark implements Benchmark {
         Load.inTurns(cores, WARM_UP, all);
         List<Load.Outcome> outcomes = Load.inTurns(cores, run.duration(), all);
         String limit = "/s: the same signatures verified and nothing else, " + cores + " cores";
-        Measure unsigned = run.number(kind.name + ", to the result's claims", outcomes.get(1).perSecond(), "/s")
+        Measure unsigned = run.number(
+                        kind.name + ", to the result's claims", outcomes.get(1).perSecond(), "/s")
                 .of(limit, outcomes.get(0).perSecond());
         run.report(aim > 0 ? unsigned.ratioAtLeast(aim) : unsigned);
-        run.report(run.number(kind.name + ", with the result's signature", outcomes.get(2).perSecond(), "/s")
+        run.report(run.number(
+                        kind.name + ", with the result's signature",
+                        outcomes.get(2).perSecond(),
+                        "/s")
                 .of(limit, outcomes.get(0).perSecond()));
     }
 
@@ -122,8 +126,7 @@ final class AppraisalBenchmark implements Benchmark {
         List<EvidenceOutcome> outcomes =
                 new EvidenceVerifier(kind.trust, NONCE, now).verify(kind.evidence.get(i % kind.evidence.size()));
         Verdict verdict = new Appraiser(kind.trust.endorsements(), POLICY).appraise(outcomes, Map.of());
-        return verdict.toEar(
-                new Verdict.Issue(EarProfile.DRAFT_04, VERIFIER, now, now.plusSeconds(300), NONCE), null);
+        return verdict.toEar(new Verdict.Issue(EarProfile.DRAFT_04, VERIFIER, now, now.plusSeconds(300), NONCE), null);
     }
 
     /// A signature over as much as a small token holds.
@@ -242,7 +245,8 @@ final class AppraisalBenchmark implements Benchmark {
 
     private static Bytes quote(SortedMap<Integer, Bytes> pcrs) throws IOException {
         int bitmap = pcrs.keySet().stream().mapToInt(pcr -> 1 << pcr).sum();
-        Bytes digest = TpmHash.SHA256.digest(pcrs.values().stream().map(Bytes::toArray).toArray(byte[][]::new));
+        Bytes digest =
+                TpmHash.SHA256.digest(pcrs.values().stream().map(Bytes::toArray).toArray(byte[][]::new));
         return structure(out -> {
             out.writeInt(0xff544347);
             out.writeShort(0x8018);

@@ -132,7 +132,8 @@ final class DecisionBenchmark implements Benchmark {
             Load.Outcome open = Load.open(RATE, run.duration(), new Load.Work(0, Integer.MAX_VALUE), way.operation);
             service = Cpu.of(server.handle()).since(service);
             database = Cpu.below(server.handle()).since(database);
-            run.report(run.number(way.name + " at %,.0f/s, median".formatted(open.perSecond()), open.percentile(50), "ms"));
+            run.report(run.number(
+                    way.name + " at %,.0f/s, median".formatted(open.perSecond()), open.percentile(50), "ms"));
             run.report(run.number(way.name + " at that rate, 99 % are faster", open.percentile(99), "ms")
                     .below(5));
             run.report(run.number(way.name + ", CPU time of the service", service.microsPer(open.count()), "µs"));

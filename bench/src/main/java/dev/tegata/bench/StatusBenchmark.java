@@ -182,7 +182,9 @@ final class StatusBenchmark implements Benchmark {
         Load.Outcome signed = Load.repeat(cores, run.duration(), sign);
         here = Cpu.ofThisProcess().since(here);
         run.report(run.number(
-                        "OCSP answers signed on demand, in process", turns.get(1).perSecond(), "/s")
+                        "OCSP answers signed on demand, in process",
+                        turns.get(1).perSecond(),
+                        "/s")
                 .of(
                         "/s: P-256 signatures, " + cores + " cores, in turns with the answers",
                         turns.get(0).perSecond())

@@ -115,9 +115,11 @@ public final class Admissions {
     public News await(TenantId tenant, String after, Duration longest) {
         String prefix = "device " + tenant + " ";
         String parties = "parties " + tenant;
-        Changes.News news = database.changes()
-                .await(after, topic -> topic.startsWith(prefix) || topic.equals(parties), longest);
-        boolean everybody = !news.complete() || news.topics().contains(parties) || news.topics().size() > MOST;
+        Changes.News news =
+                database.changes().await(after, topic -> topic.startsWith(prefix) || topic.equals(parties), longest);
+        boolean everybody = !news.complete()
+                || news.topics().contains(parties)
+                || news.topics().size() > MOST;
         return new News(
                 news.position(),
                 everybody,
