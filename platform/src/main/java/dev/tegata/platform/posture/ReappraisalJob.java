@@ -306,7 +306,7 @@ public final class ReappraisalJob implements JobHandler {
         String[] reasons = new String[size];
         String[] releases = new String[size];
         String[] results = new String[size];
-        Long[] dues = new Long[size];
+        @Nullable Long[] dues = new @Nullable Long[size];
         for (int i = 0; i < size; i++) {
             Stored stored = sorted.get(i).stored;
             Judgement judgement = sorted.get(i).judgement;
