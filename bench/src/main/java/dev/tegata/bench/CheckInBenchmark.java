@@ -21,18 +21,28 @@ import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.AtomicInteger;
 
 /// Check-ins of active devices with their operational identities, over fresh connections and over kept
 /// ones; and what a thousand times as many claimed devices in the database change.
 final class CheckInBenchmark implements Benchmark {
     private static final int FEW = 1_000;
-    private static final int MANY = 1_000_000;
+    private static final int MANY = Integer.getInteger("tegata.bench.claimed", 1_000_000);
+    private static final int ROUNDS = 6;
     private static final int CLIENTS = 32;
     private static final int CALM_RATE = 100;
     private static final Duration WARM_UP = Duration.ofSeconds(20);
+
+    /// A device that says a smaller number than before is taken for a clone.
+    private final AtomicInteger boots = new AtomicInteger(1);
+
+    /// A server of its own with its own database, so that two of them can be measured in turns.
+    private record Site(ServerProcess server, String fleet, TlsClients clients) {}
 
     @Override
     public String name() {
@@ -54,8 +64,9 @@ final class CheckInBenchmark implements Benchmark {
             try (ServerProcess server = ServerProcess.start(folder.resolve("data"))) {
                 String fleet = server.newFleet(manifest);
                 try (TlsClients clients = new TlsClients(server.devicesUrl(), enrol(server, fleet, units))) {
-                    throughput(run, server, fleet, clients);
-                    many(run, server, fleet, clients, folder.resolve("many.csv"));
+                    Site few = new Site(server, fleet, clients);
+                    throughput(run, few);
+                    inTurns(run, few, units, manifest, folder);
                 }
             }
         });
@@ -90,8 +101,10 @@ final class CheckInBenchmark implements Benchmark {
         return identities;
     }
 
-    private static void throughput(Run run, ServerProcess server, String fleet, TlsClients clients) throws Exception {
-        byte[] same = request(fleet, 1);
+    private void throughput(Run run, Site site) throws Exception {
+        ServerProcess server = site.server();
+        TlsClients clients = site.clients();
+        byte[] same = request(site.fleet(), boots.get());
         Load.Operation fresh = i -> TlsClients.expectOk(clients.ask(i % FEW, same));
         run.say("warming up …");
         Load.closed(CLIENTS, WARM_UP, endless(), fresh);
@@ -117,7 +130,7 @@ final class CheckInBenchmark implements Benchmark {
                 server,
                 clients,
                 "check-ins over kept connections, each with a new report to store",
-                i -> request(fleet, 2 + i));
+                _ -> request(site.fleet(), boots.incrementAndGet()));
     }
 
     private interface Requests {
@@ -148,49 +161,75 @@ final class CheckInBenchmark implements Benchmark {
         run.report(run.number("CPU time of one, database", database.microsPer(outcome.count()), "µs"));
     }
 
-    /// Latencies at a calm rate, which the machine is not the limit of, before and after a million devices
-    /// were claimed.
-    private static void many(Run run, ServerProcess server, String fleet, TlsClients clients, Path list)
-            throws Exception {
-        run.say("measuring latencies with %,d devices …".formatted(FEW));
-        Load.Outcome checkIns = calmCheckIns(run, fleet, clients);
-        Load.Outcome listings = calmListings(run, server);
-        run.say("claiming %,d devices …".formatted(MANY));
+    /// Latencies at a calm rate, which the machine is not the limit of, at a server with few devices and at
+    /// one with many, by turns: what else the machine does meets both.
+    private void inTurns(Run run, Site few, List<Unit> units, Path manifest, Path folder) throws Exception {
+        Path list = folder.resolve("many.csv");
         writeList(list);
-        server.asOwner(owner -> owner.claim(fleet, list));
-        run.say("measuring latencies with %,d devices …".formatted(FEW + MANY));
-        // What the import left in caches and for the vacuum is not what is measured.
-        Load.closed(4, WARM_UP, endless(), i -> clients.ask(i % FEW, request(fleet, 1)));
-        compare(run, "check-in", checkIns, calmCheckIns(run, fleet, clients));
-        compare(run, "listing", listings, calmListings(run, server));
+        try (ServerProcess server = ServerProcess.start(folder.resolve("many"))) {
+            String fleet = server.newFleet(manifest);
+            try (TlsClients clients = new TlsClients(server.devicesUrl(), enrol(server, fleet, units))) {
+                Site many = new Site(server, fleet, clients);
+                run.say("claiming %,d devices …".formatted(MANY));
+                server.asOwner(owner -> owner.claim(fleet, list));
+                run.say("warming up …");
+                for (Site site : List.of(many, few)) {
+                    Load.closed(
+                            4,
+                            WARM_UP,
+                            endless(),
+                            i -> site.clients().ask(i % FEW, request(site.fleet(), boots.incrementAndGet())));
+                }
+                run.say("measuring latencies by turns …");
+                Map<Site, List<Load.Outcome>> checkIns = new HashMap<>();
+                Map<Site, List<Load.Outcome>> listings = new HashMap<>();
+                for (int round = 0; round < ROUNDS; round++) {
+                    for (Site site : round % 2 == 0 ? List.of(few, many) : List.of(many, few)) {
+                        checkIns.computeIfAbsent(site, _ -> new ArrayList<>()).add(calmCheckIns(run, site));
+                        listings.computeIfAbsent(site, _ -> new ArrayList<>()).add(calmListings(run, site));
+                    }
+                }
+                compare(run, "check-in", checkIns.get(few), checkIns.get(many));
+                compare(run, "listing", listings.get(few), listings.get(many));
+            }
+        }
     }
 
-    private static void compare(Run run, String what, Load.Outcome few, Load.Outcome many) {
+    private static void compare(Run run, String what, List<Load.Outcome> few, List<Load.Outcome> many) {
         for (int percent : new int[] {50, 99}) {
             run.report(run.number(
-                            "p%d of a %s, 1 000 000 devices".formatted(percent, what), many.percentile(percent), "ms")
-                    .of("ms: with 1 000 devices", few.percentile(percent)));
+                            "p%d of a %s, %,d devices".formatted(percent, what, MANY),
+                            Load.Outcome.together(many).percentile(percent),
+                            "ms")
+                    .of(
+                            "ms: with %,d devices, by turns".formatted(FEW),
+                            Load.Outcome.together(few).percentile(percent)));
         }
     }
 
-    private static Load.Outcome calmCheckIns(Run run, String fleet, TlsClients clients) throws Exception {
+    private static Duration turn(Run run) {
+        return run.duration().dividedBy(2);
+    }
+
+    private Load.Outcome calmCheckIns(Run run, Site site) throws Exception {
         ConcurrentLinkedQueue<TlsClients.Device> idle = new ConcurrentLinkedQueue<>();
         for (int i = 0; i < FEW / 4; i++) {
-            idle.add(clients.connect(i));
+            idle.add(site.clients().connect(i));
         }
-        Load.Outcome outcome = Load.open(CALM_RATE, run.duration(), endless(), i -> {
+        Load.Outcome outcome = Load.open(CALM_RATE, turn(run), endless(), _ -> {
             TlsClients.Device device = idle.remove();
-            TlsClients.expectOk(device.ask(request(fleet, i)));
+            TlsClients.expectOk(device.ask(request(site.fleet(), boots.incrementAndGet())));
             idle.add(device);
         });
         idle.forEach(TlsClients.Device::leave);
         return outcome;
     }
 
-    private static Load.Outcome calmListings(Run run, ServerProcess server) throws Exception {
+    private static Load.Outcome calmListings(Run run, Site site) throws Exception {
         List<Load.Outcome> outcome = new ArrayList<>();
-        server.asOwner(owner -> outcome.add(Load.closed(
-                1, run.duration(), endless(), i -> owner.get(i % 2 == 0 ? "/devices" : "/devices?state=active"))));
+        site.server()
+                .asOwner(owner -> outcome.add(Load.closed(
+                        1, turn(run), endless(), i -> owner.get(i % 2 == 0 ? "/devices" : "/devices?state=active"))));
         return outcome.getFirst();
     }
 

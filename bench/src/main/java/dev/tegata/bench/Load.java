@@ -33,6 +33,16 @@ final class Load {
     ///
     /// @param latencies in nanoseconds, sorted
     record Outcome(double seconds, long[] latencies) {
+        /// Several of one kind as one.
+        static Outcome together(List<Outcome> outcomes) {
+            return new Outcome(
+                    outcomes.stream().mapToDouble(Outcome::seconds).sum(),
+                    outcomes.stream()
+                            .flatMapToLong(outcome -> Arrays.stream(outcome.latencies()))
+                            .sorted()
+                            .toArray());
+        }
+
         int count() {
             return latencies.length;
         }
@@ -101,8 +111,8 @@ final class Load {
         return outcome(begun, latencies);
     }
 
-    /// An open loop: requests arrive at random moments, `rate` per second on average, whether or not the ones before
-    /// them have been answered. A latency counts from the moment of arrival.
+    /// An open loop: requests arrive at random moments, `rate` per second on average, whether or not the
+    /// ones before them have been answered. A latency counts from the moment of arrival.
     static Outcome open(double rate, Duration duration, Work work, Operation operation) throws InterruptedException {
         ConcurrentLinkedQueue<Long> latencies = new ConcurrentLinkedQueue<>();
         AtomicReference<@Nullable Exception> failure = new AtomicReference<>();

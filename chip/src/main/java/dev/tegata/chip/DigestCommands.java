@@ -8,7 +8,8 @@ import static dev.tegata.chip.Refusal.refuseUnless;
 import javax.crypto.Mac;
 import org.jspecify.annotations.Nullable;
 
-/// Commands around random numbers, digests and keyed digests: Random, Nonce, GenDig, MAC, CheckMac, DeriveKey, SHA.
+/// Commands around random numbers, digests and keyed digests: Random, Nonce, GenDig, MAC, CheckMac,
+/// DeriveKey, SHA.
 final class DigestCommands {
     private static final int TEMP_KEY = 0xFFFF;
     private static final int SHA_BLOCK = 64;
@@ -48,36 +49,32 @@ final class DigestCommands {
     static byte[] genDig(ChipState chip, Packet command) {
         int zone = command.param1();
         int param2 = command.param2();
+        byte[] data = command.data();
+        parseUnless(isGenDig(zone, param2, data.length));
         byte[] head = Messages.genDigHead(zone, param2);
         byte[] tempKey = chip.tempKey.digest();
-        byte[] data = command.data();
         switch (zone) {
             case 0 -> {
-                parseUnless(param2 <= 3 && data.length == 0);
                 byte[] block = chip.memory.readConfig(32 * param2, 32);
                 chip.tempKey.setGenDig(Messages.genDig(block, head, chip.serial(), tempKey), param2, false, false);
             }
             case 1 -> {
-                parseUnless(param2 <= 1 && data.length == 0);
                 chip.requireDataLocked();
                 byte[] block = chip.memory.readOtp(32 * param2, 32);
                 chip.tempKey.setGenDig(Messages.genDig(block, head, chip.serial(), tempKey), param2, false, false);
             }
             case 2 -> genDigSlot(chip, param2, head, tempKey, data);
             case 3 -> {
-                parseUnless((param2 & 0x7FFF) < ChipMemory.SLOTS && data.length == 32);
                 boolean swapped = (param2 & 0x8000) != 0;
                 byte[] digest =
                         Messages.genDig(swapped ? tempKey : data, head, chip.serial(), swapped ? data : tempKey);
                 chip.tempKey.setGenDig(digest, param2 & 0xF, false, false);
             }
             case 4 -> {
-                parseUnless(param2 <= 1 && data.length == 0);
                 byte[] digest = Messages.genDigCounter(zone, param2, chip.serial(), chip.counterBytes(param2), tempKey);
                 chip.tempKey.setGenDig(digest, param2, false, false);
             }
             case 5 -> {
-                parseUnless(param2 < ChipMemory.SLOTS && data.length == 0);
                 SlotPolicy policy = chip.memory.policy(param2);
                 byte[] digest = Messages.genDigKeyConfig(
                         zone,
@@ -94,8 +91,19 @@ final class DigestCommands {
         return Status.SUCCESS.answer();
     }
 
+    /// Whether there is such a command, whatever is in TempKey.
+    private static boolean isGenDig(int zone, int param2, int length) {
+        return switch (zone) {
+            case 0 -> param2 <= 3 && length == 0;
+            case 1, 4 -> param2 <= 1 && length == 0;
+            case 2 -> param2 < ChipMemory.SLOTS && (length == 0 || length == 4);
+            case 3 -> (param2 & 0x7FFF) < ChipMemory.SLOTS && length == 32;
+            case 5 -> param2 < ChipMemory.SLOTS && length == 0;
+            default -> false;
+        };
+    }
+
     private static void genDigSlot(ChipState chip, int slot, byte[] head, byte[] tempKey, byte[] data) {
-        parseUnless(slot < ChipMemory.SLOTS && (data.length == 0 || data.length == 4));
         SlotPolicy policy = chip.memory.policy(slot);
         chip.requireDataLocked();
         chip.requireRandomNonce(slot);

@@ -32,6 +32,7 @@ import dev.tegata.platform.authority.AuthorityMaker;
 import dev.tegata.platform.authority.PublicAddresses;
 import dev.tegata.platform.backup.Backups;
 import dev.tegata.platform.checkin.CheckIns;
+import dev.tegata.platform.checkin.DeviceReports;
 import dev.tegata.platform.checkin.RelayedEnrolments;
 import dev.tegata.platform.claim.ClaimTokens;
 import dev.tegata.platform.claim.Manifests;
@@ -326,6 +327,7 @@ public final class Server implements AutoCloseable {
                             acmeSettings,
                             devices,
                             new Admissions(database, new DecisionDoor(decisions, parties), clock),
+                            new DeviceReports(database),
                             orders,
                             custody,
                             transfers,

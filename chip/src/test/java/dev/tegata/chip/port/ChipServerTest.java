@@ -12,13 +12,30 @@ import dev.tegata.chip.VirtualChip;
 import dev.tegata.chip.driver.Ecc608;
 import dev.tegata.chip.driver.Transport;
 import java.io.IOException;
+import java.io.InputStream;
+import java.math.BigInteger;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.AlgorithmParameters;
+import java.security.KeyFactory;
+import java.security.PublicKey;
 import java.security.SecureRandom;
+import java.security.Signature;
+import java.security.spec.ECGenParameterSpec;
+import java.security.spec.ECParameterSpec;
+import java.security.spec.ECPoint;
+import java.security.spec.ECPublicKeySpec;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -26,16 +43,27 @@ import java.util.concurrent.Future;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class ChipServerTest {
-    private static final int SILENCE_MILLIS = 300;
+    private static final int PATIENCE_MILLIS = 60_000;
+    private static final int SHORT_SILENCE_MILLIS = 300;
 
     private final VirtualChip chip = VirtualChip.create(Preset.TRUST_GO, new SecureRandom());
     private ChipServer server;
 
     @BeforeEach
     void start() throws IOException {
-        server = ChipServer.start(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), chip, SILENCE_MILLIS);
+        start(PATIENCE_MILLIS);
+    }
+
+    private void start(int silenceMillis) throws IOException {
+        server = ChipServer.start(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), chip, silenceMillis);
+    }
+
+    private void restartImpatiently() throws IOException {
+        server.close();
+        start(SHORT_SILENCE_MILLIS);
     }
 
     @AfterEach
@@ -46,7 +74,7 @@ class ChipServerTest {
     private Socket connect() throws IOException {
         Socket socket =
                 new Socket(server.address().getAddress(), server.address().getPort());
-        socket.setSoTimeout(5_000);
+        socket.setSoTimeout(PATIENCE_MILLIS);
         return socket;
     }
 
@@ -75,6 +103,63 @@ class ChipServerTest {
     }
 
     @Test
+    void aDriverInCDrivesIt(@TempDir Path folder) throws Exception {
+        Path source = folder.resolve("client.c");
+        try (InputStream text = ChipServerTest.class.getResourceAsStream("client.c")) {
+            Files.copy(Objects.requireNonNull(text), source);
+        }
+        Path client = folder.resolve("client");
+        run("gcc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-o", client.toString(), source.toString());
+        Map<String, String> said = new HashMap<>();
+        run(client.toString(), Integer.toString(server.address().getPort()))
+                .lines()
+                .map(line -> line.split(" ", 2))
+                .forEach(line -> said.put(line[0], line[1]));
+
+        HexFormat hex = HexFormat.of();
+        String serial = hex.formatHex(chip.serial());
+        assertThat(said)
+                .containsEntry("info", "00006003")
+                .containsEntry("nonce", "00")
+                .containsEntry("private", "0f")
+                .containsEntry("internal-only", "0f")
+                .containsEntry("unknown", "03")
+                .containsEntry("sleeping", "asleep")
+                .containsEntry("public", hex.formatHex(chip.publicKey(0)));
+        assertThat(said.get("configuration")).startsWith(serial.substring(0, 8)).contains(serial.substring(8));
+        assertThat(said.get("random")).hasSize(64);
+        byte[] digest = new byte[32];
+        for (int i = 0; i < digest.length; i++) {
+            digest[i] = (byte) i;
+        }
+        assertThat(verifies(chip.publicKey(0), digest, hex.parseHex(said.get("signature"))))
+                .isTrue();
+    }
+
+    private static String run(String... command) throws Exception {
+        Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+        process.getOutputStream().close();
+        String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+        assertThat(process.waitFor()).as(output).isZero();
+        return output;
+    }
+
+    private static boolean verifies(byte[] point, byte[] digest, byte[] signature) throws Exception {
+        AlgorithmParameters curve = AlgorithmParameters.getInstance("EC");
+        curve.init(new ECGenParameterSpec("secp256r1"));
+        PublicKey key = KeyFactory.getInstance("EC")
+                .generatePublic(new ECPublicKeySpec(
+                        new ECPoint(
+                                new BigInteger(1, Arrays.copyOf(point, 32)),
+                                new BigInteger(1, Arrays.copyOfRange(point, 32, 64))),
+                        curve.getParameterSpec(ECParameterSpec.class)));
+        Signature verifier = Signature.getInstance("NONEwithECDSAinP1363Format");
+        verifier.initVerify(key);
+        verifier.update(digest);
+        return verifier.verify(signature);
+    }
+
+    @Test
     void garbageEndsTheConnectionAndNothingElse() throws IOException {
         Random random = new Random(5);
         for (int i = 0; i < 60; i++) {
@@ -96,6 +181,7 @@ class ChipServerTest {
 
     @Test
     void halfAPacketTimesOut() throws IOException {
+        restartImpatiently();
         try (Socket socket = connect()) {
             send(socket, "0307300000");
             assertThat(socket.getInputStream().read()).isEqualTo(-1);
@@ -105,6 +191,7 @@ class ChipServerTest {
 
     @Test
     void aFloodOfConnectionsIsBounded() throws IOException {
+        restartImpatiently();
         List<Socket> sockets = new ArrayList<>();
         try {
             int closed = 0;
@@ -123,6 +210,8 @@ class ChipServerTest {
                 socket.close();
             }
         }
+        server.close();
+        start(PATIENCE_MILLIS);
         assertStillServes();
     }
 
@@ -132,7 +221,7 @@ class ChipServerTest {
             List<Future<Integer>> results = new ArrayList<>();
             for (int i = 0; i < 20; i++) {
                 results.add(clients.submit(() -> {
-                    try (Transport transport = Transport.tcp(server.address(), 5_000)) {
+                    try (Transport transport = Transport.tcp(server.address(), PATIENCE_MILLIS)) {
                         int answered = 0;
                         for (int j = 0; j < 50; j++) {
                             transport.wake();
@@ -167,7 +256,7 @@ class ChipServerTest {
     }
 
     private void assertStillServes() throws IOException {
-        try (Ecc608 driver = new Ecc608(Transport.tcp(server.address(), 5_000), new SecureRandom())) {
+        try (Ecc608 driver = new Ecc608(Transport.tcp(server.address(), PATIENCE_MILLIS), new SecureRandom())) {
             assertThat(driver.serial()).isEqualTo(chip.serial());
         }
     }

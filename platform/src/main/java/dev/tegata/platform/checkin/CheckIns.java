@@ -69,6 +69,8 @@ public final class CheckIns {
     private static final int RELAXED = 64;
 
     private static final int MOST_BENT = 8;
+    private static final double SHORTEST_JITTER = 0.8;
+    static final double LONGEST_JITTER = 1.2;
 
     /// How many orders an answer brings at most, so that a small device has room for it.
     private static final int ORDERS_PER_ANSWER = 4;
@@ -387,12 +389,17 @@ public final class CheckIns {
                 return Optional.empty();
             }
             Optional<CheckInMacs.Mark> mark = said.mark().flatMap(bytes -> macs.mark(tenant, device.id(), bytes));
-            return Optional.of(new Contacts.Identity(shownKey(), current.publicKeyFingerprint(), mark));
+            Certificate shown = shown();
+            return Optional.of(new Contacts.Identity(
+                    shown.publicKeyEncoded().sha256(),
+                    current.publicKeyFingerprint(),
+                    shown.validity().notBefore(),
+                    mark));
         }
 
-        private Bytes shownKey() {
+        private Certificate shown() {
             try {
-                return Certificate.parse(chain.getFirst()).publicKeyEncoded().sha256();
+                return Certificate.parse(chain.getFirst());
             } catch (InvalidCertificateException e) {
                 throw new IllegalStateException("a certificate that was read cannot be read", e);
             }
@@ -449,10 +456,9 @@ public final class CheckIns {
         /// Quickly while there is something to wait for, slowly afterwards; a fifth to either side, so that
         /// devices that started together do not come together; less often under load.
         private int next(CheckInPolicy policy, boolean waiting, @Nullable Instant activatedAt) {
-            boolean settling = activatedAt != null && now.isBefore(activatedAt.plus(policy.settling()));
-            Duration base = settling || waiting ? policy.quick() : policy.slow();
+            Duration base = waiting ? policy.quick() : policy.interval(now, activatedAt);
             int bend = Math.clamp(underWay.get() / RELAXED, 1, MOST_BENT);
-            double jitter = 0.8 + 0.4 * random.nextDouble();
+            double jitter = SHORTEST_JITTER + (LONGEST_JITTER - SHORTEST_JITTER) * random.nextDouble();
             return (int) Math.max(1, Math.round(base.toSeconds() * bend * jitter));
         }
 

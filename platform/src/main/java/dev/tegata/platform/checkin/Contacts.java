@@ -77,8 +77,9 @@ final class Contacts {
 
     /// @param key the fingerprint of the key that it proved
     /// @param current the fingerprint of the key in the certificate that it was given last
+    /// @param shownFrom when the certificate that it showed becomes valid
     /// @param mark the one that it showed
-    record Identity(Bytes key, Bytes current, Optional<CheckInMacs.Mark> mark) {}
+    record Identity(Bytes key, Bytes current, Instant shownFrom, Optional<CheckInMacs.Mark> mark) {}
 
     /// How a device stands now.
     ///
@@ -108,7 +109,10 @@ final class Contacts {
             @Nullable Bytes digest,
             @Nullable Bytes identity,
             @Nullable Long heardMark,
-            @Nullable Instant cloneSuspectedAt) {}
+            @Nullable Instant cloneSuspectedAt,
+            @Nullable Instant shownFrom,
+            long bootCount,
+            long lastSequence) {}
 
     /// One transaction.
     private final class Round {
@@ -157,7 +161,7 @@ final class Contacts {
         private void load() {
             tx.createQuery("""
                             SELECT d.device_id, d.state, d.serial, d.activated_at, d.last_seen_at, r.digest, r.identity,
-                                r.heard_mark, r.clone_suspected_at
+                                r.heard_mark, r.clone_suspected_at, r.shown_from, r.boot_count, r.last_sequence
                             FROM device d
                             LEFT JOIN device_report r ON r.tenant_id = d.tenant_id AND r.device_id = d.device_id
                             WHERE d.tenant_id = :tenant AND d.device_id = ANY (:devices)""")
@@ -214,9 +218,9 @@ final class Contacts {
         private void noteReports(List<Contact> sorted) {
             PreparedBatch batch = tx.prepareBatch("""
                     INSERT INTO device_report (tenant_id, device_id, digest, firmware, boot_count, certificates,
-                        trust_anchors, last_sequence, reported_at, identity, heard_mark, clone_suspected_at)
+                        trust_anchors, last_sequence, reported_at, identity, heard_mark, clone_suspected_at, shown_from)
                     VALUES (:tenant, :device, :digest, :firmware::jsonb, :bootCount, :certificates::jsonb,
-                        :anchors::jsonb, :lastSequence, :now, :identity, :mark, :suspected)
+                        :anchors::jsonb, :lastSequence, :now, :identity, :mark, :suspected, :shownFrom)
                     ON CONFLICT (tenant_id, device_id) DO UPDATE SET
                         reported_at = CASE WHEN device_report.digest = EXCLUDED.digest
                             THEN device_report.reported_at ELSE EXCLUDED.reported_at END,
@@ -226,7 +230,8 @@ final class Contacts {
                         identity = coalesce(EXCLUDED.identity, device_report.identity),
                         heard_mark = CASE WHEN EXCLUDED.identity IS NULL THEN device_report.heard_mark
                             ELSE EXCLUDED.heard_mark END,
-                        clone_suspected_at = coalesce(EXCLUDED.clone_suspected_at, device_report.clone_suspected_at)""");
+                        clone_suspected_at = coalesce(EXCLUDED.clone_suspected_at, device_report.clone_suspected_at),
+                        shown_from = coalesce(EXCLUDED.shown_from, device_report.shown_from)""");
             List<AuditEvent> records = new ArrayList<>();
             for (Contact contact : sorted) {
                 contact.said().ifPresent(said -> noteReport(batch, contact, said, records));
@@ -242,13 +247,15 @@ final class Contacts {
         private void noteReport(PreparedBatch batch, Contact contact, CheckIn said, List<AuditEvent> records) {
             Stored device = device(contact);
             Bytes digest = digest(said);
-            Optional<String> suspicion = contact.identity().flatMap(identity -> suspicion(device, identity));
+            Optional<String> suspicion = contact.identity().flatMap(identity -> suspicion(device, identity, said));
             boolean tell = suspicion.isPresent()
                     && (device.cloneSuspectedAt() == null
                             || device.cloneSuspectedAt().plus(QUIET).isBefore(contact.now()));
             Bytes identity = contact.identity().map(Identity::key).orElse(null);
             Long mark = newestMark(device, contact.identity());
+            Instant shownFrom = contact.identity().map(Identity::shownFrom).orElse(null);
             boolean changed = !Objects.equals(digest, device.digest())
+                    || shownFrom != null && !shownFrom.equals(device.shownFrom())
                     || identity != null && !Objects.equals(identity, device.identity())
                     || mark != null && !mark.equals(device.heardMark());
             if (!changed && !tell) {
@@ -275,6 +282,7 @@ final class Contacts {
                     .bind("identity", kept == null ? null : kept.toArray())
                     .bind("mark", suspicion.isPresent() ? device.heardMark() : mark)
                     .bind("suspected", tell ? contact.now() : null)
+                    .bind("shownFrom", shownFrom)
                     .add();
             if (tell) {
                 suspicions.put(contact.device().value(), suspicion.get());
@@ -323,7 +331,10 @@ final class Contacts {
     /// heard no answer since, or the one that it got for showing that. One that shows any other, or none,
     /// is not the same device, or one that was set back. So is one that comes with an older key once the
     /// newer one was used.
-    private static Optional<String> suspicion(Stored device, Identity shown) {
+    ///
+    /// The same key with an earlier certificate, a smaller boot count or an earlier order than it had
+    /// before is one that was set back, or another one with a copy of its memory.
+    private static Optional<String> suspicion(Stored device, Identity shown, CheckIn said) {
         if (device.identity() == null) {
             return Optional.empty();
         }
@@ -337,7 +348,18 @@ final class Contacts {
                 || shown.mark()
                         .filter(mark -> mark.number() == heard || mark.previous() == heard)
                         .isPresent();
-        return follows ? Optional.empty() : Optional.of("the mark that is shown does not follow the one before");
+        if (!follows) {
+            return Optional.of("the mark that is shown does not follow the one before");
+        }
+        if (device.shownFrom() != null && shown.shownFrom().isBefore(device.shownFrom())) {
+            return Optional.of("an earlier certificate is shown after a later one");
+        }
+        if (said.bootCount() < device.bootCount()) {
+            return Optional.of("it has started less often than it said before");
+        }
+        return said.lastSequence() < device.lastSequence()
+                ? Optional.of("it has seen fewer orders than it said before")
+                : Optional.empty();
     }
 
     private static @Nullable Long newestMark(Stored device, Optional<Identity> shown) {
@@ -386,7 +408,10 @@ final class Contacts {
                 row.getColumn("digest", Bytes.class),
                 row.getColumn("identity", Bytes.class),
                 row.getColumn("heard_mark", Long.class),
-                row.getColumn("clone_suspected_at", Instant.class));
+                row.getColumn("clone_suspected_at", Instant.class),
+                row.getColumn("shown_from", Instant.class),
+                Objects.requireNonNullElse(row.getColumn("boot_count", Long.class), 0L),
+                Objects.requireNonNullElse(row.getColumn("last_sequence", Long.class), 0L));
     }
 
     private static int month(Instant time) {

@@ -9,6 +9,7 @@ import dev.tegata.platform.Fields;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.JobId;
 import dev.tegata.platform.Page;
+import dev.tegata.platform.PublicIds;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.TimeOrderedIds;
@@ -35,16 +36,20 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.random.RandomGenerator;
+import java.util.regex.Pattern;
 import org.jdbi.v3.core.Handle;
+import org.jdbi.v3.core.statement.PreparedBatch;
 import org.jspecify.annotations.Nullable;
 
 /// Transfers of ownership as people ask for them: offered, accepted, claimed by possession, taken back.
@@ -58,6 +63,9 @@ public final class Transfers {
 
     /// How many devices an offer may name in one request.
     public static final int MAX_LISTED = 1000;
+
+    private static final Pattern UUID_FORM =
+            Pattern.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}");
 
     private static final String CODE_PREFIX = "tegata-transfer-";
     private static final int JOB_PAGE = 500;
@@ -718,9 +726,80 @@ public final class Transfers {
     ///
     /// @return the code, which is stored nowhere
     public String newLabelCode(TenantId tenant, Actor actor, DeviceId device) {
-        String plain = dev.tegata.platform.PublicIds.random(random, 20);
-        setLabelCode(tenant, actor, device, plain);
-        return plain.replaceAll("(.{5})(?=.)", "$1-");
+        String code = newLabelCode();
+        setLabelCode(tenant, actor, device, code);
+        return code;
+    }
+
+    private String newLabelCode() {
+        return PublicIds.random(random, 20).replaceAll("(.{5})(?=.)", "$1-");
+    }
+
+    /// Sets or makes codes for the labels of many devices, in one transaction.
+    ///
+    /// @param wishes up to [#MAX_LISTED]
+    /// @return those that were set, in the order of the wishes: a name that no device has is left out
+    public List<LabelCode> setLabelCodes(TenantId tenant, Actor actor, List<LabelCode.Wish> wishes) {
+        if (wishes.isEmpty() || wishes.size() > MAX_LISTED) {
+            throw Fields.invalid("devices", "must have 1 to " + MAX_LISTED + " devices");
+        }
+        return database.inTenant(tenant, tx -> {
+            Map<String, Labelled> found = labelled(tx, tenant, wishes);
+            Set<DeviceId> set = new HashSet<>();
+            List<LabelCode> codes = new ArrayList<>();
+            List<AuditEvent> records = new ArrayList<>();
+            PreparedBatch batch = tx.prepareBatch("""
+                    INSERT INTO label_code (tenant_id, device_id, code_hash) VALUES (:tenant, :device, :hash)
+                    ON CONFLICT (tenant_id, device_id) DO UPDATE SET code_hash = EXCLUDED.code_hash""");
+            for (LabelCode.Wish wish : wishes) {
+                Labelled unit = found.get(wish.name().strip().toLowerCase(Locale.ROOT));
+                if (unit == null || !set.add(unit.device())) {
+                    continue; // nobody has it, or the list has it twice
+                }
+                String wanted = wish.code();
+                String code = wanted == null ? newLabelCode() : wanted;
+                batch.bind("tenant", tenant)
+                        .bind("device", unit.device())
+                        .bind("hash", new Proof.Label(unit.chip(), unit.serial(), code).hash())
+                        .add();
+                codes.add(new LabelCode(unit.device(), unit.serial(), code));
+                records.add(new AuditEvent(actor, "device.label-code-set", "device:" + unit.device(), Map.of()));
+            }
+            if (!codes.isEmpty()) {
+                batch.execute();
+                audit.append(tx, tenant, records);
+            }
+            return codes;
+        });
+    }
+
+    private record Labelled(DeviceId device, String chip, String serial) {}
+
+    private static Map<String, Labelled> labelled(Handle tx, TenantId tenant, List<LabelCode.Wish> wishes) {
+        Map<String, Labelled> found = new HashMap<>();
+        String[] names = wishes.stream()
+                .map(wish -> wish.name().strip().toLowerCase(Locale.ROOT))
+                .toArray(String[]::new);
+        UUID[] ids = Arrays.stream(names)
+                .filter(name -> UUID_FORM.matcher(name).matches())
+                .map(UUID::fromString)
+                .toArray(UUID[]::new);
+        tx.createQuery("""
+                        SELECT device_id, chip, serial FROM device WHERE tenant_id = :tenant AND device_id = ANY (:ids)
+                        UNION
+                        SELECT device_id, chip, serial FROM device WHERE tenant_id = :tenant AND serial = ANY (:names)""")
+                .bind("tenant", tenant)
+                .bindArray("ids", UUID.class, (Object[]) ids)
+                .bindArray("names", String.class, (Object[]) names)
+                .map((row, _) -> new Labelled(
+                        new DeviceId(row.getObject("device_id", UUID.class)),
+                        row.getString("chip"),
+                        row.getString("serial")))
+                .forEach(unit -> {
+                    found.put(unit.device().toString(), unit);
+                    found.put(unit.serial(), unit);
+                });
+        return found;
     }
 
     // --------------------------------------------------------------------------------------------- rows

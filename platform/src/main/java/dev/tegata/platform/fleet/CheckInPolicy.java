@@ -4,6 +4,8 @@ package dev.tegata.platform.fleet;
 
 import dev.tegata.platform.Fields;
 import java.time.Duration;
+import java.time.Instant;
+import org.jspecify.annotations.Nullable;
 
 /// How often the devices of a fleet check in, and what happens where two seem to share one identity.
 ///
@@ -25,6 +27,13 @@ public record CheckInPolicy(Duration quick, Duration settling, Duration slow, bo
     /// which is fifty requests a second for a million devices.
     public static CheckInPolicy standard() {
         return new CheckInPolicy(Duration.ofMinutes(5), Duration.ofHours(1), Duration.ofHours(6), false);
+    }
+
+    /// The interval for an active device, before jitter.
+    ///
+    /// @param activatedAt null where it has not been activated
+    public Duration interval(Instant now, @Nullable Instant activatedAt) {
+        return activatedAt != null && now.isBefore(activatedAt.plus(settling)) ? quick : slow;
     }
 
     private static void require(String field, Duration value, Duration min, Duration max) {

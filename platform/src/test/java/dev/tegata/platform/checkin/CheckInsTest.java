@@ -56,6 +56,7 @@ import java.util.UUID;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
@@ -682,6 +683,71 @@ final class CheckInsTest {
         unit.checksIn();
 
         assertThat(history(unit)).contains("device.clone-suspected");
+    }
+
+    @Test
+    void suspectsACloneByWhatItRemembers() {
+        Map<String, Consumer<Unit>> forks = Map.of(
+                "it has started less often than it said before", unit -> unit.bootCount = 2,
+                "it has seen fewer orders than it said before", unit -> unit.lastSequence = 4);
+        forks.forEach((sign, fork) -> {
+            Unit unit = new Unit(fleet);
+            unit.bootCount = 3;
+            unit.lastSequence = 5;
+            unit.checksIn();
+            unit.checksIn();
+            assertThat(history(unit)).doesNotContain("device.clone-suspected");
+            fork.accept(unit);
+            unit.checksIn();
+            assertThat(signs(unit)).containsExactly(sign);
+        });
+    }
+
+    @Test
+    void suspectsACloneByAnEarlierCertificateForTheSameKey() {
+        Unit unit = new Unit(fleet);
+        unit.checksIn();
+        Unit clone = new Unit(unit);
+        world.clock.advance(Duration.ofHours(2));
+        unit.certificate = issued(world.reEnrol(fleet, unit.certificate, unit.key));
+        // The clone comes before the new certificate was used: there is nothing to see yet.
+        clone.checksIn();
+        unit.checksIn();
+        assertThat(history(unit)).doesNotContain("device.clone-suspected");
+
+        clone.mark = unit.mark;
+        clone.checksIn();
+
+        assertThat(signs(unit)).containsExactly("an earlier certificate is shown after a later one");
+    }
+
+    private List<Object> signs(Unit unit) {
+        return world.audit.recordsAbout(world.tenant, "device:" + unit.id(), Page.Request.first()).items().stream()
+                .filter(record -> record.action().equals("device.clone-suspected"))
+                .<Object>map(record -> record.detail().get("sign"))
+                .toList();
+    }
+
+    @Test
+    void tellsTheOperatorWhatTheDeviceSaid() {
+        Unit unit = new Unit(fleet);
+        assertThat(new DeviceReports(world.database).find(world.tenant, unit.id()))
+                .isEmpty();
+        unit.checksIn();
+
+        DeviceReport report =
+                new DeviceReports(world.database).find(world.tenant, unit.id()).orElseThrow();
+        assertThat(report.firmware()).containsExactly(new DeviceReport.Component("application", "1.0", null));
+        assertThat(report.certificates())
+                .containsExactly(unit.certificate.serial().hex());
+        assertThat(report.bootCount()).isOne();
+        assertThat(report.reportedAt()).isEqualTo(world.clock.instant());
+        CheckInPolicy policy = CheckInPolicy.standard();
+        assertThat(DeviceReports.nextExpectedBy(world.devices.get(world.tenant, unit.id()), policy))
+                .contains(world.clock.instant().plus(Contacts.SEEN_AGAIN).plusSeconds(360));
+        world.devices.suspend(world.tenant, unit.id(), EnrolmentWorld.OPERATOR, "test");
+        assertThat(DeviceReports.nextExpectedBy(world.devices.get(world.tenant, unit.id()), policy))
+                .isEmpty();
     }
 
     @Test

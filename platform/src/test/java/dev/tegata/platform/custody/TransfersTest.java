@@ -311,6 +311,47 @@ class TransfersTest {
     }
 
     @Test
+    void codesForManyLabelsAreEachGoodForOneDevice() {
+        Party owner = world.party(Consent.POSSESSION);
+        Party finder = world.party();
+        List<Unit> locks = List.of(world.claim(owner), world.claim(owner), world.claim(owner));
+        String printed = "PRINTED-CODE-0123456789";
+        List<LabelCode> codes = world.transfers.setLabelCodes(
+                owner.id(),
+                OPERATOR,
+                List.of(
+                        new LabelCode.Wish(locks.get(0).serial().toUpperCase(Locale.ROOT), null),
+                        new LabelCode.Wish(locks.get(1).id().toString(), null),
+                        new LabelCode.Wish(locks.get(1).serial(), null),
+                        new LabelCode.Wish("nobody's", null),
+                        new LabelCode.Wish(locks.get(2).serial(), printed)));
+        assertThat(codes)
+                .extracting(LabelCode::device)
+                .containsExactlyElementsOf(locks.stream().map(Unit::id).toList());
+        assertThat(codes.getLast().code()).isEqualTo(printed);
+        assertThat(codes.toString()).doesNotContain(printed);
+        assertThat(world.transfers.setLabelCodes(
+                        finder.id(), OPERATOR, List.of(new LabelCode.Wish(locks.getFirst().serial(), null))))
+                .as("a neighbour's devices")
+                .isEmpty();
+
+        assertRefused(
+                ErrorCode.NOT_FOUND,
+                () -> world.transfers.claim(
+                        finder.id(),
+                        OPERATOR,
+                        finder.fleet(),
+                        new Proof.Label("microchip", locks.get(1).serial(), codes.getFirst().code())));
+        for (int i = 0; i < locks.size(); i++) {
+            Proof proof = new Proof.Label("microchip", locks.get(i).serial(), codes.get(i).code());
+            assertThat(world.transfers
+                            .claim(finder.id(), OPERATOR, finder.fleet(), proof)
+                            .state())
+                    .isEqualTo(State.COOLING);
+        }
+    }
+
+    @Test
     void possessionTakesADeviceAfterTheCoolDownUnlessItsOwnerObjects() {
         Party owner = world.party(Consent.POSSESSION);
         Party finder = world.party();

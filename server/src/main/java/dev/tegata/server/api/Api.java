@@ -14,6 +14,7 @@ import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.audit.RefusalLog;
 import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.backup.Backups;
+import dev.tegata.platform.checkin.DeviceReports;
 import dev.tegata.platform.claim.ClaimTokens;
 import dev.tegata.platform.claim.Manifests;
 import dev.tegata.platform.claim.SharedSecrets;
@@ -76,6 +77,7 @@ public final class Api {
             AcmeSettings acme,
             Devices devices,
             Admissions admissions,
+            DeviceReports deviceReports,
             Orders orders,
             CustodyLog custody,
             Transfers transfers,
@@ -120,7 +122,9 @@ public final class Api {
         routes.addAll(new TrustResource(services.trustedCertificates()).routes(gate));
         routes.addAll(new ClaimTokenResource(services.claimTokens(), services.sharedSecrets()).routes(gate));
         routes.addAll(new AcmeResource(services.acme()).routes(gate));
-        routes.addAll(new DeviceResource(services.devices(), services.auditLog()).routes(gate));
+        routes.addAll(
+                new DeviceResource(services.devices(), services.deviceReports(), services.fleets(), services.auditLog())
+                        .routes(gate));
         routes.addAll(new AdmissionResource(services.admissions()).routes(gate));
         routes.addAll(new OrderResource(services.orders(), random).routes(gate));
         Discovery discovery = new Discovery(services.verification().resultKeys(), services.version());

@@ -13,12 +13,16 @@ import dev.tegata.platform.IntegrityException;
 import dev.tegata.platform.ManifestId;
 import dev.tegata.platform.access.Permission;
 import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.checkin.DeviceReport;
+import dev.tegata.platform.checkin.DeviceReports;
 import dev.tegata.platform.device.Device;
 import dev.tegata.platform.device.DeviceCertificate;
 import dev.tegata.platform.device.DeviceChange;
 import dev.tegata.platform.device.DeviceQuery;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.device.Devices;
+import dev.tegata.platform.fleet.CheckInPolicy;
+import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.server.http.Request;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
@@ -31,10 +35,14 @@ final class DeviceResource {
     static final String PATH = "/api/v1/devices";
 
     private final Devices devices;
+    private final DeviceReports reports;
+    private final Fleets fleets;
     private final AuditLog audit;
 
-    DeviceResource(Devices devices, AuditLog audit) {
+    DeviceResource(Devices devices, DeviceReports reports, Fleets fleets, AuditLog audit) {
         this.devices = devices;
+        this.reports = reports;
+        this.fleets = fleets;
         this.audit = audit;
     }
 
@@ -69,8 +77,14 @@ final class DeviceResource {
             @Nullable Instant activatedAt,
             @Nullable Instant lastSeenAt,
             @Nullable Instant expiresAt,
-            @Nullable String certificate) {
+            @Nullable String certificate,
+            @Nullable Instant nextExpectedBy,
+            @Nullable DeviceReport report) {
         static View of(Device device) {
+            return of(device, null, null);
+        }
+
+        static View of(Device device, @Nullable Instant nextExpectedBy, @Nullable DeviceReport report) {
             return new View(
                     device.id().toString(),
                     device.fleet().value(),
@@ -84,7 +98,9 @@ final class DeviceResource {
                     device.activatedAt(),
                     device.lastSeenAt(),
                     device.expiresAt(),
-                    device.certificate() == null ? null : device.certificate().hex());
+                    device.certificate() == null ? null : device.certificate().hex(),
+                    nextExpectedBy,
+                    report);
         }
     }
 
@@ -193,7 +209,13 @@ final class DeviceResource {
     }
 
     private Response get(Call call) {
-        return Response.json(View.of(devices.get(call.tenant(), id(call))));
+        Device device = devices.get(call.tenant(), id(call));
+        CheckInPolicy policy =
+                fleets.get(call.tenant(), device.fleet()).policy().checkIn();
+        return Response.json(View.of(
+                device,
+                DeviceReports.nextExpectedBy(device, policy).orElse(null),
+                reports.find(call.tenant(), device.id()).orElse(null)));
     }
 
     private Response certificates(Call call) {

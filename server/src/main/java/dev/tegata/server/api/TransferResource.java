@@ -8,6 +8,7 @@ import dev.tegata.platform.Fields;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.access.Permission;
+import dev.tegata.platform.custody.LabelCode;
 import dev.tegata.platform.custody.NewOffer;
 import dev.tegata.platform.custody.Proof;
 import dev.tegata.platform.custody.Transfer;
@@ -197,6 +198,14 @@ final class TransferResource {
 
     record ChallengeView(String challenge) {}
 
+    record LabelBody(String device, @Nullable String code) {}
+
+    record NewLabelsBody(List<LabelBody> devices) {}
+
+    record LabelView(String device, String serial, String code) {}
+
+    record LabelsView(List<LabelView> items) {}
+
     List<Route> routes(Gate gate) {
         return List.of(
                 gate.route("GET", PATH, Permission.READ_DEVICES, this::list),
@@ -210,6 +219,8 @@ final class TransferResource {
                 gate.creating(INCOMING + "/challenge", Permission.TRANSFER_DEVICES, this::challenge),
                 gate.route("GET", INCOMING + "/{transfer}", Permission.READ_DEVICES, this::oneIncoming),
                 gate.route("POST", INCOMING + "/{transfer}/accept", Permission.TRANSFER_DEVICES, this::accept),
+                gate.creating("/api/v1/label-codes", Permission.TRANSFER_DEVICES, this::labelCodes)
+                        .withBodyLimit(MAX_OFFER),
                 gate.creating(
                         DeviceResource.PATH + "/{device}/label-code", Permission.TRANSFER_DEVICES, this::labelCode));
     }
@@ -308,6 +319,17 @@ final class TransferResource {
         }
         transfers.setLabelCode(call.tenant(), call.actor(), device, code);
         return Response.json(201, new CodeBody(code));
+    }
+
+    private Response labelCodes(Call call) {
+        List<LabelCode.Wish> wishes = call.request().json(NewLabelsBody.class).devices().stream()
+                .map(each -> new LabelCode.Wish(each.device(), each.code()))
+                .toList();
+        return Response.json(
+                201,
+                new LabelsView(transfers.setLabelCodes(call.tenant(), call.actor(), wishes).stream()
+                        .map(set -> new LabelView(set.device().toString(), set.serial(), set.code()))
+                        .toList()));
     }
 
     private static TransferId id(Call call) {

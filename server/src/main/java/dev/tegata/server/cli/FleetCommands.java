@@ -200,6 +200,23 @@ final class FleetCommands {
         String longestLife;
 
         @Option(
+                names = "--consent",
+                paramLabel = "WHOSE",
+                description =
+                        "What it takes for a device to change owners: seller (it offers), possession (or the buyer"
+                                + " proves that it has the device, and the owner does not object), or both.")
+        @Nullable
+        String consent;
+
+        @Option(
+                names = "--cool-down",
+                paramLabel = "TIME",
+                converter = Bodies.Length.class,
+                description = "How long an owner may object to a claim by possession, such as 7d.")
+        @Nullable
+        String coolDown;
+
+        @Option(
                 names = "--lifetime",
                 paramLabel = "TIME",
                 converter = Bodies.Length.class,
@@ -278,6 +295,12 @@ final class FleetCommands {
             Bodies.put(evidence, "certificateLife", longestLife);
             if (!evidence.isEmpty()) {
                 policy.set("evidence", evidence);
+            }
+            ObjectNode transfer = ApiClient.object();
+            Bodies.put(transfer, "consent", consent);
+            Bodies.put(transfer, "coolDown", coolDown);
+            if (!transfer.isEmpty()) {
+                policy.set("transfer", transfer);
             }
             if (!policy.isEmpty()) {
                 body.set("policy", policy);

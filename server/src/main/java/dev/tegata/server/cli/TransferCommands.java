@@ -7,18 +7,21 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /// Transfers: devices change owners.
 @Command
 final class TransferCommands {
+    private static final int LABELS_AT_ONCE = 1000;
     private static final String PATH = "/transfers";
     private static final String INCOMING = "/incoming-transfers";
     private static final int MAX_FILE = 8 << 20;
@@ -296,6 +299,72 @@ final class TransferCommands {
         Bodies.put(body, "code", code == null ? null : Inputs.text(code, session.terminal()));
         try (ApiClient api = session.api()) {
             session.output().fields(api.create("/devices/" + ApiClient.segment(device) + "/label-code", body));
+        }
+    }
+
+    @Command(
+            name = "label-codes",
+            description = "Make the codes for the labels of many devices, shown this once: CSV for the printer.",
+            footer = {
+                "  tegata transfer label-codes --from-file serials.txt --out labels.csv",
+                "  tegata transfer label-codes --from-file printed.csv --out labels.csv"
+            })
+    void labelCodes(
+            @Option(
+                            names = "--from-file",
+                            paramLabel = "FILE",
+                            required = true,
+                            description = "An id or serial number on each line, and after a comma the code where it is"
+                                    + " printed already; a first line with names of columns is passed over; - is the"
+                                    + " standard input.")
+                    Path file,
+            @Option(
+                            names = "--out",
+                            paramLabel = "FILE",
+                            required = true,
+                            description = "The file for the codes: device,serial,code.")
+                    Path out) {
+        List<String> lines = Inputs.text(file, session.terminal())
+                .lines()
+                .map(line -> line.replace("\"", "").replace("\ufeff", "").strip())
+                .filter(line -> !line.isEmpty())
+                .toList();
+        if (!lines.isEmpty() && lines.getFirst().toLowerCase(Locale.ROOT).matches("(id|device|serial)(,.*)?")) {
+            lines = lines.subList(1, lines.size());
+        }
+        StringBuilder csv = new StringBuilder("device,serial,code\n");
+        int made = 0;
+        try (ApiClient api = session.api()) {
+            for (int from = 0; from < lines.size(); from += LABELS_AT_ONCE) {
+                ObjectNode body = ApiClient.object();
+                ArrayNode devices = body.putArray("devices");
+                for (String line : lines.subList(from, Math.min(lines.size(), from + LABELS_AT_ONCE))) {
+                    String[] parts = line.split(",", 2);
+                    ObjectNode device = devices.addObject().put("device", parts[0].strip());
+                    Bodies.put(device, "code", parts.length == 2 ? parts[1].strip() : null);
+                }
+                for (JsonNode item : api.create("/label-codes", body).path("items")) {
+                    csv.append("%s,%s,%s%n"
+                            .formatted(
+                                    item.path("device").asString(),
+                                    item.path("serial").asString(),
+                                    item.path("code").asString()));
+                    made++;
+                }
+            }
+        } finally {
+            // What was made before a failure is stored, and would be lost.
+            if (made > 0) {
+                OutputFile.write(out, stream -> {
+                    stream.write(csv.toString().getBytes(StandardCharsets.UTF_8));
+                    return out;
+                });
+            }
+        }
+        session.output().say("%,d codes are in %s.".formatted(made, out));
+        if (made < lines.size()) {
+            throw CommandFailure.refused("%,d of %,d are no devices of this tenant, or are there twice"
+                    .formatted(lines.size() - made, lines.size()));
         }
     }
 }

@@ -8,6 +8,7 @@ import dev.tegata.server.RunningServer;
 import dev.tegata.server.RunningServer.TestTenant;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -101,6 +102,29 @@ class TransferCommandsTest {
         seller.run("transfer", "cancel", transfer, "--reason", "not now").text();
         assertThat(buyer.run("transfer", "accept", transfer, "--fleet", buyerFleet)
                         .exitCode())
+                .isEqualTo(1);
+    }
+
+    @Test
+    void labelsOfManyDevicesAreMadeAtOnce() throws Exception {
+        JsonNode shown = seller.run("device", "show", device, "--json").json();
+        String rules = shown.at("/fleet").asString();
+        assertThat(seller.run("fleet", "update", rules, "--consent", "possession", "--cool-down", "0d", "--json")
+                        .json()
+                        .at("/policy/transfer/consent")
+                        .asString())
+                .isEqualTo("possession");
+        Path list = Files.writeString(home.resolve("labels.txt"), "serial\n" + serial + "\nno-such-device\n");
+        Path codes = home.resolve("codes.csv");
+        Shell.Result made =
+                seller.run("transfer", "label-codes", "--from-file", list.toString(), "--out", codes.toString());
+        assertThat(made.exitCode()).isEqualTo(1);
+        List<String> lines = Files.readAllLines(codes);
+        assertThat(lines).hasSize(2).first().isEqualTo("device,serial,code");
+        assertThat(lines.getLast()).startsWith(device + "," + serial + ",");
+        assertThat(buyer.run("transfer", "label-codes", "--from-file", list.toString(), "--out", codes + ".2")
+                        .exitCode())
+                .as("a neighbour's devices")
                 .isEqualTo(1);
     }
 

@@ -17,12 +17,14 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
 
 /// `-Dtegata.crash.seconds=3600` goes on killing for an hour.
 @DisplayName("What a device was answered is on disk, and nothing is half done")
 final class CrashTest {
     private static final Duration KILLING = Duration.ofSeconds(Integer.getInteger("tegata.crash.seconds", 25));
     private static final int DEVICES_AT_ONCE = 12;
+    private static final int BULK = 12_000;
 
     @TempDir
     static Path folder;
@@ -71,6 +73,25 @@ final class CrashTest {
             world.check(server);
         }
         System.out.println(kills + " kills, " + world.summary());
+    }
+
+    @Test
+    @DisplayName(
+            "when the server is killed in the middle of a bulk job: it goes on where it was, and does nothing twice")
+    void killedInABulkJob() throws Exception {
+        CrashWorld owner = new CrashWorld(folder.resolve("data"), server);
+        String fleet = owner.claimMany(server, BULK);
+        String job = owner.startRevoking(server, fleet);
+        JsonNode seen = owner.awaitJob(server, job, found -> found.path("done").asLong() > 0);
+        server.kill();
+        server = ServerProcess.start(folder.resolve("data"));
+
+        JsonNode end = owner.awaitJob(
+                server, job, found -> !found.path("state").asString().equals("running"));
+        System.out.println("killed after " + seen.path("done").asLong() + " of " + BULK);
+        assertThat(end.path("state").asString()).as(end.toString()).isEqualTo("completed");
+        assertThat(end.path("done").asLong()).isEqualTo(BULK);
+        owner.checkRevoked(fleet, BULK);
     }
 
     @Test

@@ -43,12 +43,14 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
-/// One tenant with chips that enrol and renew without a pause, whatever happens to their server, and remember what they
-/// were answered. It lives as long as the data folder, over many processes of the server.
+/// One tenant with chips that enrol and renew without a pause, whatever happens to their server, and
+/// remember what they were answered. It lives as long as the data folder, over many processes of the
+/// server.
 final class CrashWorld {
     private static final int CHIPS = 64;
     private static final int[] OPERATIONAL_SLOTS = {2, 3, 4};
@@ -250,6 +252,79 @@ final class CrashWorld {
         checkAudit(server);
     }
 
+    /// Claims so many devices that have no keys, by a list.
+    ///
+    /// @return their fleet
+    String claimMany(ServerProcess server, int count) throws Exception {
+        String many = post(server, ownerKey, "/api/v1/fleets", "{\"name\":\"Many\"}")
+                .path("id")
+                .asString();
+        StringBuilder list = new StringBuilder("serial\n");
+        for (int i = 0; i < count; i++) {
+            list.append("%018x%n".formatted(ThreadLocalRandom.current().nextLong() & Long.MAX_VALUE));
+        }
+        JsonNode report = send(
+                server,
+                ownerKey,
+                "/api/v1/fleets/" + many + "/manifests?fileName=list.csv&statement=true",
+                BodyPublishers.ofString(list.toString()));
+        assertThat(report.path("claimed").asInt()).as(report.toString()).isEqualTo(count);
+        return many;
+    }
+
+    /// @return the job
+    String startRevoking(ServerProcess server, String of) throws Exception {
+        return post(
+                        server,
+                        ownerKey,
+                        "/api/v1/devices/bulk",
+                        "{\"action\":\"revoke\",\"reason\":\"crash\",\"filter\":{\"fleet\":\"%s\"}}".formatted(of))
+                .path("id")
+                .asString();
+    }
+
+    JsonNode awaitJob(ServerProcess server, String job, Predicate<JsonNode> enough) throws Exception {
+        long deadline = System.nanoTime() + 3 * PATIENCE_NANOS;
+        try (HttpClient client = TlsClient.trusting(data.resolve("tls/ca.pem"))) {
+            while (true) {
+                JsonNode found = JsonMapper.shared()
+                        .readTree(client.send(
+                                        request(server, ownerKey, "/api/v1/jobs/" + job)
+                                                .build(),
+                                        BodyHandlers.ofString())
+                                .body());
+                if (enough.test(found)) {
+                    return found;
+                }
+                assertThat(System.nanoTime()).as(found.toString()).isLessThan(deadline);
+                Thread.sleep(20);
+            }
+        }
+    }
+
+    /// Checks that each device of the fleet was revoked, once.
+    void checkRevoked(String of, int count) throws Exception {
+        try (Database database = Database.open(databaseConfig())) {
+            TenantId id = new TenantId(tenant);
+            assertNothing(database, id, "not revoked, or changed twice", """
+                    SELECT device_id::text FROM device
+                     WHERE fleet_id = '%s' AND (state <> 'REVOKED' OR version <> 2)""".formatted(of));
+            assertNothing(database, id, "not one record of each", """
+                    SELECT d.device_id::text FROM device AS d
+                      LEFT JOIN (SELECT record::jsonb ->> 'subject' AS subject, count(*) AS times FROM audit_record
+                                  WHERE record::jsonb ->> 'action' = 'device.revoked' GROUP BY 1) AS a
+                        ON a.subject = 'device:' || d.device_id
+                     WHERE d.fleet_id = '%s' AND coalesce(a.times, 0) <> 1""".formatted(of));
+            int devices = database.inTenant(
+                    id,
+                    handle -> handle.createQuery("SELECT count(*) FROM device WHERE fleet_id = :fleet")
+                            .bind("fleet", of)
+                            .mapTo(Integer.class)
+                            .one());
+            assertThat(devices).isEqualTo(count);
+        }
+    }
+
     private void checkAnswered(Database database, TenantId id) {
         Set<String> stored = database.inTenant(
                 id, handle -> handle.createQuery("""
@@ -298,7 +373,7 @@ final class CrashWorld {
                             .POST(body)
                             .build(),
                     BodyHandlers.ofString());
-            assertThat(response.statusCode()).as(response.body()).isEqualTo(201);
+            assertThat(response.statusCode()).as(response.body()).isIn(201, 202);
             return JsonMapper.shared().readTree(response.body());
         }
     }
