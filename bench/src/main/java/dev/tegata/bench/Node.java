@@ -21,6 +21,7 @@ import dev.tegata.platform.claim.ImportOptions;
 import dev.tegata.platform.claim.ManifestReport;
 import dev.tegata.platform.claim.ManifestUpload;
 import dev.tegata.platform.claim.Manifests;
+import dev.tegata.platform.claim.StatedChips;
 import dev.tegata.platform.claim.TrustPurpose;
 import dev.tegata.platform.claim.TrustedCertificates;
 import dev.tegata.platform.custody.CustodyLog;
@@ -56,6 +57,7 @@ import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
+import java.util.Optional;
 
 /// The domain without its listeners, on a database of its own: what a protocol adapter would call.
 final class Node implements AutoCloseable {
@@ -94,7 +96,11 @@ final class Node implements AutoCloseable {
         issuingFleets = new IssuingFleets(database, authorities, clock);
         fleets = new Fleets(database, audit, authorities, issuingFleets, clock, random);
         trusted = new TrustedCertificates(database, audit, clock);
-        manifests = opened(new Manifests(database, audit, trusted, clock, random));
+        Orders orders = new Orders(database, audit, outbox, clock, random);
+        Devices devices =
+                new Devices(database, audit, outbox, orders::place, List.of(), CustodyLog::noteTurn, clock);
+        manifests = opened(new Manifests(
+                database, audit, trusted, new StatedChips(database, devices, audit, outbox), clock, random));
         jobs = new Jobs(database, audit, outbox, clock, random);
         Usage usage = opened(new Usage(database, audit, outbox, jobs, clock));
         enrolments = new Enrolments(
@@ -108,17 +114,14 @@ final class Node implements AutoCloseable {
                 (tx, tenant, issued, renewed, at) ->
                         usage.count(tx, tenant, issued, renewed ? Operation.RENEW : Operation.ENROL, at),
                 EvidenceGate.shut(),
+                (_, _) -> Optional.empty(),
                 refusals,
                 clock,
                 random);
         opened(new DeviceCounts(database, clock));
         verification =
                 Verification.of(new Verification.Ground(database, vault, audit, jobs, trusted, "bench"), clock, random);
-        Orders orders = new Orders(database, audit, outbox, clock, random);
-        bulk = new BulkChanges(
-                database,
-                jobs,
-                new Devices(database, audit, outbox, orders::place, List.of(), CustodyLog::noteTurn, clock));
+        bulk = new BulkChanges(database, jobs, devices);
         opened(JobWorkers.start(database, jobs, bulk.handlers()));
     }
 

@@ -87,7 +87,7 @@ public final class Devices {
             bindings.put("fleet", query.fleet());
         }
         if (query.state() != null) {
-            // Spelt out, so that the planner sees the indexes of the rare states.
+            // Spelt out, so that the planner knows how rare it is.
             sql.append(" AND d.state = '").append(query.state().name()).append("'");
         }
         if (query.serial() != null) {
