@@ -297,7 +297,7 @@ public final class Agent {
 
     private Optional<Duration> enrol() throws IOException {
         DeviceKeys.Made made = pendingKey();
-        return switch (uplink().enrol(birth(), made.key(), Optional.empty())) {
+        return switch (uplink().enrol(birth(), made, Optional.empty())) {
             case Uplink.Enrolment.Issued(Certificate certificate, List<Certificate> authorities) -> {
                 become(made.name(), certificate, authorities);
                 setup.events().accept(new AgentEvent.Enrolled(certificate));
@@ -323,7 +323,7 @@ public final class Agent {
         DeviceIdentity identity = operational();
         Identity current = state.identity().orElseThrow();
         DeviceKeys.Made made = newKey ? pendingKey() : new DeviceKeys.Made(current.key(), identity.key());
-        switch (uplink().enrol(identity, made.key(), Optional.of(leaf(current).subject()))) {
+        switch (uplink().enrol(identity, made, Optional.of(leaf(current).subject()))) {
             case Uplink.Enrolment.Issued(Certificate certificate, List<Certificate> authorities) -> {
                 become(made.name(), certificate, authorities);
                 setup.events().accept(new AgentEvent.Renewed(certificate, newKey));

@@ -2,11 +2,13 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.agent;
 
+import dev.tegata.attestation.csr.AttestationBundle.Statement;
 import dev.tegata.attestation.ecc608.KeyAttestation;
 import dev.tegata.chip.driver.Ecc608;
 import dev.tegata.pki.Bytes;
 import dev.tegata.protocol.CheckIn;
 import java.io.IOException;
+import java.util.List;
 import java.util.Optional;
 
 /// Lets a chip's attestation key vouch for the key in use: that it is in this chip, in a slot that gives
@@ -20,6 +22,12 @@ public final class ChipAttester implements Attester {
 
     public ChipAttester(Ecc608 chip) {
         this.chip = chip;
+    }
+
+    /// The evidence is about the key itself.
+    @Override
+    public List<Statement> vouch(Bytes nonce, DeviceKeys.Made made) throws IOException {
+        return List.of(Attester.message(attest(nonce, Optional.of(made.name()))));
     }
 
     @Override

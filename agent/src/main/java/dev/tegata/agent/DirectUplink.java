@@ -29,6 +29,7 @@ final class DirectUplink implements Uplink {
     private final DeviceClock clock;
     private final CheckInForm form;
     private final Optional<String> claimToken;
+    private final Optional<Attester> attester;
     private final EstClient est;
 
     DirectUplink(Home home, List<Certificate> anchors, Agent.Setup setup, DeviceClock clock) {
@@ -38,6 +39,7 @@ final class DirectUplink implements Uplink {
         this.clock = clock;
         this.form = setup.habits().form();
         this.claimToken = setup.habits().claimToken();
+        this.attester = setup.attester();
         this.est = new EstClient(
                 URI.create(home.url() + "/.well-known/est/" + home.fleet()), anchors, setup.network(), clock);
     }
@@ -45,17 +47,17 @@ final class DirectUplink implements Uplink {
     /// A claim token is for a device whose keys the server does not know. Once it has worked it does no
     /// more, and the birth key is known instead, so that the key is tried first.
     @Override
-    public Enrolment enrol(DeviceIdentity as, DeviceKey key, Optional<Name> subject) throws IOException {
+    public Enrolment enrol(DeviceIdentity as, DeviceKeys.Made made, Optional<Name> subject) throws IOException {
         try (Network.Connection connection = network.connect(server, as, anchors, clock)) {
             List<Certificate> authorities = est.caCertificates(connection);
             EstClient.Answer answer = subject.isPresent()
-                    ? est.reEnrol(connection, key, subject.get())
-                    : est.enrol(connection, key, Optional.empty());
+                    ? est.reEnrol(connection, made.key(), subject.get(), proof(connection, made))
+                    : est.enrol(connection, made.key(), Optional.empty(), proof(connection, made));
             if (answer instanceof EstClient.Answer.Refused(int status, String _)
                     && (status == UNAUTHORIZED || status == FORBIDDEN)
                     && subject.isEmpty()
                     && claimToken.isPresent()) {
-                answer = est.enrol(connection, key, claimToken);
+                answer = est.enrol(connection, made.key(), claimToken, proof(connection, made));
             }
             return switch (answer) {
                 case EstClient.Answer.Enrolled(Certificate certificate) ->
@@ -65,6 +67,18 @@ final class DirectUplink implements Uplink {
                     new Enrolment.Refused(status, reason.strip());
             };
         }
+    }
+
+    /// What the fleet wants proven with a request; none where it wants nothing, or the device has no
+    /// evidence to give.
+    private EstClient.Proof proof(Network.Connection connection, DeviceKeys.Made made) throws IOException {
+        if (attester.isEmpty()) {
+            return EstClient.Proof.NONE;
+        }
+        Optional<Bytes> nonce = est.nonce(connection);
+        return nonce.isPresent()
+                ? EstClient.Proof.of(nonce.get(), attester.get().vouch(nonce.get(), made))
+                : EstClient.Proof.NONE;
     }
 
     @Override

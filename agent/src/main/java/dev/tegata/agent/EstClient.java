@@ -2,12 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.agent;
 
+import dev.tegata.attestation.csr.AttestationBundle;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.CertificateRequest;
 import dev.tegata.pki.certificate.CertsOnlyCms;
 import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.pki.certificate.Name;
+import dev.tegata.pki.certificate.RequestAttribute;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
@@ -19,10 +21,15 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /// The device's side of EST (RFC 7030, RFC 8951). Blocking.
 public final class EstClient {
     private static final int PATIENCE_SECONDS = 60;
+
+    /// A nonce of 8 to 64 bytes, or none.
+    private static final Pattern NONCE = Pattern.compile("\"nonce\"\\s*:\\s*\"([A-Za-z0-9_-]{11,86}|)\"");
 
     private final URI fleet;
     private final List<Certificate> anchors;
@@ -82,7 +89,7 @@ public final class EstClient {
     /// @param key that the certificate is to be for; may be the identity's own
     public Answer enrol(DeviceIdentity identity, DeviceKey key) throws IOException {
         try (Network.Connection connection = network.connect(fleet, identity, anchors, clock)) {
-            return enrol(connection, key, Optional.empty());
+            return enrol(connection, key, Optional.empty(), Proof.NONE);
         }
     }
 
@@ -92,27 +99,61 @@ public final class EstClient {
     /// @param subject that of the current certificate (RFC 7030 §4.2.2)
     public Answer reEnrol(DeviceIdentity identity, DeviceKey key, Name subject) throws IOException {
         try (Network.Connection connection = network.connect(fleet, identity, anchors, clock)) {
-            return reEnrol(connection, key, subject);
+            return reEnrol(connection, key, subject, Proof.NONE);
         }
     }
 
     /// Asks over a connection that is open already.
-    Answer enrol(Network.Connection connection, DeviceKey key, Optional<String> claimToken) throws IOException {
-        return request(connection, "/simpleenroll", key, Name.EMPTY, claimToken);
+    Answer enrol(Network.Connection connection, DeviceKey key, Optional<String> claimToken, Proof proof)
+            throws IOException {
+        return request(connection, "/simpleenroll", key, Name.EMPTY, claimToken, proof);
     }
 
-    Answer reEnrol(Network.Connection connection, DeviceKey key, Name subject) throws IOException {
-        return request(connection, "/simplereenroll", key, subject, Optional.empty());
+    Answer reEnrol(Network.Connection connection, DeviceKey key, Name subject, Proof proof) throws IOException {
+        return request(connection, "/simplereenroll", key, subject, Optional.empty(), proof);
+    }
+
+    /// What a request proves beside the possession of its key.
+    ///
+    /// @param headers that tie it to the nonce
+    record Proof(List<RequestAttribute> attributes, Map<String, String> headers) {
+        static final Proof NONE = new Proof(List.of(), Map.of());
+
+        static Proof of(Bytes nonce, List<AttestationBundle.Statement> statements) {
+            return new Proof(
+                    List.of(new RequestAttribute(
+                            AttestationBundle.ATTRIBUTE, new AttestationBundle(statements, List.of()).encode())),
+                    Map.of("Cookie", "est-nonce=" + nonce.base64Url()));
+        }
+    }
+
+    /// The nonce for evidence in the next request (draft-ietf-lamps-attestation-freshness); empty where the
+    /// server wants none.
+    Optional<Bytes> nonce(Network.Connection connection) throws IOException {
+        Network.HttpAnswer answer = connection.ask(Network.Question.get(fleet.getRawPath() + "/nonce"));
+        Matcher nonce = NONCE.matcher(answer.text());
+        try {
+            return answer.status() == 200 && nonce.find() && !nonce.group(1).isEmpty()
+                    ? Optional.of(Bytes.ofBase64Url(nonce.group(1)))
+                    : Optional.empty();
+        } catch (IllegalArgumentException e) {
+            throw new IOException("the server's nonce cannot be read", e);
+        }
     }
 
     private Answer request(
-            Network.Connection connection, String operation, DeviceKey key, Name subject, Optional<String> claimToken)
+            Network.Connection connection,
+            String operation,
+            DeviceKey key,
+            Name subject,
+            Optional<String> claimToken,
+            Proof proof)
             throws IOException {
         Map<String, String> headers =
                 new HashMap<>(Map.of("Content-Type", "application/pkcs10", "Content-Transfer-Encoding", "base64"));
+        headers.putAll(proof.headers());
         claimToken.ifPresent(token -> headers.put("Authorization", "Bearer " + token));
-        CertificateRequest request =
-                CertificateRequest.create(subject, key.publicKey(), List.of(), data -> key.sign(data));
+        CertificateRequest request = CertificateRequest.create(subject, key.publicKey(), proof.attributes(), key::sign);
         Network.HttpAnswer answer = connection.ask(Network.Question.post(
                 fleet.getRawPath() + operation,
                 headers,

@@ -73,7 +73,8 @@ final class RelayedUplink implements Uplink {
     }
 
     @Override
-    public Enrolment enrol(DeviceIdentity as, DeviceKey key, Optional<Name> subject) throws IOException {
+    public Enrolment enrol(DeviceIdentity as, DeviceKeys.Made made, Optional<Name> subject) throws IOException {
+        DeviceKey key = made.key();
         Bytes request = CertificateRequest.create(subject.orElse(Name.EMPTY), key.publicKey(), List.of(), key::sign)
                 .encoded();
         Exchange exchange = exchange(

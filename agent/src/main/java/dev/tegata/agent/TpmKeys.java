@@ -5,6 +5,7 @@ package dev.tegata.agent;
 import dev.tegata.agent.tpm.Tpm;
 import dev.tegata.agent.tpm.Tpm.Kind;
 import dev.tegata.attestation.MalformedException;
+import dev.tegata.attestation.tpm.KeyCertification;
 import dev.tegata.attestation.tpm.TpmPublic;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.key.PublicKeyInfo;
@@ -65,9 +66,7 @@ public final class TpmKeys implements DeviceKeys {
         long parent = tpm.createPrimary(Tpm.OWNER, Kind.STORAGE).handle();
         try {
             Tpm.Created made = tpm.create(parent, Kind.SIGNING);
-            String name = PREFIX + made.privatePart().base64Url() + ":"
-                    + made.publicArea().base64Url();
-            return new Made(name, key(made.privatePart(), made.publicArea()));
+            return new Made(name(made), key(made));
         } finally {
             tpm.flush(parent);
         }
@@ -75,40 +74,69 @@ public final class TpmKeys implements DeviceKeys {
 
     @Override
     public DeviceKey open(String name) throws IOException {
+        return key(made(name));
+    }
+
+    /// The key, and what proves to the TPM that it was made there.
+    private static String name(Tpm.Created made) {
+        return PREFIX + made.privatePart().base64Url() + ":"
+                + made.publicArea().base64Url() + ":"
+                + made.creationHash().base64Url() + ":"
+                + made.creationTicket().base64Url();
+    }
+
+    private static Tpm.Created made(String name) throws IOException {
         String[] parts = name.split(":", -1);
-        if (!name.startsWith(PREFIX) || parts.length != 3) {
+        if (!name.startsWith(PREFIX) || parts.length != 5) {
             throw new IOException("the TPM has no such key");
         }
         try {
-            return key(Bytes.ofBase64Url(parts[1]), Bytes.ofBase64Url(parts[2]));
+            return new Tpm.Created(
+                    Bytes.ofBase64Url(parts[1]),
+                    Bytes.ofBase64Url(parts[2]),
+                    Bytes.ofBase64Url(parts[3]),
+                    Bytes.ofBase64Url(parts[4]));
         } catch (IllegalArgumentException e) {
             throw new IOException("the TPM has no such key", e);
         }
     }
 
-    private DeviceKey key(Bytes privatePart, Bytes publicArea) throws IOException {
-        return new DeviceKey(publicKey(publicArea)) {
+    private DeviceKey key(Tpm.Created made) throws IOException {
+        return new DeviceKey(publicKey(made.publicArea())) {
             private static final long serialVersionUID = 1L;
 
             @Override
             protected byte[] signDigest(byte[] digest) throws IOException {
-                return TpmKeys.this.signLoaded(privatePart, publicArea, digest);
+                return loaded(tpm, made, key -> tpm.sign(key, digest));
             }
         };
     }
 
+    /// The TPM's word, by its attestation key, that it has made the key of this name.
+    static KeyCertification certify(Tpm tpm, String name, long attestationKey, Bytes nonce) throws IOException {
+        Tpm.Created made = made(name);
+        Tpm.Signed signed = loaded(tpm, made, key -> tpm.certifyCreation(attestationKey, key, nonce, made));
+        return new KeyCertification(signed.statement(), signed.signature(), made.publicArea());
+    }
+
+    private interface Use<T> {
+        T of(long key) throws IOException;
+    }
+
     /// One at a time: a TPM has room for few keys.
-    private synchronized byte[] signLoaded(Bytes privatePart, Bytes publicArea, byte[] digest) throws IOException {
-        long parent = tpm.createPrimary(Tpm.OWNER, Kind.STORAGE).handle();
-        try {
-            long key = tpm.load(parent, privatePart, publicArea);
+    private static <T> T loaded(Tpm tpm, Tpm.Created made, Use<T> use) throws IOException {
+        synchronized (tpm) {
+            long parent = tpm.createPrimary(Tpm.OWNER, Kind.STORAGE).handle();
             try {
-                return tpm.sign(key, digest);
+                long key = tpm.load(parent, made.privatePart(), made.publicArea());
+                try {
+                    return use.of(key);
+                } finally {
+                    tpm.flush(key);
+                }
             } finally {
-                tpm.flush(key);
+                tpm.flush(parent);
             }
-        } finally {
-            tpm.flush(parent);
         }
     }
 

@@ -19,9 +19,9 @@ interface Uplink {
     /// Asks for a certificate.
     ///
     /// @param as who asks: the birth identity for the first certificate, the operational one for the next
-    /// @param key that the certificate is to be for
+    /// @param made the key that the certificate is to be for
     /// @param subject that of the current certificate, where there is one
-    Enrolment enrol(DeviceIdentity as, DeviceKey key, Optional<Name> subject) throws IOException;
+    Enrolment enrol(DeviceIdentity as, DeviceKeys.Made made, Optional<Name> subject) throws IOException;
 
     Reply checkIn(DeviceIdentity as, CheckIn said) throws IOException;
 

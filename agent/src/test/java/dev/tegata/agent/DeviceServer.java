@@ -270,6 +270,9 @@ public final class DeviceServer implements AutoCloseable {
                     .base64()
                     .getBytes(StandardCharsets.US_ASCII);
         }
+        if (path.endsWith("/nonce")) {
+            return "{\"nonce\":\"\",\"expiry\":0}".getBytes(StandardCharsets.US_ASCII);
+        }
         if (path.endsWith("enroll")) {
             String text = new String(body.toArray(), StandardCharsets.US_ASCII);
             CertificateRequest request = CertificateRequest.parse(Bytes.ofBase64(text));

@@ -44,7 +44,6 @@ import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.server.RunningServer;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.math.BigInteger;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
@@ -53,17 +52,12 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
-import java.util.Date;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
-import org.bouncycastle.asn1.x500.X500Name;
-import org.bouncycastle.asn1.x509.SubjectPublicKeyInfo;
-import org.bouncycastle.cert.X509v3CertificateBuilder;
-import org.bouncycastle.operator.jcajce.JcaContentSignerBuilder;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -334,7 +328,7 @@ final class TpmEnrolmentTest {
 
     /// The agent on this machine after a boot, with the state that it had before.
     private static void live(String fleet, String serial, Swtpm tpm, int steps) throws Exception {
-        TpmKeys keys = TpmKeys.of(tpm.tpm(), BIRTH_KEY, List.of(birthCertificate(tpm.tpm())));
+        TpmKeys keys = TpmKeys.of(tpm.tpm(), BIRTH_KEY, List.of());
         Agent agent = Agent.start(new Agent.Setup(
                 keys,
                 serial,
@@ -342,7 +336,7 @@ final class TpmEnrolmentTest {
                 List.of(),
                 Optional.of(new TpmAttester(tpm.tpm(), ATTESTATION_KEY, List.of(), Optional.empty())),
                 Agent.Habits.USUAL,
-                StateStore.inFile(Disk.local(), folder.resolve("agent")),
+                StateStore.inFile(Disk.local(), folder.resolve("agent-" + serial)),
                 Network.ofThisMachine(),
                 InstantSource.system(),
                 new Random(1),
@@ -351,22 +345,6 @@ final class TpmEnrolmentTest {
         for (int i = 0; i < steps; i++) {
             agent.step();
         }
-    }
-
-    /// What a maker puts around the birth key.
-    private static Bytes birthCertificate(Tpm tpm) throws Exception {
-        SoftwareKey maker = SoftwareKey.generate(KeyAlgorithm.EC_P256);
-        X500Name name = new X500Name("CN=machine");
-        Bytes key = TpmPublic.parse(tpm.readPublic(BIRTH_KEY)).key().encoded();
-        return Bytes.of(new X509v3CertificateBuilder(
-                        name,
-                        BigInteger.TWO,
-                        Date.from(Instant.now().minusSeconds(60)),
-                        Date.from(Instant.now().plusSeconds(86_400)),
-                        name,
-                        SubjectPublicKeyInfo.getInstance(key.toArray()))
-                .build(new JcaContentSignerBuilder("SHA256withECDSA").build(maker.privateKey()))
-                .getEncoded());
     }
 
     private static String attested(String fleet, String id, String serial, Swtpm tpm) throws Exception {
@@ -422,6 +400,36 @@ final class TpmEnrolmentTest {
             assertThat(TENANT.state(id)).isEqualTo("active");
             assertThat(TENANT.certificates(id)).hasSize(1);
             assertThat(EVENTS).noneMatch(AgentEvent.FellBack.class::isInstance);
+        }
+    }
+
+    @Test
+    @DisplayName("the agent enrols and renews with its TPM's word, without a certificate around its birth key")
+    void agentEnrols() throws Exception {
+        try (Swtpm own = swtpm.sibling(folder.resolve("d"))) {
+            Loaded birth = own.tpm().createPrimary(Tpm.OWNER, Kind.SIGNING);
+            own.tpm().evict(birth.handle(), BIRTH_KEY);
+            own.tpm().flush(birth.handle());
+            String id = TENANT.claim(
+                    fleet, TpmPublic.parse(birth.publicArea()).key().encoded());
+            String serial = RunningServer.body(TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/devices/" + id))
+                    .path("serial")
+                    .asString();
+            activate(new Machine(id, SoftwareKey.generate(KeyAlgorithm.EC_P256), own));
+            own.boot("enrolling firmware", "rootkit");
+            live(fleet, serial, own, 1);
+            assertThat(TENANT.state(id)).as(EVENTS.toString()).isEqualTo("claimed");
+            own.boot("enrolling firmware");
+            approve("enrolling", own.tpm());
+            live(fleet, serial, own, 1);
+            assertThat(TENANT.state(id)).as(EVENTS.toString()).isEqualTo("active");
+            for (String kind : List.of("renew-certificate", "renew-key")) {
+                HttpResponse<String> order = TENANT.running.post(
+                        TENANT.tenant.ownerKey(), "/api/v1/devices/" + id + "/orders", "{\"kind\":\"" + kind + "\"}");
+                assertThat(order.statusCode()).as(order.body()).isEqualTo(201);
+                live(fleet, serial, own, 2);
+            }
+            assertThat(TENANT.certificates(id)).as(EVENTS.toString()).hasSize(3);
         }
     }
 
