@@ -36,6 +36,7 @@ import dev.tegata.platform.checkin.DeviceReports;
 import dev.tegata.platform.checkin.RelayedEnrolments;
 import dev.tegata.platform.claim.ClaimTokens;
 import dev.tegata.platform.claim.Manifests;
+import dev.tegata.platform.claim.RevocationLists;
 import dev.tegata.platform.claim.SharedSecrets;
 import dev.tegata.platform.claim.StatedChips;
 import dev.tegata.platform.claim.TrustedCertificates;
@@ -322,6 +323,7 @@ public final class Server implements AutoCloseable {
                                     clock,
                                     random)),
                             trusted,
+                            new RevocationLists(database, trusted, auditLog, clock),
                             claimTokens,
                             sharedSecrets,
                             acmeSettings,

@@ -28,7 +28,7 @@ public record Extension(Oid type, boolean critical, Bytes value) {
     private static final int MAX_EXTENSIONS = 64;
 
     /// Reads `Extensions`: a sequence of at least one, duplicates and all.
-    static List<Extension> readAll(DerReader reader) throws EncodingException {
+    public static List<Extension> readAll(DerReader reader) throws EncodingException {
         DerReader sequence = reader.sequence();
         List<Extension> extensions = new ArrayList<>();
         do {

@@ -177,7 +177,8 @@ public final class Appraisals {
                 new TenantKeys(database, index, attestationKeys, tenant, basis.endorsementVersion()),
                 trust.of(tenant).attesters(),
                 paths,
-                new KnownRevocation(database, tenant));
+                new KnownRevocation(
+                        database, tenant, now, policies.of(tenant, basis).acceptsUnknownRevocation()));
         return new ArrayList<>(new EvidenceVerifier(known, request.nonce(), now).verify(request.evidence()));
     }
 

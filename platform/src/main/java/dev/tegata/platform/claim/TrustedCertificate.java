@@ -8,4 +8,8 @@ import java.time.Instant;
 /// A certificate that a tenant trusts beside the built-in ones.
 ///
 /// @param name what people call it
-public record TrustedCertificate(TrustPurpose purpose, String name, Certificate certificate, Instant createdAt) {}
+/// @param statusRequired whether birth and TPM certificates that lead to it are refused while it is not
+/// known
+///     whether they are revoked
+public record TrustedCertificate(
+        TrustPurpose purpose, String name, Certificate certificate, boolean statusRequired, Instant createdAt) {}

@@ -9,6 +9,7 @@ import dev.tegata.pki.key.InvalidKeyInfoException;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.PublicKeyInfo;
 import dev.tegata.platform.ErrorCode;
+import dev.tegata.platform.Fields;
 import dev.tegata.platform.IntegrityException;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.RefusedException;
@@ -48,12 +49,28 @@ public final class TrustedCertificates {
     /// @throws RefusedException where the certificate does not fit the purpose
     public TrustedCertificate add(
             TenantId tenant, Actor actor, TrustPurpose purpose, String name, Certificate certificate) {
+        return add(tenant, actor, purpose, name, certificate, false);
+    }
+
+    /// As [#add], where `statusRequired` says whether birth and TPM certificates that lead to it are
+    /// refused while it is not known whether they are revoked.
+    public TrustedCertificate add(
+            TenantId tenant,
+            Actor actor,
+            TrustPurpose purpose,
+            String name,
+            Certificate certificate,
+            boolean statusRequired) {
         check(purpose, certificate);
+        if (statusRequired && purpose != TrustPurpose.BIRTH_CA && purpose != TrustPurpose.TPM_VENDOR_CA) {
+            throw Fields.invalid("statusRequired", "is for birth CAs and TPM vendors: elsewhere a policy says it");
+        }
         String shown = Texts.quoted(name.isBlank() ? certificate.subject().toString() : name.strip());
         return database.inTenant(tenant, tx -> {
             int added = tx.createUpdate("""
-                            INSERT INTO trusted_certificate (tenant_id, purpose, fingerprint, name, certificate, created_at)
-                            SELECT :tenant, :purpose, :fingerprint, :name, :certificate, :now
+                            INSERT INTO trusted_certificate
+                                (tenant_id, purpose, fingerprint, name, certificate, status_required, created_at)
+                            SELECT :tenant, :purpose, :fingerprint, :name, :certificate, :required, :now
                             WHERE (SELECT count(*) FROM trusted_certificate WHERE tenant_id = :tenant) < :limit
                             ON CONFLICT DO NOTHING""")
                     .bind("tenant", tenant)
@@ -61,6 +78,7 @@ public final class TrustedCertificates {
                     .bind("fingerprint", certificate.fingerprint())
                     .bind("name", shown)
                     .bind("certificate", certificate.encoded())
+                    .bind("required", statusRequired)
                     .bind("now", clock.instant())
                     .bind("limit", MAX_PER_TENANT)
                     .execute();
@@ -190,6 +208,7 @@ public final class TrustedCertificates {
                     TrustPurpose.valueOf(row.getString("purpose")),
                     row.getString("name"),
                     Certificate.parse(Bytes.of(row.getBytes("certificate"))),
+                    row.getBoolean("status_required"),
                     row.getTimestamp("created_at").toInstant());
         } catch (InvalidCertificateException e) {
             throw new IntegrityException("a stored certificate cannot be read", e);

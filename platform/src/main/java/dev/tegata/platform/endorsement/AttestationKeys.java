@@ -27,6 +27,7 @@ import dev.tegata.platform.TimeOrderedIds;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.claim.ForeignStatus;
 import dev.tegata.platform.store.Database;
 import java.security.MessageDigest;
 import java.security.SecureRandom;
@@ -181,6 +182,13 @@ public final class AttestationKeys {
                     paths);
             if (path instanceof PathResult.Invalid(PathResult.Reason _, String sentence)) {
                 throw new RefusedException(ErrorCode.ACTIVATION_FAILED, "the TPM's maker is not trusted: " + sentence);
+            }
+            if (path instanceof PathResult.Valid(List<Certificate> certificates)) {
+                String fault =
+                        database.inTenant(tenant, tx -> ForeignStatus.fault(tx, tenant, certificates, clock.instant()));
+                if (fault != null) {
+                    throw new RefusedException(ErrorCode.ACTIVATION_FAILED, fault);
+                }
             }
             return new Believed(
                     key,

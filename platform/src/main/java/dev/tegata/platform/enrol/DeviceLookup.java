@@ -3,9 +3,11 @@
 package dev.tegata.platform.enrol;
 
 import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.claim.ForeignStatus;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.store.Database;
 import java.sql.Connection;
@@ -44,6 +46,12 @@ final class DeviceLookup {
         // Reading disturbs nobody: any questions may share a batch.
         this.byBirthKey = new Batches<>("device-lookup", _ -> new Object(), this::queryBirthKeys);
         this.bySerialNumber = new Batches<>("device-lookup", _ -> new Object(), this::querySerialNumbers);
+    }
+
+    /// What is known against a birth certificate that leads to a trusted CA; null where nothing is.
+    @Nullable
+    String fault(TenantId tenant, List<Certificate> path, Instant now) {
+        return database.inTenant(tenant, tx -> ForeignStatus.fault(tx, tenant, path, now));
     }
 
     /// The device that the key with this fingerprint was claimed for.

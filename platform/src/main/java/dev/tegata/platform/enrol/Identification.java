@@ -205,8 +205,12 @@ public final class Identification {
             }
         }
         PathResult path = pathCheck.checkBirth(new Presented(leaf, intermediates), anchors, now, Purpose.ANY);
-        if (!(path instanceof PathResult.Valid)) {
+        if (!(path instanceof PathResult.Valid(List<Certificate> certificates))) {
             return unknown(leaf);
+        }
+        String fault = lookup.fault(tenant, certificates, now);
+        if (fault != null) {
+            return new Result.NotFound(ErrorCode.CERTIFICATE_REVOKED, "'" + leaf.subject() + "': " + fault);
         }
         List<String> serials = serialsIn(leaf);
         List<DeviceLookup.Claimed> claimed = serials.isEmpty() ? List.of() : lookup.byChipSerials(tenant, serials);

@@ -25,6 +25,7 @@ import org.bouncycastle.asn1.x509.Extensions;
 import org.bouncycastle.asn1.x509.KeyUsage;
 import org.bouncycastle.asn1.x509.SubjectPublicKeyInfo;
 import org.bouncycastle.asn1.x509.Time;
+import org.bouncycastle.asn1.x509.V2TBSCertListGenerator;
 import org.bouncycastle.asn1.x509.V3TBSCertificateGenerator;
 
 /// A chip vendor's CA, made with other code than ours.
@@ -56,6 +57,24 @@ public final class BirthCa {
                 List.of(issue(NAME, new X500Name("CN=" + commonName), key, device, from, false)));
     }
 
+    /// A revocation list with these serial numbers.
+    Bytes revoke(Instant thisUpdate, Instant nextUpdate, BigInteger... serials) throws IOException {
+        V2TBSCertListGenerator tbs = new V2TBSCertListGenerator();
+        tbs.setIssuer(NAME);
+        tbs.setSignature(ECDSA);
+        tbs.setThisUpdate(new Time(Date.from(thisUpdate)));
+        tbs.setNextUpdate(new Time(Date.from(nextUpdate)));
+        for (BigInteger serial : serials) {
+            tbs.addCRLEntry(new ASN1Integer(serial), new Time(Date.from(thisUpdate)), 1);
+        }
+        byte[] signed = tbs.generateTBSCertList().getEncoded("DER");
+        ASN1EncodableVector parts = new ASN1EncodableVector();
+        parts.add(tbs.generateTBSCertList());
+        parts.add(ECDSA);
+        parts.add(new DERBitString(key.sign(SignatureAlgorithm.ECDSA_SHA256, signed)));
+        return Bytes.of(new DERSequence(parts).getEncoded("DER"));
+    }
+
     public static Bytes selfSigned(SoftwareKey key) {
         X500Name name = new X500Name("CN=self");
         return issue(name, name, key, key, Instant.EPOCH, false);
@@ -76,7 +95,7 @@ public final class BirthCa {
             if (authority) {
                 tbs.setExtensions(new Extensions(new Extension[] {
                     Extension.create(Extension.basicConstraints, true, new BasicConstraints(true)),
-                    Extension.create(Extension.keyUsage, true, new KeyUsage(KeyUsage.keyCertSign))
+                    Extension.create(Extension.keyUsage, true, new KeyUsage(KeyUsage.keyCertSign | KeyUsage.cRLSign))
                 }));
             }
             byte[] signed = tbs.generateTBSCertificate().getEncoded("DER");

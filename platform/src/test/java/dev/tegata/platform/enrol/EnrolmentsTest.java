@@ -3,6 +3,7 @@
 package dev.tegata.platform.enrol;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
@@ -19,6 +20,10 @@ import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.Page;
+import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.claim.RevocationLists;
+import dev.tegata.platform.claim.TrustPurpose;
+import dev.tegata.platform.claim.TrustedCertificates;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.fleet.CheckInPolicy;
 import dev.tegata.platform.fleet.FleetPolicy;
@@ -26,6 +31,7 @@ import dev.tegata.platform.fleet.LifePolicy;
 import dev.tegata.platform.fleet.TransferPolicy;
 import dev.tegata.platform.testing.TestDatabase;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -401,6 +407,33 @@ class EnrolmentsTest {
             assertRefused(
                     world.enrol(fleet, BirthCa.create(world.clock.instant()).birth("0123e2", key), world.request(key)),
                     ErrorCode.DEVICE_UNKNOWN);
+        }
+
+        @Test
+        @DisplayName("that its CA has revoked is refused, and one of unknown status where the tenant requires to know")
+        void revoked() throws Exception {
+            world.claimWithoutKey(fleet, "0123e4");
+            world.claimWithoutKey(fleet, "0123e5");
+            Instant now = world.clock.instant();
+            BirthCa vendor = BirthCa.create(now);
+            world.birthCas.add(vendor.certificate());
+            TrustedCertificates trusted = new TrustedCertificates(world.database, world.audit, world.clock);
+            RevocationLists lists = new RevocationLists(world.database, trusted, world.audit, world.clock);
+            SoftwareKey revoked = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+            SoftwareKey good = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+            DeviceCredential.TlsCertificate birth = (DeviceCredential.TlsCertificate) vendor.birth("0123e4", revoked);
+            Bytes list = vendor.revoke(
+                    now,
+                    now.plus(Duration.ofDays(7)),
+                    Certificate.parse(birth.chain().getFirst()).serial().value());
+
+            assertThatThrownBy(() -> lists.add(world.tenant, EnrolmentWorld.OPERATOR, list, List.of()))
+                    .isInstanceOf(RefusedException.class)
+                    .hasMessageContaining("not signed by a CA that is trusted");
+            trusted.add(world.tenant, EnrolmentWorld.OPERATOR, TrustPurpose.BIRTH_CA, "", vendor.certificate());
+            lists.add(world.tenant, EnrolmentWorld.OPERATOR, list, List.of());
+            assertRefused(world.enrol(fleet, birth, world.request(revoked)), ErrorCode.CERTIFICATE_REVOKED);
+            issued(world.enrol(fleet, vendor.birth("0123e5", good), world.request(good)));
         }
 
         @Test

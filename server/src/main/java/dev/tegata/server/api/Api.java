@@ -17,6 +17,7 @@ import dev.tegata.platform.backup.Backups;
 import dev.tegata.platform.checkin.DeviceReports;
 import dev.tegata.platform.claim.ClaimTokens;
 import dev.tegata.platform.claim.Manifests;
+import dev.tegata.platform.claim.RevocationLists;
 import dev.tegata.platform.claim.SharedSecrets;
 import dev.tegata.platform.claim.TrustedCertificates;
 import dev.tegata.platform.custody.CustodyLog;
@@ -72,6 +73,7 @@ public final class Api {
             Fleets fleets,
             Manifests manifests,
             TrustedCertificates trustedCertificates,
+            RevocationLists revocationLists,
             ClaimTokens claimTokens,
             SharedSecrets sharedSecrets,
             AcmeSettings acme,
@@ -119,7 +121,7 @@ public final class Api {
         routes.addAll(new RolloverResource(services.rollovers(), services.dependents()).routes(gate));
         routes.addAll(new FleetResource(services.fleets(), services.authorities()).routes(gate));
         routes.addAll(new ManifestResource(services.manifests()).routes(gate));
-        routes.addAll(new TrustResource(services.trustedCertificates()).routes(gate));
+        routes.addAll(new TrustResource(services.trustedCertificates(), services.revocationLists()).routes(gate));
         routes.addAll(new ClaimTokenResource(services.claimTokens(), services.sharedSecrets()).routes(gate));
         routes.addAll(new AcmeResource(services.acme()).routes(gate));
         routes.addAll(

@@ -4,7 +4,9 @@ package dev.tegata.server.cli;
 
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.InvalidCertificateException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Base64;
 import java.util.LinkedHashSet;
 import java.util.Set;
 import java.util.regex.Matcher;
@@ -20,6 +22,7 @@ import tools.jackson.databind.node.ObjectNode;
 @Command
 final class TrustCommands {
     private static final String PATH = "/trusted-certificates";
+    private static final String LISTS = "/revocation-lists";
 
     private final Session session;
 
@@ -62,7 +65,13 @@ final class TrustCommands {
                             paramLabel = "NAME",
                             description = "What people call it; otherwise its subject. For one certificate only.")
                     @Nullable
-                    String name) {
+                    String name,
+            @Option(
+                            names = "--require-status",
+                            description =
+                                    "Of a birth CA or TPM vendor: refuse certificates while it is not known whether"
+                                            + " they are revoked.")
+                    boolean statusRequired) {
         Set<String> wanted = certificates(file);
         if (wanted.size() > 1 && name != null) {
             throw CommandFailure.usage(file + " has " + wanted.size() + " certificates to trust: leave --name out");
@@ -72,6 +81,9 @@ final class TrustCommands {
                 ObjectNode body =
                         ApiClient.object().put("purpose", purpose.purpose).put("certificate", certificate);
                 Bodies.put(body, "name", name);
+                if (statusRequired) {
+                    body.put("statusRequired", true);
+                }
                 session.output().fields(api.create(PATH, body));
             }
         }
@@ -130,6 +142,65 @@ final class TrustCommands {
         try (ApiClient api = session.api()) {
             api.delete(PATH + "/" + ApiClient.segment(purpose.purpose) + "/" + ApiClient.segment(fingerprint));
             session.output().done("It is trusted no more.");
+        }
+    }
+
+    @Command(
+            description = "Bring in the revocation list of a trusted CA, or of one below it.",
+            footer = {
+                "  tegata trust crl iak-ca.crl",
+                "  curl -s http://ca.example/iak.crl | tegata trust crl --issuer issuing-ca.pem -"
+            })
+    void crl(
+            @Parameters(paramLabel = "FILE", description = "The list in DER or PEM; - reads it from the input.")
+                    Path file,
+            @Option(
+                            names = "--issuer",
+                            paramLabel = "FILE",
+                            description = "The CA's certificate in PEM, and those up to a trusted one, where it is not"
+                                    + " trusted itself.")
+                    @Nullable
+                    Path issuer) {
+        byte[] content = Inputs.bytes(file, session.terminal());
+        boolean pem = content.length > 0 && content[0] == '-';
+        ObjectNode body = ApiClient.object()
+                .put(
+                        "list",
+                        pem
+                                ? new String(content, StandardCharsets.UTF_8)
+                                : Base64.getEncoder().encodeToString(content));
+        if (issuer != null) {
+            body.put("issuers", new String(Inputs.bytes(issuer, session.terminal()), StandardCharsets.UTF_8));
+        }
+        try (ApiClient api = session.api()) {
+            session.output().fields(api.create(LISTS, body));
+        }
+    }
+
+    @Command(description = "List the revocation lists that were brought in.", footer = "  tegata trust crls")
+    void crls() {
+        try (ApiClient api = session.api()) {
+            session.output()
+                    .table(
+                            api.get(LISTS),
+                            "There are none. Bring one in: %s trust crl --help".formatted(session.program()),
+                            "CA=issuerName",
+                            "scope",
+                            "entries",
+                            "OF=thisUpdate",
+                            "CURRENT UNTIL=nextUpdate",
+                            "issuer");
+        }
+    }
+
+    @Command(
+            name = "forget-crl",
+            description = "Remove the revocation lists of a CA: what it has revoked is not known any more.",
+            footer = "  tegata trust forget-crl ISSUER")
+    void forget(@Parameters(paramLabel = "ISSUER", description = "As listed.") String issuer) {
+        try (ApiClient api = session.api()) {
+            api.delete(LISTS + "/" + ApiClient.segment(issuer));
+            session.output().done("Its lists are gone.");
         }
     }
 }

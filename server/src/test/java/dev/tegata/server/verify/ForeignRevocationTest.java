@@ -1,0 +1,304 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.server.verify;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.tegata.attestation.appraisal.Evidence;
+import dev.tegata.attestation.cose.Signer;
+import dev.tegata.attestation.psa.PsaProfile;
+import dev.tegata.attestation.psa.PsaToken;
+import dev.tegata.attestation.psa.SoftwareComponent;
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.server.RunningServer;
+import dev.tegata.server.RunningServer.TestTenant;
+import dev.tegata.server.est.Tool;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.security.KeyFactory;
+import java.security.PrivateKey;
+import java.security.spec.PKCS8EncodedKeySpec;
+import java.time.Instant;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
+import java.util.Base64;
+import java.util.List;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DisplayName;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
+
+@DisplayName("What other CAs revoke, by lists that openssl makes")
+class ForeignRevocationTest {
+    private static final RunningServer SERVER = RunningServer.shared();
+    private static final String INSTANCE = "ab".repeat(32);
+    private static final Bytes HASH = Bytes.ofHex("11".repeat(32));
+
+    @TempDir
+    Path folder;
+
+    private final TestTenant tenant = SERVER.createTenant("Revocation");
+    private Tool tool = new Tool(Path.of("."));
+
+    /// A root, an issuing CA below it, and one attestation key with a certificate that names a distribution
+    /// point.
+    @BeforeEach
+    void makeAuthorities() {
+        Tool.require("openssl", "openssl");
+        tool = new Tool(folder);
+        tool.write("index.txt", "");
+        tool.write("ca.cnf", """
+                [ca]
+                default_ca = iak
+                [iak]
+                database = index.txt
+                rand_serial = yes
+                new_certs_dir = .
+                default_md = sha256
+                default_days = 30
+                policy = any
+                certificate = issuing.pem
+                private_key = issuing.key
+                crl_extensions = crl
+                [any]
+                commonName = supplied
+                [leaf]
+                basicConstraints = critical,CA:FALSE
+                keyUsage = critical,digitalSignature
+                crlDistributionPoints = URI:http://ca.invalid/iak.crl
+                authorityKeyIdentifier = keyid
+                [issuing]
+                basicConstraints = critical,CA:TRUE
+                keyUsage = critical,keyCertSign,cRLSign
+                subjectKeyIdentifier = hash
+                [crl]
+                authorityKeyIdentifier = keyid
+                """);
+        tool.run(
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "30",
+                "-subj",
+                "/CN=IAK root",
+                "-addext",
+                "keyUsage=critical,keyCertSign,cRLSign",
+                "-keyout",
+                "root.key",
+                "-out",
+                "root.pem");
+        for (String each : List.of("issuing:IAK issuing", "leaf:" + INSTANCE)) {
+            String name = each.substring(0, each.indexOf(':'));
+            tool.run(
+                    "openssl",
+                    "req",
+                    "-new",
+                    "-newkey",
+                    "ec",
+                    "-pkeyopt",
+                    "ec_paramgen_curve:P-256",
+                    "-nodes",
+                    "-subj",
+                    "/CN=" + each.substring(each.indexOf(':') + 1),
+                    "-keyout",
+                    name + ".key",
+                    "-out",
+                    name + ".csr");
+        }
+        tool.run(
+                "openssl",
+                "x509",
+                "-req",
+                "-in",
+                "issuing.csr",
+                "-CA",
+                "root.pem",
+                "-CAkey",
+                "root.key",
+                "-days",
+                "30",
+                "-extfile",
+                "ca.cnf",
+                "-extensions",
+                "issuing",
+                "-out",
+                "issuing.pem");
+        tool.run(
+                "openssl",
+                "ca",
+                "-batch",
+                "-config",
+                "ca.cnf",
+                "-extensions",
+                "leaf",
+                "-in",
+                "leaf.csr",
+                "-out",
+                "leaf.pem",
+                "-notext");
+    }
+
+    private String text(String file) {
+        return new String(tool.read(file), StandardCharsets.US_ASCII);
+    }
+
+    private HttpResponse<String> post(String path, ObjectNode body) {
+        return SERVER.post(tenant.ownerKey(), path, body.toString());
+    }
+
+    private static ObjectNode object() {
+        return JsonMapper.shared().createObjectNode();
+    }
+
+    private void trustRoot() {
+        HttpResponse<String> trusted = post(
+                "/api/v1/trusted-certificates",
+                object().put("purpose", "attestation-ca").put("certificate", text("root.pem")));
+        assertThat(trusted.statusCode()).as(trusted.body()).isEqualTo(201);
+    }
+
+    private HttpResponse<String> bring(String file, String... more) {
+        tool.run(command(file, more));
+        return post("/api/v1/revocation-lists", object().put("list", text(file)).put("issuers", text("issuing.pem")));
+    }
+
+    private static String[] command(String file, String... more) {
+        List<String> words = new ArrayList<>(List.of("openssl", "ca", "-config", "ca.cnf", "-gencrl", "-out", file));
+        words.addAll(List.of(more));
+        return words.toArray(String[]::new);
+    }
+
+    /// What became of the device's evidence: its problem, or nothing.
+    private String problem() throws Exception {
+        byte[] der = Base64.getMimeDecoder().decode(text("leaf.key").replaceAll("-----[^-]*-----", ""));
+        PrivateKey key = KeyFactory.getInstance("EC").generatePrivate(new PKCS8EncodedKeySpec(der));
+        Certificate leaf = Certificate.parsePem(text("leaf.pem")).getFirst();
+        Certificate issuing = Certificate.parsePem(text("issuing.pem")).getFirst();
+        PsaToken token = new PsaToken(
+                PsaProfile.RFC_9783,
+                HASH,
+                Bytes.ofHex("01" + INSTANCE),
+                HASH,
+                1,
+                0x3000,
+                null,
+                null,
+                List.of(new SoftwareComponent("BL", HASH, null, null, null)),
+                null);
+        Bytes evidence = token.sign(Signer.of(leaf.publicKey(), key), List.of(leaf.encoded(), issuing.encoded()));
+        HttpResponse<String> answer = SERVER.send(SERVER.to(tenant.ownerKey(), "/api/v1/appraisals")
+                .header("Content-Type", Evidence.PSA)
+                .POST(BodyPublishers.ofByteArray(evidence.toArray())));
+        assertThat(answer.statusCode()).as(answer.body()).isIn(200, 201);
+        JsonNode attester = RunningServer.body(answer).at("/attesters/0");
+        return attester.path("problem").asString("");
+    }
+
+    @Test
+    @DisplayName("unknown is refused, current is believed, revoked is refused, an older list does not come back")
+    void life() throws Exception {
+        trustRoot();
+        assertThat(problem()).isEqualTo("unknown-revocation");
+        assertThat(bring("first.crl", "-crldays", "7").statusCode()).isEqualTo(201);
+        assertThat(problem()).isEmpty();
+        tool.run("openssl", "ca", "-config", "ca.cnf", "-revoke", "leaf.pem", "-crl_reason", "keyCompromise");
+        HttpResponse<String> second = bring("second.crl", "-crl_lastupdate", later(), "-crldays", "7");
+        assertThat(second.statusCode()).as(second.body()).isEqualTo(201);
+        assertThat(RunningServer.body(second).path("entries").asInt()).isEqualTo(1);
+        assertThat(problem()).isEqualTo("revoked-certificate");
+        HttpResponse<String> again = post(
+                "/api/v1/revocation-lists",
+                object().put("list", text("first.crl")).put("issuers", text("issuing.pem")));
+        assertThat(again.statusCode()).as(again.body()).isEqualTo(409);
+        JsonNode listed = RunningServer.body(SERVER.get(tenant.ownerKey(), "/api/v1/revocation-lists"));
+        assertThat(listed.path("items").size()).isEqualTo(1);
+        String issuer = listed.at("/items/0/issuer").asString();
+        assertThat(SERVER.send(SERVER.to(tenant.ownerKey(), "/api/v1/revocation-lists/" + issuer)
+                                .DELETE())
+                        .statusCode())
+                .isEqualTo(204);
+        assertThat(problem()).isEqualTo("unknown-revocation");
+    }
+
+    /// A minute from now: after the first list, and within what clocks may differ.
+    private static String later() {
+        return DateTimeFormatter.ofPattern("yyyyMMddHHmmss'Z'")
+                .withZone(ZoneOffset.UTC)
+                .format(Instant.now().plusSeconds(60));
+    }
+
+    @Test
+    @DisplayName("a stale list leaves the status unknown, which a policy may put up with; revoked stays revoked")
+    void stale() throws Exception {
+        trustRoot();
+        assertThat(bring("stale.crl", "-crl_lastupdate", "20250101000000Z", "-crl_nextupdate", "20250201000000Z")
+                        .statusCode())
+                .isEqualTo(201);
+        assertThat(problem()).isEqualTo("unknown-revocation");
+        ObjectNode policy = object();
+        policy.putObject("policy")
+                .put("id", "lenient")
+                .put("version", 1)
+                .put("unknownRevocation", "accept")
+                .putArray("rules");
+        policy.putArray("tests")
+                .addObject()
+                .put("name", "nothing changes")
+                .put("scheme", "psa")
+                .putObject("expect")
+                .put("status", "none");
+        HttpResponse<String> added = post("/api/v1/appraisal-policies", policy);
+        assertThat(added.statusCode()).as(added.body()).isEqualTo(201);
+        assertThat(post("/api/v1/appraisal-policies/lenient/1/activate", object())
+                        .statusCode())
+                .isEqualTo(200);
+        assertThat(problem()).isEmpty();
+        tool.run("openssl", "ca", "-config", "ca.cnf", "-revoke", "leaf.pem");
+        assertThat(bring("revoked.crl", "-crl_lastupdate", "20250102000000Z", "-crl_nextupdate", "20250201000000Z")
+                        .statusCode())
+                .isEqualTo(201);
+        assertThat(problem()).isEqualTo("revoked-certificate");
+    }
+
+    @Test
+    @DisplayName("lists of strangers, changed ones and such as are none are refused")
+    void refused() {
+        // Nobody trusts its root yet.
+        assertThat(bring("list.crl", "-crldays", "7").statusCode()).isEqualTo(422);
+        trustRoot();
+        byte[] der = Base64.getMimeDecoder().decode(text("list.crl").replaceAll("-----[^-]*-----", ""));
+        der[der.length - 1] ^= 1;
+        for (String list :
+                List.of(Base64.getEncoder().encodeToString(der), "AAAA", "?", text("root.pem"), text("leaf.csr"))) {
+            HttpResponse<String> answer =
+                    post("/api/v1/revocation-lists", object().put("list", list).put("issuers", text("issuing.pem")));
+            assertThat(answer.statusCode()).as(answer.body()).isEqualTo(422);
+        }
+        // Without the certificate of the CA below the root, nobody knows whose it is.
+        assertThat(post("/api/v1/revocation-lists", object().put("list", text("list.crl")))
+                        .statusCode())
+                .isEqualTo(422);
+        TestTenant other = SERVER.createTenant("Other");
+        assertThat(SERVER.post(
+                                other.ownerKey(),
+                                "/api/v1/revocation-lists",
+                                object().put("list", text("list.crl"))
+                                        .put("issuers", text("issuing.pem"))
+                                        .toString())
+                        .statusCode())
+                .isEqualTo(422);
+    }
+}
