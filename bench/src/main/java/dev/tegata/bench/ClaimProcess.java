@@ -35,7 +35,12 @@ final class ClaimProcess {
     static List<Claimed> start(Run run, Path data, Path manifests) throws IOException, InterruptedException {
         Process process = new ProcessBuilder(
                         Path.of(System.getProperty("java.home"), "bin/java").toString(),
+                        // As `tegata serve` has it.
+                        "-Xms32m",
                         "-Xmx512m",
+                        "-XX:+UseSerialGC",
+                        "-XX:MinHeapFreeRatio=10",
+                        "-XX:MaxHeapFreeRatio=30",
                         "--enable-native-access=ALL-UNNAMED",
                         "--sun-misc-unsafe-memory-access=allow",
                         "-cp",

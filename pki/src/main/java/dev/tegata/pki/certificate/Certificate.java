@@ -57,6 +57,16 @@ public final class Certificate {
         }
     }
 
+    /// Of parts that were read, and checked, already: those of a certificate that was just made.
+    Certificate(Bytes encoded, Bytes tbsEncoded, TbsCertificate tbs, KnownExtensions known, Bytes signature) {
+        this.encoded = encoded;
+        this.tbsEncoded = tbsEncoded;
+        this.tbs = tbs;
+        this.serial = new SerialNumber(tbs.serial());
+        this.known = known;
+        this.signature = signature;
+    }
+
     private static SerialNumber serial(TbsCertificate tbs) throws EncodingException {
         try {
             return new SerialNumber(tbs.serial());

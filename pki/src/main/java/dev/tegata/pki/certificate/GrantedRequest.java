@@ -130,11 +130,7 @@ public final class GrantedRequest {
     /// @throws LintException where it breaks a rule; nothing has been signed then
     public LintedTbs lint() {
         byte[] tbs = issuance.template().fill(this);
-        List<LintException.Finding> findings = issuance.linter().lint(tbs, this);
-        if (!findings.isEmpty()) {
-            throw new LintException(findings);
-        }
-        return new LintedTbs(tbs, this);
+        return new LintedTbs(tbs, issuance.linter().lint(tbs, this), this);
     }
 
     @Override

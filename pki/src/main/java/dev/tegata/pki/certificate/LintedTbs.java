@@ -11,11 +11,13 @@ import java.util.concurrent.atomic.AtomicBoolean;
 /// [GrantedRequest#lint] makes one.
 public final class LintedTbs {
     private final byte[] tbs;
+    private final Linter.Passed passed;
     private final GrantedRequest granted;
     private final AtomicBoolean redeemed = new AtomicBoolean();
 
-    LintedTbs(byte[] tbs, GrantedRequest granted) {
+    LintedTbs(byte[] tbs, Linter.Passed passed, GrantedRequest granted) {
         this.tbs = tbs;
+        this.passed = passed;
         this.granted = granted;
     }
 
@@ -47,7 +49,8 @@ public final class LintedTbs {
             writer.raw(granted.signatureAlgorithm().identifier());
             writer.bitString(signature);
         });
-        Certificate certificate = read(writer.toBytes());
+        Certificate certificate =
+                new Certificate(writer.toBytes(), encoded(), passed.tbs(), passed.known(), Bytes.of(signature));
         if (granted.issuance().verifiesSignature()) {
             if (!certificate.isSignedBy(granted.signingKey())) {
                 throw new VaultException(
@@ -56,13 +59,5 @@ public final class LintedTbs {
             granted.issuance().signerIsProven();
         }
         return certificate;
-    }
-
-    private static Certificate read(Bytes encoded) {
-        try {
-            return Certificate.parse(encoded);
-        } catch (InvalidCertificateException e) {
-            throw new IllegalStateException("a linted certificate can be read", e);
-        }
     }
 }

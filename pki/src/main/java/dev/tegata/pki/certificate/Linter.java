@@ -44,11 +44,19 @@ final class Linter {
         this.keyUsageBits = KeyUsage.bits(profile.keyUsages());
     }
 
-    /// What is wrong with a DER TBSCertificate; empty where nothing is.
-    List<Finding> lint(byte[] encoded, GrantedRequest granted) {
+    /// A TBSCertificate that keeps all rules, as it was read.
+    record Passed(TbsCertificate tbs, KnownExtensions known) {}
+
+    /// Checks a DER TBSCertificate.
+    ///
+    /// @throws LintException where it breaks a rule
+    Passed lint(byte[] encoded, GrantedRequest granted) {
         Run run = new Run(encoded, granted);
-        run.all();
-        return run.findings;
+        Passed passed = run.all();
+        if (passed == null || !run.findings.isEmpty()) {
+            throw new LintException(run.findings);
+        }
+        return passed;
     }
 
     private static Set<Oid> expectedExtensions(CertificateProfile profile, boolean hasIssuer) {
@@ -82,18 +90,21 @@ final class Linter {
             this.granted = granted;
         }
 
-        void all() {
+        /// Null where it cannot even be read, which is a finding too.
+        @Nullable
+        Passed all() {
             try {
                 DerReader reader = DerReader.of(encoded);
                 TbsCertificate tbs = TbsCertificate.read(reader);
                 reader.end();
-                check(tbs);
+                return check(tbs);
             } catch (EncodingException e) {
                 add(LintRule.FORM, e.getMessage());
+                return null;
             }
         }
 
-        private void check(TbsCertificate tbs) {
+        private @Nullable Passed check(TbsCertificate tbs) {
             checkCanonical(tbs);
             checkHead(tbs);
             checkValidity(tbs.validity());
@@ -107,8 +118,10 @@ final class Linter {
                 checkAlternativeNames(known, tbs.subject());
                 checkKeyIdentifiers(known);
                 checkLocations(tbs.extensions());
+                return new Passed(tbs, known);
             } catch (EncodingException e) {
                 add(LintRule.EXTENSION_FORM, e.getMessage());
+                return null;
             }
         }
 

@@ -73,6 +73,11 @@ final class PostgresServer {
             // Fewer checkpoints mean fewer full pages in the log; recovery of a gigabyte takes seconds.
             Map.entry("max_wal_size", "1GB"),
             Map.entry("checkpoint_timeout", "15min"),
+            // To fill each new file of the log with zeros before its use makes every commit wait for 16 MiB of them.
+            // Commits force what they write just the same.
+            Map.entry("wal_init_zero", "off"),
+            // Cleaning is not urgent, and takes no whole core from those who wait for an answer.
+            Map.entry("autovacuum_vacuum_cost_delay", "10ms"),
             // Statements are short: compiling them costs more than it saves.
             Map.entry("jit", "off"),
             Map.entry("random_page_cost", "1.1"),
