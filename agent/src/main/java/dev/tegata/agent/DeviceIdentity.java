@@ -14,6 +14,7 @@ import dev.tegata.pki.certificate.SerialNumber;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.NativeProvider;
 import java.io.ByteArrayInputStream;
+import java.io.IOException;
 import java.math.BigInteger;
 import java.net.Socket;
 import java.security.GeneralSecurityException;
@@ -31,6 +32,7 @@ import java.util.Optional;
 import javax.net.ssl.KeyManager;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLEngine;
+import javax.net.ssl.SSLSocket;
 import javax.net.ssl.TrustManager;
 import javax.net.ssl.X509ExtendedKeyManager;
 
@@ -117,8 +119,26 @@ public final class DeviceIdentity {
         }
     }
 
+    /// Begins TLS on a connection, as this device, and makes sure of the server.
+    ///
+    /// @param plain closed in the end, also where this fails
+    /// @param anchors what the server's certificate must chain to
+    public SSLSocket secure(Socket plain, String host, List<Certificate> anchors, DeviceClock clock)
+            throws IOException {
+        try {
+            SSLSocket socket = (SSLSocket) tls(new AnchoredTrust(anchors, clock, host))
+                    .getSocketFactory()
+                    .createSocket(plain, host, plain.getPort(), true);
+            socket.startHandshake();
+            return socket;
+        } catch (IOException | RuntimeException e) {
+            plain.close();
+            throw e;
+        }
+    }
+
     /// A TLS context that shows this identity and trusts what `trust` trusts.
-    SSLContext tls(TrustManager trust) {
+    private SSLContext tls(TrustManager trust) {
         DeviceKeyProvider.register();
         try {
             Optional<Provider> nativeTls = NativeProvider.find();

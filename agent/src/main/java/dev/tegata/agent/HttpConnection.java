@@ -16,7 +16,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import javax.net.ssl.SSLSocket;
 
 /// HTTP/1.1 over one socket: as much as a device needs, within bounds.
 final class HttpConnection implements Network.Connection {
@@ -44,17 +43,8 @@ final class HttpConnection implements Network.Connection {
             throw new IOException("not an address of a server: " + server);
         }
         int port = server.getPort() < 0 ? DEFAULT_PORT : server.getPort();
-        Socket plain = connected(host, port);
-        try {
-            SSLSocket socket = (SSLSocket) identity.tls(new AnchoredTrust(anchors, clock, host))
-                    .getSocketFactory()
-                    .createSocket(plain, host, port, true);
-            socket.startHandshake();
-            return new HttpConnection(socket, host + ":" + port);
-        } catch (IOException | RuntimeException e) {
-            plain.close();
-            throw e;
-        }
+        Socket socket = identity.secure(connected(host, port), host, anchors, clock);
+        return new HttpConnection(socket, host + ":" + port);
     }
 
     /// Where nothing rests on the connection.

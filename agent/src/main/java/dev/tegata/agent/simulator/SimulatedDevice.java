@@ -244,6 +244,11 @@ final class SimulatedDevice {
         }
     }
 
+    /// Boots at the next step.
+    void reboot() {
+        mustRestart = true;
+    }
+
     /// What has to be done about it is done.
     ///
     /// @return a second device, where there is one from now on

@@ -26,6 +26,9 @@ public final class Simulation {
     /// Devices are switched on within this share of the time.
     private static final double BORN = 0.1;
 
+    /// When old tokens are sent again.
+    private static final double REPLAY = 0.3;
+
     /// When those that sleep wake up.
     private static final double AWAKE = 0.85;
 
@@ -141,6 +144,10 @@ public final class Simulation {
                 long certificate = scenario.certificateLife().toNanos();
                 device.sleeps(Math.max(life.begin, wakes - certificate - certificate / 5), wakes);
             }
+        }
+        if (device.proof() == SimulatedDevice.Proof.REPLAYED) {
+            // Whoever boots is asked again.
+            acts.add(new Turn(life.at(REPLAY), device::reboot));
         }
         for (Scenario.Update update : scenario.updates()) {
             double chance = random.nextDouble();

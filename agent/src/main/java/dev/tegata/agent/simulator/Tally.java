@@ -88,7 +88,7 @@ final class Tally {
     /// Why the server refused: the code of a problem document, or what stands before the first colon.
     private static String refusal(String why) {
         Matcher code = CODE.matcher(why);
-        return why.startsWith("{") && code.find() ? code.group(1) : gist(why.split(":", 2)[0]);
+        return code.find() ? code.group(1) : gist(why.split(":", 2)[0]);
     }
 
     /// The first line without what differs from device to device.
@@ -130,7 +130,7 @@ final class Tally {
 
     void operatorFailed(String why) {
         count("operatorFailed");
-        reason("operator: " + gist(why));
+        reason("operator: " + refusal(why));
     }
 
     void step(long nanos) {

@@ -2,27 +2,20 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server.cli;
 
+import dev.tegata.server.mqtt.AdmissionQuestion;
 import dev.tegata.server.mqtt.MqttGuard;
 import dev.tegata.server.mqtt.MqttGuard.Answer;
 import dev.tegata.server.mqtt.MqttGuard.Certificate;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.time.Instant;
 import java.time.InstantSource;
-import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
-import tools.jackson.databind.JsonNode;
-import tools.jackson.databind.node.ArrayNode;
-import tools.jackson.databind.node.ObjectNode;
 
 /// Tells an MQTT broker's plugin who may be in, until it is told to end.
 @Command(footer = {"  tegata mqtt-guard --socket /run/tegata/guard.sock --service telemetry"})
@@ -96,36 +89,12 @@ final class MqttGuardCommand implements Callable<Integer> {
 
         @Override
         public MqttGuard.News news(String after) {
-            JsonNode news = api.get("/admissions/changes", after.isEmpty() ? Map.of() : Map.of("after", after));
-            Set<String> devices = new HashSet<>();
-            news.path("devices").forEach(device -> devices.add(device.asString()));
-            return new MqttGuard.News(
-                    news.path("position").asString(), news.path("everybody").asBoolean(), devices);
+            return AdmissionQuestion.news(
+                    api.get("/admissions/changes", after.isEmpty() ? Map.of() : Map.of("after", after)));
         }
     }
 
     private Map<String, Answer> judge(ApiClient api, List<Certificate> asked) {
-        ObjectNode body = ApiClient.object().put("service", service);
-        ArrayNode certificates = body.putArray("certificates");
-        for (Certificate one : asked) {
-            certificates.addObject().put("serialNumber", one.serial()).put("sha256", one.sha256());
-        }
-        Map<String, Answer> answers = new HashMap<>();
-        int at = 0;
-        for (JsonNode item : api.act("/admissions", body).path("items")) {
-            // The answers have the order of the questions.
-            answers.put(asked.get(at++).serial(), answer(item));
-        }
-        return answers;
-    }
-
-    private static Answer answer(JsonNode item) {
-        boolean allowed = item.path("allowed").asBoolean();
-        return new Answer(
-                item.path("device").asString(null),
-                allowed ? Optional.empty() : Optional.of(item.path("reason").asString("refused")),
-                item.hasNonNull("validUntil")
-                        ? Instant.parse(item.path("validUntil").asString())
-                        : null);
+        return AdmissionQuestion.answers(asked, api.act("/admissions", AdmissionQuestion.of(service, asked)));
     }
 }

@@ -46,6 +46,9 @@ final class Demo {
     /// Devices whose further lives are shown.
     private static final int LIVES = 20;
 
+    /// What the relying party is called.
+    private static final String DOOR = "broker";
+
     private static final Duration PROGRESS = Duration.ofMillis(200);
 
     private final Server server;
@@ -80,7 +83,10 @@ final class Demo {
 
     private boolean run(DemoApi operator, DemoApi api, Path keyFile, Path authority)
             throws IOException, InterruptedException {
-        String fleet = timed("Fleet 'Smart lock 1'", () -> api.post("/fleets", "{\"name\":\"Smart lock 1\"}"))
+        String fleet = timed(
+                        "Fleet 'Smart lock 1', whose devices are to prove each day what they run",
+                        () -> api.post("/fleets", """
+                                {"name":"Smart lock 1","policy":{"attestation":{"freshness":"PT24H"}}}"""))
                 .path("id")
                 .asString();
         ChipFactory factory = new ChipFactory(random);
@@ -89,11 +95,10 @@ final class Demo {
                 () -> factory.make(Preset.TRUST_GO, devices, now()));
         Path manifest = folder.resolve("demo-manifest.json");
         timed("The vendor's signed manifest (Microchip format 3)", () -> writeManifest(factory, chips, manifest));
-        timed(
-                "Manifest signer trusted (the real vendor's are built in)",
-                () -> api.post("/trusted-certificates", """
-                        {"purpose":"manifest-signer","name":"demo vendor","certificate":"%s"}""".formatted(
-                                pem(factory.manifestSigner().certificate()).replace("\n", "\\n"))));
+        timed("The vendor trusted (real ones are built in), for manifests and for evidence", () -> {
+            trust(api, "manifest-signer", factory.manifestSigner().certificate());
+            return trust(api, "attestation-ca", factory.rootCertificate());
+        });
         JsonNode report = timed(
                 "Manifest imported: every signature checked",
                 () -> api.upload("/fleets/" + fleet + "/manifests?fileName=demo-manifest.json", manifest));
@@ -104,26 +109,59 @@ final class Demo {
                 report.path("conflicts").asLong());
         int lives = devices < 2 * LIVES ? 0 : LIVES;
         Optional<Certificate> sample = enrolAll(fleet, chips.subList(lives, devices), authority);
-        if (lives > 0) {
-            live(operator, api, fleet, chips.subList(0, lives), authority);
-        }
+        boolean asTold = lives == 0 || live(operator, api, fleet, chips.subList(0, lives), authority);
         JsonNode status = api.get("/status");
+        heading("One device's certificate, and the chain above it");
         sample.ifPresent(certificate -> showChain(api, certificate));
         showHowToGoOn(keyFile, authority, fleet, status);
         // One is stolen and one is sold, where there are enough to tell the whole story.
-        return status.at("/devices/active").asLong() == devices - (lives > 0 ? 2 : 0);
+        return asTold && status.at("/devices/active").asLong() == devices - (lives > 0 ? 2 : 0);
     }
 
-    private void live(DemoApi operator, DemoApi api, String fleet, List<VirtualChip> chips, Path authority)
+    private static JsonNode trust(DemoApi api, String purpose, byte[] certificate) {
+        return api.post(
+                "/trusted-certificates", """
+                {"purpose":"%s","name":"demo vendor","certificate":"%s"}""".formatted(purpose, pem(certificate).replace("\n", "\\n")));
+    }
+
+    private boolean live(DemoApi operator, DemoApi api, String fleet, List<VirtualChip> chips, Path authority)
             throws IOException, InterruptedException {
-        out.println();
+        heading("What a life brings");
         DemoLives lives =
                 new DemoLives(api, new Home(server.devicesUrl(), fleet, List.of(certificate(authority))), out);
+        lives.publish(DemoLives.OLD_RELEASE, DemoLives.NEW_RELEASE);
         lives.begin(chips);
         lives.renewalWave();
         lives.theft();
         lives.refurbishment();
         sell(operator, lives, authority);
+        heading("A device is let in while it is good");
+        api.post("/relying-parties", "{\"name\":\"" + DOOR + "\",\"tier\":\"affirming\"}");
+        try (DemoDoor door = door(api, authority)) {
+            return lives.revokedRelease(door);
+        }
+    }
+
+    private void heading(String heading) {
+        out.println();
+        out.println(heading);
+        out.flush();
+    }
+
+    private DemoDoor door(DemoApi api, Path authority) throws IOException, InterruptedException {
+        StringBuilder cas = new StringBuilder();
+        for (JsonNode each : api.get("/authorities").path("items")) {
+            cas.append(each.at("/certificate/pem").asString());
+        }
+        long begun = System.nanoTime();
+        Optional<DemoBroker> broker =
+                DemoBroker.start(api, DOOR, folder.resolve("demo-broker"), authority, cas.toString());
+        if (broker.isPresent()) {
+            told(begun, "Plugin built by gcc, Mosquitto started with it, the guard beside it");
+            return broker.get();
+        }
+        out.println("          The broker itself is shown where there are: " + DemoBroker.NEEDED);
+        return DemoDoor.decisions(api, DOOR);
     }
 
     private void sell(DemoApi operator, DemoLives lives, Path authority) throws IOException, InterruptedException {
@@ -210,9 +248,6 @@ final class Demo {
     }
 
     private void showChain(DemoApi api, Certificate certificate) {
-        out.println();
-        out.println("One device's certificate, and the chain above it:");
-        out.println();
         out.println(CertificateText.of(certificate));
         for (JsonNode authority : api.get("/authorities").path("items")) {
             out.printf(
@@ -230,12 +265,13 @@ final class Demo {
                 "Devices now: %,d active, %,d claimed and never seen (those cost nothing).%n%n",
                 status.at("/devices/active").asLong(),
                 status.at("/devices/claimed").asLong());
-        out.println("Go on from another terminal:");
+        out.println("Go on from another terminal");
         out.println("  export TEGATA_URL=" + server.apiUrl());
         out.println("  export TEGATA_CA=" + authority);
         out.println("  export TEGATA_API_KEY=$(cat " + keyFile + ")");
         out.println("  ./tegata device list --limit 5");
         out.println("  ./tegata fleet show " + fleet);
+        out.println("  ./tegata posture summary");
         out.println("  ./tegata audit export --out audit.jsonl && ./tegata audit verify audit.jsonl");
         out.println();
         out.flush();
@@ -275,8 +311,12 @@ final class Demo {
     private <T> T timed(String what, Step<T> step) throws IOException {
         long begun = System.nanoTime();
         T result = step.run();
+        told(begun, what);
+        return result;
+    }
+
+    private void told(long begun, String what) {
         out.printf(Locale.ROOT, "%6.2f s  %s%n", (System.nanoTime() - begun) / 1e9, what);
         out.flush();
-        return result;
     }
 }

@@ -30,7 +30,8 @@ import picocli.CommandLine.Spec;
         description = {
             "Shows the main job on this machine: a company gets its own PKI, claims a batch of chips from the vendor's "
                     + "signed manifest, and every device gets its certificate at its first connection. From 40 devices"
-                    + " on, some live further: new keys for all, one theft, one refurbishment, one sale.",
+                    + " on, some live further: new keys for all, one theft, one refurbishment, one sale. Then a release is"
+                    + " revoked, and an MQTT broker shuts out whoever runs it until it has been updated.",
             "",
             "The server keeps running until Ctrl-C, so that you can look around."
         },

@@ -4,12 +4,11 @@ package dev.tegata.server.demo;
 
 import dev.tegata.agent.Agent;
 import dev.tegata.agent.AgentEvent;
-import dev.tegata.agent.ChipAttester;
 import dev.tegata.agent.ChipKeys;
 import dev.tegata.agent.DeviceIdentity;
-import dev.tegata.agent.DeviceKey;
 import dev.tegata.agent.EstClient;
 import dev.tegata.agent.Network;
+import dev.tegata.agent.simulator.RootOfTrust;
 import dev.tegata.agent.store.AgentState;
 import dev.tegata.agent.store.AgentState.Home;
 import dev.tegata.agent.store.StateStore;
@@ -26,10 +25,13 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -40,13 +42,19 @@ import tools.jackson.databind.JsonNode;
 
 /// The turns of a device's life that the demo shows, lived by the real agent over virtual chips.
 final class DemoLives {
+    static final String OLD_RELEASE = "1.4.0";
+    static final String NEW_RELEASE = "1.5.0";
     private static final int SERIAL_SHOWN = 10;
+    private static final Duration PATIENCE = Duration.ofSeconds(30);
 
     private final DemoApi api;
     private final Home home;
     private final PrintWriter out;
     private final SecureRandom random = new SecureRandom();
     private final List<Life> lives = new ArrayList<>();
+
+    /// Their ids, by their versions.
+    private final Map<String, String> releases = new HashMap<>();
 
     DemoLives(DemoApi api, Home home, PrintWriter out) {
         this.api = api;
@@ -56,21 +64,30 @@ final class DemoLives {
 
     /// A device and its agent.
     private final class Life implements StateStore {
+        private final VirtualChip chip;
         private final String serial;
         private final ChipKeys keys;
-        private final Agent agent;
+        private volatile String version;
+        private volatile Agent agent;
         private final List<AgentEvent> events = new CopyOnWriteArrayList<>();
         private volatile @Nullable AgentState kept;
 
-        Life(VirtualChip chip) throws IOException {
+        Life(VirtualChip chip, String version) throws IOException {
+            this.chip = chip;
+            this.version = version;
             serial = HexFormat.of().formatHex(chip.serial());
             keys = ChipKeys.of(new Ecc608(Transport.of(chip), random));
-            agent = Agent.start(new Agent.Setup(
+            agent = booted(version);
+        }
+
+        private Agent booted(String version) throws IOException {
+            CheckIn.Component firmware = new CheckIn.Component("lock", version, Optional.empty());
+            return Agent.start(new Agent.Setup(
                     keys,
                     serial,
                     home,
-                    List.of(new CheckIn.Component("lock", "1.4.0", Optional.empty())),
-                    Optional.of(new ChipAttester(keys.chip())),
+                    List.of(firmware),
+                    Optional.of(new RootOfTrust(chip, home.fleet(), firmware)),
                     Agent.Habits.USUAL,
                     this,
                     Network.ofThisMachine(),
@@ -78,6 +95,17 @@ final class DemoLives {
                     random,
                     Agent.Pace.USUAL,
                     events::add));
+        }
+
+        /// Puts other firmware in, and boots.
+        void update(String release) throws IOException {
+            version = release;
+            agent = booted(release);
+        }
+
+        DeviceIdentity identity() throws IOException {
+            AgentState.Identity identity = agent.state().identity().orElseThrow();
+            return DeviceIdentity.of(keys.open(identity.key()), identity.chain());
         }
 
         @Override
@@ -95,7 +123,7 @@ final class DemoLives {
         }
 
         String device() {
-            return api.get("/devices?serial=" + serial).at("/items/0/id").asString();
+            return agent.state().device().map(UUID::toString).orElseThrow();
         }
 
         /// What it is for its owner.
@@ -121,14 +149,13 @@ final class DemoLives {
     /// Lets these devices come to life.
     void begin(List<VirtualChip> chips) throws IOException, InterruptedException {
         for (VirtualChip chip : chips) {
-            lives.add(new Life(chip));
+            lives.add(new Life(chip, lives.size() % 2 == 0 ? OLD_RELEASE : NEW_RELEASE));
         }
-        out.println("%,d of the devices now live on, with an agent each:".formatted(lives.size()));
         long begun = System.nanoTime();
         step(lives);
         told(
                 begun,
-                "%,d enrolled for a new key, and checked in"
+                "%,d of the devices live on, with an agent each: enrolled for a new key, and checked in"
                         .formatted(count(life -> life.saw(AgentEvent.CheckedIn.class))));
     }
 
@@ -171,14 +198,11 @@ final class DemoLives {
         Life stolen = lives.removeFirst();
         long begun = System.nanoTime();
         api.post("/devices/" + stolen.device() + "/revoke", "{\"reason\":\"stolen\"}");
-        AgentState.Identity identity = stolen.agent.state().identity().orElseThrow();
-        DeviceKey key = stolen.keys.open(identity.key());
+        DeviceIdentity identity = stolen.identity();
         EstClient est = new EstClient(URI.create(home.url() + "/.well-known/est/" + home.fleet()), home.anchors());
         EstClient.Answer renewal = est.reEnrol(
-                DeviceIdentity.of(key, identity.chain()),
-                key,
-                stolen.certificate().orElseThrow().subject());
-        EstClient.Answer enrolment = est.enrol(stolen.keys.birth(), key);
+                identity, identity.key(), stolen.certificate().orElseThrow().subject());
+        EstClient.Answer enrolment = est.enrol(stolen.keys.birth(), identity.key());
         told(begun, "Lock %s is stolen, and revoked. Its thief tries every door:".formatted(stolen.shortSerial()));
         out.println("            to renew with its certificate: " + gist(renewal));
         out.println("            to enrol with its birth key:   " + gist(enrolment));
@@ -213,6 +237,7 @@ final class DemoLives {
                 begun,
                 "Lock %s is refurbished: wiped, proven by its birth key, and %s again%s"
                         .formatted(returned.shortSerial(), returned.state(api), newKey ? " with a new key" : ""));
+        lives.add(returned);
     }
 
     /// Sells one to another tenant.
@@ -243,6 +268,106 @@ final class DemoLives {
                                 sold.state(api),
                                 sold.state(buyer),
                                 sold.certificate().map(_ -> ", with a new key").orElse("")));
+    }
+
+    /// Says what the devices' firmware looks like, as a build pipeline does.
+    void publish(String... versions) {
+        for (String version : versions) {
+            String release = """
+                    {"fleet":"%s","version":"%s","product":{"id":"%s"},"components":[{"version":"%s","digest":"%s"}],
+                     "certification":{"status":"certified","scheme":"PSA"}}""".formatted(
+                            home.fleet(),
+                            version,
+                            RootOfTrust.implementationId(home.fleet()).hex(),
+                            version,
+                            RootOfTrust.digest(version).hex());
+            releases.put(version, api.post("/releases", release).path("id").asString());
+        }
+    }
+
+    /// A release is revoked; whoever runs it stays outside until it has been updated.
+    ///
+    /// @return whether all are in again in the end
+    boolean revokedRelease(DemoDoor door) throws IOException, InterruptedException {
+        List<Life> outdated = new ArrayList<>(lives);
+        outdated.removeIf(life -> !life.version.equals(OLD_RELEASE));
+        out.println("          At their check-ins, the devices have proven what they run:");
+        showMatrix();
+        long begun = System.nanoTime();
+        long first = in(door, lives);
+        told(begun, "%s lets in %,d of %,d".formatted(door.name(), first, lives.size()));
+
+        begun = System.nanoTime();
+        api.put("/releases/" + releases.get(OLD_RELEASE) + "/certification", "{\"status\":\"revoked\"}");
+        boolean turned = await(() -> devices(OLD_RELEASE, "affirming") == 0);
+        told(begun, "Release %s is revoked. The evidence is judged again, without the devices:".formatted(OLD_RELEASE));
+        showMatrix();
+
+        begun = System.nanoTime();
+        boolean out = await(() -> in(door, outdated) == 0);
+        told(begun, "Those that run it are shut out: %,d of %,d are in".formatted(in(door, lives), lives.size()));
+
+        begun = System.nanoTime();
+        for (Life life : outdated) {
+            life.update(NEW_RELEASE);
+        }
+        step(outdated);
+        boolean updated = await(() -> devices(NEW_RELEASE, "affirming") >= lives.size());
+        told(
+                begun,
+                "%,d update to %s, boot, check in, and prove it; what is left is the stolen one:"
+                        .formatted(outdated.size(), NEW_RELEASE));
+        showMatrix();
+
+        begun = System.nanoTime();
+        boolean back = await(() -> in(door, lives) == lives.size());
+        told(
+                begun,
+                "%,d of %,d are in again, and nobody has touched a device, a certificate or the door"
+                        .formatted(in(door, lives), lives.size()));
+        return turned && out && updated && back;
+    }
+
+    private interface Condition {
+        boolean holds() throws IOException;
+    }
+
+    private static boolean await(Condition condition) throws IOException, InterruptedException {
+        long end = System.nanoTime() + PATIENCE.toNanos();
+        while (!condition.holds()) {
+            if (System.nanoTime() > end) {
+                return false;
+            }
+            Thread.sleep(50);
+        }
+        return true;
+    }
+
+    private static long in(DemoDoor door, List<Life> devices) throws IOException {
+        long in = 0;
+        for (Life life : devices) {
+            in += door.lets(life.device(), life.identity()) ? 1 : 0;
+        }
+        return in;
+    }
+
+    private long devices(String release, String verdict) {
+        return api.get("/posture-summary?fleet=" + home.fleet())
+                .path("items")
+                .valueStream()
+                .filter(count -> count.path("release").asString().equals(release)
+                        && count.path("status").asString().equals(verdict))
+                .mapToLong(count -> count.path("devices").asLong())
+                .sum();
+    }
+
+    private void showMatrix() {
+        out.println("            release   affirming  contraindicated");
+        for (String release : List.of(OLD_RELEASE, NEW_RELEASE)) {
+            out.println("            %-9s %9d  %15d"
+                    .formatted(release, devices(release, "affirming"), devices(release, "contraindicated")));
+        }
+        out.flush();
     }
 
     private void told(long begun, String what) {

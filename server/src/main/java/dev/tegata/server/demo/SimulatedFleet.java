@@ -46,7 +46,8 @@ public final class SimulatedFleet implements Operator {
     /// How often the verdicts are looked at in the scenario's time.
     private static final int SAMPLES = 10;
 
-    private static final Duration SHORTEST_FRESHNESS = Duration.ofMinutes(1);
+    /// Longer than any simulation: only what devices do changes what is thought of them.
+    private static final String FRESHNESS = "PT24H";
     private static final int PAGE = 500;
 
     private final DemoApi api;
@@ -102,9 +103,7 @@ public final class SimulatedFleet implements Operator {
         ObjectNode policy = fleet.putObject("policy");
         policy.putObject("checkIn").put("quick", "PT10S").put("suspendClones", true);
         if (scenario.attestation().isWanted()) {
-            Duration half = scenario.duration().dividedBy(2);
-            ObjectNode attestation = policy.putObject("attestation")
-                    .put("freshness", (half.compareTo(SHORTEST_FRESHNESS) > 0 ? half : SHORTEST_FRESHNESS).toString());
+            ObjectNode attestation = policy.putObject("attestation").put("freshness", FRESHNESS);
             attestation
                     .putArray("consequences")
                     .addObject()
