@@ -96,6 +96,25 @@ public final class Decisions {
         return decide(tenant, subject, parties.get(tenant, name, asker.moment), asker.moment);
     }
 
+    /// Decides on a device that shows a passport: as [#decide] on the device, where it is that device's.
+    public Decision decide(TenantId tenant, Subject subject, Subject.Passport shown, Asker asker) {
+        Decision of = decide(tenant, shown, asker);
+        Decision known = decide(tenant, subject, asker);
+        if (known.device() == null || known.device().equals(of.device())) {
+            return known;
+        }
+        if (of.device() == null) {
+            return of;
+        }
+        return new Decision(
+                false,
+                known.device(),
+                known.party(),
+                known.posture(),
+                List.of(new Reason("foreign-passport", "the result is of another device")),
+                clock.instant().plus(ASK_AGAIN));
+    }
+
     /// Decides by the policy of a relying party.
     ///
     /// @param moment of the question ([System#nanoTime])

@@ -33,6 +33,7 @@ import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.claim.TrustedCertificates;
 import dev.tegata.platform.endorsement.Endorsement;
 import dev.tegata.platform.endorsement.EndorsementState;
+import dev.tegata.platform.store.Database;
 import dev.tegata.platform.testing.TestClock;
 import dev.tegata.platform.testing.TestDatabase;
 import dev.tegata.platform.testing.TestPlatform;
@@ -294,6 +295,35 @@ class VerificationTest {
                             null,
                             token(session.nonce(), FIRMWARE),
                             appraised -> appraised.jwt(EarProfile.VERAISON_2023));
+        }
+
+        @Test
+        @DisplayName("a verifier that is restarted between challenge and evidence goes on where it was")
+        void restarted() {
+            submit(corim("lamp", comid("lamp/1", 1, key(), reference(FIRMWARE))));
+            VerificationSessions.Session session = verification.sessions().open(tenant, 32, null);
+            Bytes nonce = verification
+                    .nonces()
+                    .issue(tenant, 32, Duration.ofMinutes(1), null)
+                    .value();
+            platform.close();
+            try (Database database = Database.open(DATABASE.config())) {
+                platform = TestPlatform.software(database, clock);
+                verification = node();
+                answer(verification, session);
+                assertThat(verification
+                                .appraisals()
+                                .list(tenant, null, Page.Request.first())
+                                .items())
+                        .singleElement()
+                        .satisfies(stored -> assertThat(stored.status()).isEqualTo(Tier.AFFIRMING));
+                assertRefused(ErrorCode.CONFLICT, () -> answer(verification, session));
+                verification.nonces().use(tenant, nonce, null);
+                assertRefused(ErrorCode.CONFLICT, () -> verification.nonces().use(tenant, nonce, null));
+                platform.close();
+            } finally {
+                platform = TestPlatform.software(DATABASE.database(), clock);
+            }
         }
 
         @Test

@@ -19,6 +19,7 @@ import dev.tegata.attestation.cose.Signer;
 import dev.tegata.attestation.psa.PsaProfile;
 import dev.tegata.attestation.psa.PsaToken;
 import dev.tegata.attestation.psa.SoftwareComponent;
+import dev.tegata.attestation.result.EarProfile;
 import dev.tegata.attestation.result.Tier;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
@@ -37,6 +38,7 @@ import dev.tegata.platform.claim.TrustedCertificates;
 import dev.tegata.platform.decision.Decision;
 import dev.tegata.platform.decision.Decisions;
 import dev.tegata.platform.decision.PartyPolicy;
+import dev.tegata.platform.decision.Passports;
 import dev.tegata.platform.decision.RelyingParties;
 import dev.tegata.platform.decision.RelyingParty;
 import dev.tegata.platform.decision.Subject;
@@ -623,5 +625,59 @@ class PostureTest {
             assertThat(postures.summary(other.tenant, null)).isEmpty();
             assertThat(parties.list(other.tenant)).isEmpty();
         }
+    }
+
+    @Test
+    @DisplayName("a passport lets its own device in while it is the present result and holds, and nobody else")
+    void passports() {
+        reference(FIRMWARE);
+        FleetId fleet = fleet();
+        Unit unit = unit(fleet);
+        Unit other = unit(fleet);
+        attest(unit, FIRMWARE);
+        attest(other, FIRMWARE);
+        Passports passports = new Passports(verification.resultKeys(), world.clock);
+        String own = passport(unit);
+        Subject.Passport shown = passports.read(tenant, own);
+        assertThat(decide(tenant, shown)).satisfies(decision -> {
+            assertThat(decision.allowed()).isTrue();
+            assertThat(decision.device()).isEqualTo(unit.id);
+        });
+        Decisions.Asker asker = new Decisions.Asker("00000000", null, System.nanoTime());
+        assertThat(decisions
+                        .decide(tenant, new Subject.Certificate(unit.certificate.sha256()), shown, asker)
+                        .allowed())
+                .isTrue();
+        assertThat(decisions.decide(tenant, new Subject.Id(other.id), shown, asker).reasons())
+                .extracting(Decision.Reason::code)
+                .containsExactly("foreign-passport");
+
+        int claims = own.indexOf('.') + 1;
+        for (int at : List.of(claims + 5, own.lastIndexOf('.') + 5)) {
+            char changed = own.charAt(at) == 'A' ? 'B' : 'A';
+            String altered = own.substring(0, at) + changed + own.substring(at + 1);
+            assertThatThrownBy(() -> passports.read(tenant, altered)).isInstanceOf(RefusedException.class);
+        }
+        try (EnrolmentWorld elsewhere = new EnrolmentWorld(DATABASE.database())) {
+            assertThatThrownBy(() -> passports.read(elsewhere.tenant, own)).isInstanceOf(RefusedException.class);
+            assertThat(decide(elsewhere.tenant, shown).reasons())
+                    .extracting(Decision.Reason::code)
+                    .containsExactly("unknown-passport");
+        }
+
+        world.clock.advance(Duration.ofSeconds(1));
+        attest(unit, NEWER);
+        assertThat(decide(tenant, shown).reasons())
+                .extracting(Decision.Reason::code)
+                .containsExactly("unknown-passport");
+        String latest = passport(unit);
+        assertThat(decide(tenant, passports.read(tenant, latest)).allowed()).isFalse();
+        world.clock.advance(Duration.ofHours(25));
+        assertThatThrownBy(() -> passports.read(tenant, latest)).isInstanceOf(RefusedException.class);
+    }
+
+    /// What the device fetches of itself.
+    private String passport(Unit unit) {
+        return verification.appraisals().passport(tenant, unit.id).jwt(EarProfile.DRAFT_04);
     }
 }

@@ -25,6 +25,7 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -42,7 +43,7 @@ final class DecisionResource {
         this.services = services;
     }
 
-    /// By what the device is known: one of the first four.
+    /// By what the device is known: one of the first four, or one of the first three and its passport.
     ///
     /// @param certificate in PEM
     /// @param fingerprint SHA-256 of the certificate in hex
@@ -138,17 +139,31 @@ final class DecisionResource {
 
     private Response decide(Call call) {
         Body body = call.request().json(Body.class);
-        Subject subject = subject(call, body);
-        return answer(call, subject, body.party());
+        Optional<Subject> subject = subject(body);
+        String passport = body.passport();
+        if (passport == null) {
+            return answer(call, subject.orElseThrow(DecisionResource::unclear), body.party());
+        }
+        Subject.Passport shown = services.passports.read(call.tenant(), passport);
+        return subject.isEmpty()
+                ? answer(call, shown, body.party())
+                : Response.json(View.of(
+                        services.decisions.decide(call.tenant(), subject.get(), shown, asker(call, body.party()))));
+    }
+
+    private static RuntimeException unclear() {
+        return Fields.invalid("device", "or one of certificate, fingerprint and passport must be given");
+    }
+
+    private static Decisions.Asker asker(Call call, @Nullable String party) {
+        return new Decisions.Asker(call.caller().keyId(), party, call.request().moment());
     }
 
     private Response answer(Call call, Subject subject, @Nullable String party) {
-        Decisions.Asker asker =
-                new Decisions.Asker(call.caller().keyId(), party, call.request().moment());
-        return Response.json(View.of(services.decisions.decide(call.tenant(), subject, asker)));
+        return Response.json(View.of(services.decisions.decide(call.tenant(), subject, asker(call, party))));
     }
 
-    private Subject subject(Call call, Body body) {
+    private static Optional<Subject> subject(Body body) {
         List<Subject> subjects = new ArrayList<>();
         if (body.device() != null) {
             subjects.add(new Subject.Id(DeviceId.parse(body.device())));
@@ -159,13 +174,10 @@ final class DecisionResource {
         if (body.fingerprint() != null) {
             subjects.add(new Subject.Certificate(fingerprint(body.fingerprint())));
         }
-        if (body.passport() != null) {
-            subjects.add(services.passports.read(call.tenant(), body.passport()));
+        if (subjects.size() > 1) {
+            throw unclear();
         }
-        if (subjects.size() != 1) {
-            throw Fields.invalid("device", "or one of certificate, fingerprint and passport must be given");
-        }
-        return subjects.getFirst();
+        return subjects.stream().findFirst();
     }
 
     /// The first certificate is the device's; a chain may follow.

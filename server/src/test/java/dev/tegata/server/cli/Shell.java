@@ -15,7 +15,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 /// Runs commands in this process as a shell would: with an environment, an input, and what they wrote.
-final class Shell {
+public final class Shell {
     private final Map<String, String> environment = new HashMap<>();
     private boolean interactive;
 
@@ -28,14 +28,14 @@ final class Shell {
     }
 
     /// A shell on the machine of `server`, as its operator has it.
-    static Shell of(RunningServer server, Path folder) {
+    public static Shell of(RunningServer server, Path folder) {
         Path key = server.server().operatorKeyFile().toAbsolutePath();
         return in(folder)
                 .with("TEGATA_DATA", String.valueOf(key.getParent()))
                 .with("TEGATA_URL", server.server().apiUrl());
     }
 
-    Shell with(String variable, String value) {
+    public Shell with(String variable, String value) {
         environment.put(variable, value);
         return this;
     }
@@ -50,19 +50,19 @@ final class Shell {
         return this;
     }
 
-    record Result(int exitCode, String out, String err) {
+    public record Result(int exitCode, String out, String err) {
         JsonNode json() {
             assertThat(exitCode).as(err).isZero();
             return JsonMapper.shared().readTree(out);
         }
 
-        String text() {
+        public String text() {
             assertThat(exitCode).as(err).isZero();
             return out;
         }
     }
 
-    Result run(String... arguments) {
+    public Result run(String... arguments) {
         return runWith("", arguments);
     }
 

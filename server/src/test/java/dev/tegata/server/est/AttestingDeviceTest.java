@@ -14,14 +14,17 @@ import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.server.RunningServer;
+import dev.tegata.server.cli.Shell;
 import java.net.URI;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.nio.file.Path;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
 
 @DisplayName("Attestation on the devices' port")
@@ -133,5 +136,73 @@ class AttestingDeviceTest {
             assertThat(revoked.get(address("/" + FLEET + "/attestation-result")).statusCode())
                     .isEqualTo(403);
         }
+    }
+
+    @Test
+    @DisplayName("a device shows the result that it has fetched to a relying party, which asks whether to let it in")
+    void door(@TempDir Path folder) {
+        Enrolled a = Enrolled.one();
+        Enrolled b = Enrolled.one();
+        post("/api/v1/relying-parties", "{\"name\":\"gate\",\"tier\":\"warning\"}", 201);
+        String passport = attested(a);
+        attested(b);
+        JsonNode in = decide("passport", passport, null);
+        assertThat(in.path("allowed").asBoolean()).as(in.toString()).isTrue();
+        assertThat(in.path("device").asString()).isEqualTo(a.id);
+        assertThat(decide("passport", passport, a.id).path("allowed").asBoolean()).isTrue();
+        assertThat(decide("passport", passport, b.id).at("/reasons/0/code").asString())
+                .isEqualTo("foreign-passport");
+
+        String altered = passport.substring(0, passport.length() - 6) + "AAAAAA";
+        refused(TENANT, altered);
+        refused(new EstTenant("Neighbour"), passport);
+
+        attested(a);
+        assertThat(decide("passport", passport, null).at("/reasons/0/code").asString())
+                .isEqualTo("unknown-passport");
+        TENANT.change(a.id, "suspend");
+        assertThat(decide("device", a.id, null).at("/reasons/0/code").asString()).isEqualTo("device-suspended");
+        TENANT.change(a.id, "resume");
+
+        String csv = Shell.of(TENANT.running, folder)
+                .with("TEGATA_API_KEY", TENANT.tenant.ownerKey())
+                .with("TEGATA_CA", TLS_CA.toString())
+                .run("posture", "summary", "--csv")
+                .text();
+        List<String> lines = csv.lines().toList();
+        assertThat(lines.getFirst()).isEqualTo("release,status,age,devices");
+        assertThat(lines.subList(1, lines.size())).isNotEmpty().allMatch(line -> line.matches("\"[^\"]*\",[a-z]+,today,[0-9]+"));
+        HttpResponse<String> other =
+                TENANT.running.get(new EstTenant("Empty").tenant.ownerKey(), "/api/v1/posture-summary?format=csv");
+        assertThat(other.body()).isEqualTo("release,status,age,devices\r\n");
+    }
+
+    /// What a device fetches after it has sent evidence.
+    private static String attested(Enrolled enrolled) {
+        try (EstDevice device = enrolled.connect()) {
+            StringBuilder nonce = new StringBuilder();
+            String session = opened(device, nonce);
+            json(answer(device, session, enrolled.token(Bytes.ofBase64Url(nonce.toString()))));
+            return EstDevice.text(device.get(address("/" + FLEET + "/attestation-result")));
+        }
+    }
+
+    private static JsonNode decide(String member, String value, @Nullable String device) {
+        String more = device == null ? "" : ",\"device\":\"" + device + "\"";
+        return RunningServer.body(post(
+                "/api/v1/decisions", "{\"party\":\"gate\",\"" + member + "\":\"" + value + "\"" + more + "}", 200));
+    }
+
+    private static HttpResponse<String> post(String path, String body, int status) {
+        HttpResponse<String> response = TENANT.running.post(TENANT.tenant.ownerKey(), path, body);
+        assertThat(response.statusCode()).as(response.body()).isEqualTo(status);
+        return response;
+    }
+
+    private static void refused(EstTenant tenant, String passport) {
+        HttpResponse<String> response = tenant.running.post(
+                tenant.tenant.ownerKey(), "/api/v1/decisions", "{\"passport\":\"" + passport + "\"}");
+        assertThat(response.statusCode()).as(response.body()).isBetween(400, 422);
+        assertThat(response.body()).contains("passport");
     }
 }
