@@ -648,7 +648,9 @@ class PostureTest {
                         .decide(tenant, new Subject.Certificate(unit.certificate.sha256()), shown, asker)
                         .allowed())
                 .isTrue();
-        assertThat(decisions.decide(tenant, new Subject.Id(other.id), shown, asker).reasons())
+        assertThat(decisions
+                        .decide(tenant, new Subject.Id(other.id), shown, asker)
+                        .reasons())
                 .extracting(Decision.Reason::code)
                 .containsExactly("foreign-passport");
 

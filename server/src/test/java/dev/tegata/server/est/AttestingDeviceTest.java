@@ -149,7 +149,8 @@ class AttestingDeviceTest {
         JsonNode in = decide("passport", passport, null);
         assertThat(in.path("allowed").asBoolean()).as(in.toString()).isTrue();
         assertThat(in.path("device").asString()).isEqualTo(a.id);
-        assertThat(decide("passport", passport, a.id).path("allowed").asBoolean()).isTrue();
+        assertThat(decide("passport", passport, a.id).path("allowed").asBoolean())
+                .isTrue();
         assertThat(decide("passport", passport, b.id).at("/reasons/0/code").asString())
                 .isEqualTo("foreign-passport");
 
@@ -161,7 +162,8 @@ class AttestingDeviceTest {
         assertThat(decide("passport", passport, null).at("/reasons/0/code").asString())
                 .isEqualTo("unknown-passport");
         TENANT.change(a.id, "suspend");
-        assertThat(decide("device", a.id, null).at("/reasons/0/code").asString()).isEqualTo("device-suspended");
+        assertThat(decide("device", a.id, null).at("/reasons/0/code").asString())
+                .isEqualTo("device-suspended");
         TENANT.change(a.id, "resume");
 
         String csv = Shell.of(TENANT.running, folder)
@@ -171,7 +173,9 @@ class AttestingDeviceTest {
                 .text();
         List<String> lines = csv.lines().toList();
         assertThat(lines.getFirst()).isEqualTo("release,status,age,devices");
-        assertThat(lines.subList(1, lines.size())).isNotEmpty().allMatch(line -> line.matches("\"[^\"]*\",[a-z]+,today,[0-9]+"));
+        assertThat(lines.subList(1, lines.size()))
+                .isNotEmpty()
+                .allMatch(line -> line.matches("\"[^\"]*\",[a-z]+,today,[0-9]+"));
         HttpResponse<String> other =
                 TENANT.running.get(new EstTenant("Empty").tenant.ownerKey(), "/api/v1/posture-summary?format=csv");
         assertThat(other.body()).isEqualTo("release,status,age,devices\r\n");
