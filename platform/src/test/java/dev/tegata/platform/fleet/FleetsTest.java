@@ -27,8 +27,11 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.jdbi.v3.core.Handle;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
@@ -112,6 +115,45 @@ final class FleetsTest {
         }
         assertThat(won).hasValue(1);
         assertThat(platform.fleets.get(tenant, fleet.id()).version()).isEqualTo(2);
+    }
+
+    @Test
+    @DisplayName("a fleet does not go while a device comes into it")
+    void deletionWaitsForDevices() throws Exception {
+        Fleet fleet = platform.fleets.create(tenant, ACTOR, settings);
+        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+            Future<?> deletion = platform.database.inTenant(tenant, tx -> {
+                insertDevice(tx, fleet.id());
+                Future<?> waiting = threads.submit(() -> platform.fleets.delete(tenant, ACTOR, fleet.id()));
+                assertThatThrownBy(() -> waiting.get(1, TimeUnit.SECONDS)).isInstanceOf(TimeoutException.class);
+                return waiting;
+            });
+            assertThatThrownBy(deletion::get).cause().hasMessageContaining("it has devices");
+        }
+        assertThat(platform.fleets.get(tenant, fleet.id())).isEqualTo(fleet);
+    }
+
+    @Test
+    void aDeviceNeedsAFleetOfItsTenant() {
+        CreatedTenant other = platform.tenant();
+        FleetId foreign = platform.fleets
+                .create(
+                        other.tenant().id(),
+                        ACTOR,
+                        settings("Theirs", other.authorities().getLast().id()))
+                .id();
+        assertThatThrownBy(() -> platform.database.inTenant(tenant, tx -> insertDevice(tx, foreign)))
+                .hasMessageContaining("there is no fleet");
+    }
+
+    private int insertDevice(Handle tx, FleetId fleet) {
+        return tx.createUpdate("""
+                        INSERT INTO device (tenant_id, device_id, fleet_id, chip, serial, state, proof, claimed_at)
+                        VALUES (:tenant, gen_random_uuid(), :fleet, 'other', 'a0', 'CLAIMED', 'STATEMENT', :now)""")
+                .bind("tenant", tenant)
+                .bind("fleet", fleet)
+                .bind("now", clock.instant())
+                .execute();
     }
 
     @Test
