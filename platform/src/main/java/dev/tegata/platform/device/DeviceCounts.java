@@ -113,23 +113,33 @@ public final class DeviceCounts implements AutoCloseable {
     public List<Horizon> forecast(TenantId tenant, @Nullable FleetId fleet, List<Integer> days) {
         Instant now = clock.instant();
         LocalDate today = now.atOffset(ZoneOffset.UTC).toLocalDate();
-        List<Horizon> horizons = new ArrayList<>();
         for (int day : days) {
             if (day < 0 || day > LONGEST_HORIZON) {
                 throw Fields.invalid("days", "must be from 0 to " + LONGEST_HORIZON);
             }
+        }
+        // In the order of their ends: those of a nearer horizon come first.
+        int furthest = days.stream().mapToInt(day -> day).max().orElse(0);
+        List<Expiring> soonest = database.inTenant(
+                tenant, tx -> next(tx, tenant, fleet, Position.FIRST, until(now, furthest), LOOKED_AT));
+        List<Horizon> horizons = new ArrayList<>();
+        for (int day : days) {
             String end = "expires:" + (day == 0 ? today : today.plusDays(day + 1L));
             long expiring = counters(tenant, fleet, "expires:", end).values().stream()
                     .mapToLong(Long::longValue)
                     .sum();
-            Instant until = day == 0 ? now : now.plus(Duration.ofDays(day));
-            List<Expiring> looked = expiring == 0
-                    ? List.of()
-                    : database.inTenant(tenant, tx -> next(tx, tenant, fleet, Position.FIRST, until, LOOKED_AT));
+            Instant until = until(now, day);
+            List<Expiring> looked = soonest.stream()
+                    .filter(each -> each.expiresAt().isBefore(until))
+                    .toList();
             horizons.add(new Horizon(
                     day, expiring, looked.stream().filter(Expiring::silent).count(), looked.size()));
         }
         return horizons;
+    }
+
+    private static Instant until(Instant now, int days) {
+        return now.plus(Duration.ofDays(days));
     }
 
     /// Devices by the end of their certificate, soonest first.
