@@ -27,8 +27,9 @@ final class PkiBenchmark implements Benchmark {
     public void measure(Run run) throws Exception {
         Collection<RunResult> results = new Runner(new OptionsBuilder()
                         .include(CertificateSteps.class.getName())
-                        .warmupIterations(3)
-                        .warmupTime(TimeValue.seconds(1))
+                        // Before the compiler is done, a certificate seems to cost twice its signature.
+                        .warmupIterations(5)
+                        .warmupTime(TimeValue.seconds(2))
                         .measurementIterations(3)
                         .measurementTime(TimeValue.seconds(1))
                         .forks(1)
