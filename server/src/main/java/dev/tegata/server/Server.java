@@ -18,6 +18,7 @@ import dev.tegata.platform.acme.AcmeAccounts;
 import dev.tegata.platform.acme.AcmeNonces;
 import dev.tegata.platform.acme.AcmeOrders;
 import dev.tegata.platform.acme.AcmeSettings;
+import dev.tegata.platform.acme.TpmAttestation;
 import dev.tegata.platform.admission.Admissions;
 import dev.tegata.platform.appraisal.DeviceCertificates;
 import dev.tegata.platform.appraisal.EnrolmentEvidence;
@@ -298,7 +299,7 @@ public final class Server implements AutoCloseable {
                     new AcmeOrders(database, clock, random),
                     new AcmeNonces(database, seals, clock, random),
                     refusals,
-                    Optional.empty()));
+                    new TpmAttestation(verification.attestationKeys())));
             Fleets fleets = new Fleets(database, auditLog, authorities, issuingFleets, clock, random);
             Rollovers rollovers = new Rollovers(
                     new Rollovers.Ground(

@@ -6,30 +6,39 @@ import dev.tegata.attestation.MalformedException;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.key.PublicKeyInfo;
 
-/// A TPM's statement that it holds a key (TPM2_Certify or TPM2_CertifyCreation), to be bound to a certificate
-/// request.
+/// A TPM's statement that it holds a key (TPM2_Certify or TPM2_CertifyCreation), to be bound to a
+/// certificate request.
 public record KeyCertification(Bytes attest, Bytes signature, Bytes publicArea) {
-    /// Checks that the attestation key signed it, for this nonce, about this very key, and that the key was made
-    /// in the TPM and cannot leave it. Gives the statement.
+    /// Checks that the attestation key signed it, for this nonce, about this very key, and that the key was
+    /// made in the TPM and cannot leave it. Gives the statement.
     ///
     /// `nonce` must be what the verifier gave. TPM2_Certify of some tools cannot carry one, the other can.
     public TpmAttest verify(TpmPublic attestationKey, Bytes nonce, PublicKeyInfo certified) throws MalformedException {
-        TpmAttest statement = verifySignature(attestationKey);
+        if (!attestationKey.isAttestationKey()) {
+            throw new MalformedException("the TPM key may sign what is not from the TPM, or may leave it");
+        }
+        return verify(attestationKey.key(), nonce, certified);
+    }
+
+    /// As [#verify], for an attestation key whose fitness was checked before. Gives the key that is
+    /// certified.
+    public PublicKeyInfo certifiedBy(PublicKeyInfo attestationKey, Bytes nonce) throws MalformedException {
+        PublicKeyInfo certified = TpmPublic.parse(publicArea).key();
+        verify(attestationKey, nonce, certified);
+        return certified;
+    }
+
+    private TpmAttest verify(PublicKeyInfo attestationKey, Bytes nonce, PublicKeyInfo certified)
+            throws MalformedException {
+        if (!TpmSignature.parse(signature).verifies(attestationKey, attest)) {
+            throw new MalformedException("the signature of the TPM's statement is wrong");
+        }
+        TpmAttest statement = TpmAttest.parse(attest);
         if (!statement.extraData().equals(nonce)) {
             throw new MalformedException("the TPM's statement is not for this nonce");
         }
         requireKey(statement, certified);
         return statement;
-    }
-
-    private TpmAttest verifySignature(TpmPublic attestationKey) throws MalformedException {
-        if (!attestationKey.isAttestationKey()) {
-            throw new MalformedException("the TPM key may sign what is not from the TPM, or may leave it");
-        }
-        if (!TpmSignature.parse(signature).verifies(attestationKey.key(), attest)) {
-            throw new MalformedException("the signature of the TPM's statement is wrong");
-        }
-        return TpmAttest.parse(attest);
     }
 
     private void requireKey(TpmAttest statement, PublicKeyInfo certified) throws MalformedException {

@@ -6,8 +6,7 @@ import dev.tegata.pki.Bytes;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.FleetId;
 
-/// Verifies what a device answers to the challenge device-attest-01. Where nothing implements it, the
-/// challenge is not offered.
+/// Verifies what a device answers to the challenge device-attest-01.
 public interface DeviceAttestation {
     /// Verifies a statement.
     ///

@@ -36,6 +36,7 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -99,6 +100,28 @@ public final class AttestationKeys {
 
     /// Why an endorsement key is believed.
     private record Believed(PublicKeyInfo key, @Nullable DeviceId device, String source) {}
+
+    /// The keys that were activated for the device, latest first, so many as a device has at most.
+    public List<PublicKeyInfo> of(TenantId tenant, DeviceId device) {
+        List<Bytes> encoded = database.inTenant(
+                tenant,
+                tx -> tx.createQuery("""
+                        SELECT public_key FROM attestation_key WHERE tenant_id = :tenant AND device_id = :device
+                        ORDER BY activated_at DESC, fingerprint LIMIT 8""")
+                        .bind("tenant", tenant)
+                        .bind("device", device)
+                        .mapTo(Bytes.class)
+                        .list());
+        List<PublicKeyInfo> keys = new ArrayList<>();
+        for (Bytes each : encoded) {
+            try {
+                keys.add(PublicKeyInfo.parse(each));
+            } catch (InvalidKeyInfoException e) {
+                throw new IllegalStateException("an attestation key was stored that cannot be read", e);
+            }
+        }
+        return keys;
+    }
 
     /// Begins an activation.
     ///

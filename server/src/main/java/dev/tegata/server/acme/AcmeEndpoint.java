@@ -67,7 +67,7 @@ public final class AcmeEndpoint {
     private final Services services;
     private final Semaphore validations = new Semaphore(MAX_VALIDATIONS);
 
-    /// @param attestation verifies device-attest-01; where there is none, the challenge is not offered
+    /// @param attestation verifies device-attest-01
     public record Services(
             Enrolments enrolments,
             AcmeSettings settings,
@@ -75,7 +75,7 @@ public final class AcmeEndpoint {
             AcmeOrders orders,
             AcmeNonces nonces,
             RefusalLog refusals,
-            Optional<DeviceAttestation> attestation) {}
+            DeviceAttestation attestation) {}
 
     public AcmeEndpoint(Services services) {
         this.services = services;
@@ -407,8 +407,7 @@ public final class AcmeEndpoint {
             }
             return new Identifier(kind, value);
         }
-        boolean offered =
-                services.attestation().isPresent() && signed.asked().policy().attestation();
+        boolean offered = signed.asked().policy().attestation();
         if (!kind.equals(Identifier.PERMANENT) || !offered) {
             throw new AcmeProblem("unsupportedIdentifier", 400, "identifiers of this type are not offered");
         }
@@ -634,7 +633,6 @@ public final class AcmeEndpoint {
         try {
             Bytes statement = Json.base64Url(signed.jws().object().get("attObj"), "attObj");
             Bytes key = services.attestation()
-                    .orElseThrow()
                     .verify(
                             fleet,
                             signed.sender().device(),

@@ -55,8 +55,7 @@ final class AcmeCommands {
                             defaultValue = "80",
                             description = "Where http-01 is fetched (default: 80).")
                     int httpPort,
-            @Option(names = "--attestation", description = "Offer device-attest-01 where the server can verify it.")
-                    boolean attestation) {
+            @Option(names = "--attestation", description = "Offer device-attest-01, by TPMs.") boolean attestation) {
         ObjectNode body = ApiClient.object();
         names.forEach(body.putArray("names")::add);
         networks.forEach(body.putArray("networks")::add);

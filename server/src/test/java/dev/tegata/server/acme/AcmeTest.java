@@ -4,25 +4,18 @@ package dev.tegata.server.acme;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.tegata.pki.Bytes;
-import dev.tegata.pki.key.EcdsaSignature;
 import dev.tegata.pki.key.KeyAlgorithm;
-import dev.tegata.pki.key.SignatureAlgorithm;
 import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.server.RunningServer;
 import dev.tegata.server.est.EstDevice;
 import dev.tegata.server.est.EstTenant;
-import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
-import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Random;
-import javax.crypto.Mac;
-import javax.crypto.spec.SecretKeySpec;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -30,108 +23,17 @@ import tools.jackson.databind.JsonNode;
 
 /// ACME request by request, for what no well-behaved client does.
 @DisplayName("ACME")
-class AcmeTest {
+class AcmeTest extends AcmeDialogue {
     private static final EstTenant TENANT = new EstTenant("ACME");
     private static final String FLEET = TENANT.fleet("");
 
-    private final SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
-    private String account = "";
+    AcmeTest() {
+        super(TENANT, FLEET);
+    }
 
     @BeforeEach
     void offerAcme() {
         TENANT.offerAcme(FLEET, "*.gateways.example", 1);
-    }
-
-    private static String url(String fleet, String path) {
-        return RunningServer.shared().server().devicesUrl() + "/acme/" + fleet + path;
-    }
-
-    private static HttpResponse<String> send(HttpRequest.Builder request) {
-        try {
-            return RunningServer.shared().client().send(request.build(), BodyHandlers.ofString());
-        } catch (IOException e) {
-            throw new IllegalStateException(e);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new IllegalStateException(e);
-        }
-    }
-
-    private static String nonce(String fleet) {
-        return send(HttpRequest.newBuilder(URI.create(url(fleet, "/new-nonce"))))
-                .headers()
-                .firstValue("Replay-Nonce")
-                .orElseThrow();
-    }
-
-    private static String jwk(SoftwareKey key) {
-        byte[] point = key.publicKey().encoded().toArray();
-        return "{\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":\"%s\",\"y\":\"%s\"}"
-                .formatted(
-                        Bytes.of(point, 27, 32).base64Url(),
-                        Bytes.of(point, 59, 32).base64Url());
-    }
-
-    private static String base64(String text) {
-        return Bytes.of(text.getBytes(StandardCharsets.UTF_8)).base64Url();
-    }
-
-    private static String jws(String header, String payload, SoftwareKey signer) {
-        String input = base64(header) + "." + base64(payload);
-        byte[] der = signer.sign(SignatureAlgorithm.ECDSA_SHA256, input.getBytes(StandardCharsets.US_ASCII));
-        return jws(header, payload, Bytes.of(EcdsaSignature.rawOf(der, KeyAlgorithm.EC_P256)));
-    }
-
-    private static String jws(String header, String payload, Bytes signature) {
-        return "{\"protected\":\"%s\",\"payload\":\"%s\",\"signature\":\"%s\"}"
-                .formatted(base64(header), base64(payload), signature.base64Url());
-    }
-
-    private String header(String nonce, String url) {
-        String who = account.isEmpty() ? "\"jwk\":" + jwk(key) : "\"kid\":\"" + account + "\"";
-        return "{\"alg\":\"ES256\",%s,\"nonce\":\"%s\",\"url\":\"%s\"}".formatted(who, nonce, url);
-    }
-
-    private static HttpResponse<String> post(String url, String body) {
-        return send(HttpRequest.newBuilder(URI.create(url))
-                .header("Content-Type", "application/jose+json")
-                .POST(BodyPublishers.ofString(body)));
-    }
-
-    private HttpResponse<String> post(String path, String payload, SoftwareKey signer) {
-        String url = path.startsWith("https:") ? path : url(FLEET, path);
-        return post(url, jws(header(nonce(FLEET), url), payload, signer));
-    }
-
-    private static void assertProblem(HttpResponse<String> response, int status, String type) {
-        assertThat(response.statusCode()).as(response.body()).isEqualTo(status);
-        assertThat(RunningServer.json(response.body()).path("type").asString())
-                .isEqualTo("urn:ietf:params:acme:error:" + type);
-        assertThat(response.headers().firstValue("Replay-Nonce")).isPresent();
-    }
-
-    /// The payload of newAccount with a binding made with `secret`.
-    private String binding(String id, String secret, SoftwareKey bound) {
-        String header = "{\"alg\":\"HS256\",\"kid\":\"%s\",\"url\":\"%s\"}".formatted(id, url(FLEET, "/new-account"));
-        try {
-            Mac mac = Mac.getInstance("HmacSHA256");
-            mac.init(new SecretKeySpec(Bytes.ofBase64Url(secret).toArray(), "HmacSHA256"));
-            Bytes tag = Bytes.of(
-                    mac.doFinal((base64(header) + "." + base64(jwk(bound))).getBytes(StandardCharsets.US_ASCII)));
-            return "{\"termsOfServiceAgreed\":true,\"externalAccountBinding\":" + jws(header, jwk(bound), tag) + "}";
-        } catch (Exception e) {
-            throw new IllegalStateException(e);
-        }
-    }
-
-    private void register() {
-        JsonNode binding = TENANT.acmeKey(TENANT.claim(FLEET), "127.0.0.1");
-        HttpResponse<String> made = post(
-                "/new-account",
-                binding(binding.path("id").asString(), binding.path("secret").asString(), key),
-                key);
-        assertThat(made.statusCode()).as(made.body()).isEqualTo(201);
-        account = made.headers().firstValue("Location").orElseThrow();
     }
 
     private JsonNode order(String names) {
@@ -147,7 +49,7 @@ class AcmeTest {
     @Test
     @DisplayName("RFC 8555 §6.5: a nonce that was used, is of another tenant, or is nobody's")
     void nonces() {
-        register();
+        register(TENANT.claim(FLEET));
         String url = url(FLEET, "/new-order");
         String once = nonce(FLEET);
         String payload = "{\"identifiers\":[" + dns("a.gateways.example") + "]}";
@@ -170,7 +72,7 @@ class AcmeTest {
     @Test
     @DisplayName("RFC 8555 §6.2: other URLs, keys, algorithms, media types and sizes")
     void signatures() {
-        register();
+        register(TENANT.claim(FLEET));
         String url = url(FLEET, "/new-order");
         String payload = "{\"identifiers\":[" + dns("a.gateways.example") + "]}";
         SoftwareKey other = SoftwareKey.generate(KeyAlgorithm.EC_P256);
@@ -213,7 +115,7 @@ class AcmeTest {
     @Test
     @DisplayName("RFC 8555 §7.4: names that are not allowed, orders that are not ready or not one's own")
     void orders() {
-        register();
+        register(TENANT.claim(FLEET));
         for (String wrong : new String[] {"a.b.gateways.example", "*.gateways.example", "gateways.example", "x", ""}) {
             assertProblem(post("/new-order", "{\"identifiers\":[" + dns(wrong) + "]}", key), 403, "rejectedIdentifier");
         }
@@ -229,7 +131,7 @@ class AcmeTest {
         assertProblem(post(order.path("finalize").asString(), "{\"csr\":\"" + csr + "\"}", key), 403, "orderNotReady");
 
         AcmeTest other = new AcmeTest();
-        other.register();
+        other.register(TENANT.claim(FLEET));
         String authorization = order.at("/authorizations/0").asString();
         assertProblem(other.post(authorization, "", other.key), 404, "malformed");
         assertProblem(other.post(order.path("finalize").asString(), "{}", other.key), 404, "malformed");
@@ -239,7 +141,7 @@ class AcmeTest {
     @Test
     @DisplayName("RFC 8555 §8.3: a challenge that nobody answers makes authorization and order invalid")
     void unanswered() throws Exception {
-        register();
+        register(TENANT.claim(FLEET));
         JsonNode order = order(dns("c.gateways.example"));
         String authorization = order.at("/authorizations/0").asString();
         JsonNode challenge =
@@ -266,7 +168,7 @@ class AcmeTest {
     @Test
     @DisplayName("RFC 8555 §7.3.5, §7.3.6: an account with another key, and one that was given up")
     void accounts() {
-        register();
+        register(TENANT.claim(FLEET));
         SoftwareKey next = SoftwareKey.generate(KeyAlgorithm.EC_P256);
         String url = url(FLEET, "/key-change");
         String inner = "{\"alg\":\"ES256\",\"jwk\":%s,\"url\":\"%s\"}".formatted(jwk(next), url);
@@ -285,7 +187,7 @@ class AcmeTest {
     @Test
     @DisplayName("changed requests are answered with a problem")
     void fuzz() {
-        register();
+        register(TENANT.claim(FLEET));
         String url = url(FLEET, "/new-order");
         String payload = "{\"identifiers\":[" + dns("a.gateways.example") + "]}";
         Random random = new Random(3);

@@ -42,11 +42,13 @@ import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.PublicKeyInfo;
 import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.server.RunningServer;
+import dev.tegata.server.acme.AcmeDialogue;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -479,5 +481,112 @@ final class TpmEnrolmentTest {
         assertRefused("unknown-device", attempt(neighbour, null));
         assertThat(TENANT.state(neighbour.id)).isEqualTo("claimed");
         tpm.evict(ATTESTATION_KEY, ATTESTATION_KEY);
+    }
+
+    private static final String TOKEN = "/challenges/0/token";
+
+    /// What draft-ietf-acme-device-attest sends: an attestation object of WebAuthn, in which the TPM
+    /// certifies a key over the hash of the key authorization.
+    private static String attestation(Machine machine, Key key, AcmeDialogue client, JsonNode authorization)
+            throws Exception {
+        String thumbprint = Bytes.sha256(AcmeDialogue.jwk(client.key).getBytes(StandardCharsets.UTF_8))
+                .base64Url();
+        String keyAuthorization = authorization.at(TOKEN).asString() + "." + thumbprint;
+        Bytes nonce = Bytes.sha256(keyAuthorization.getBytes(StandardCharsets.US_ASCII));
+        Signed signed = machine.tpm().certifyCreation(ATTESTATION_KEY, key.handle, nonce, key.made);
+        Cbor statement = Cbor.map()
+                .put("ver", Cbor.of("2.0"))
+                .put("alg", Cbor.of(-7))
+                .put("x5c", Cbor.array())
+                .put("sig", Cbor.of(signed.signature()))
+                .put("certInfo", Cbor.of(signed.statement()))
+                .put("pubArea", Cbor.of(key.made.publicArea()))
+                .build();
+        Cbor object =
+                Cbor.map().put("fmt", Cbor.of("tpm")).put("attStmt", statement).build();
+        return "{\"attObj\":\"" + object.encode().base64Url() + "\"}";
+    }
+
+    private static JsonNode ordered(AcmeDialogue client, String device) {
+        HttpResponse<String> made = client.post(
+                "/new-order",
+                "{\"identifiers\":[{\"type\":\"permanent-identifier\",\"value\":\"" + device + "\"}]}",
+                client.key);
+        assertThat(made.statusCode()).as(made.body()).isEqualTo(201);
+        return RunningServer.json(made.body());
+    }
+
+    private static JsonNode read(AcmeDialogue client, String url) {
+        return RunningServer.json(client.post(url, "", client.key).body());
+    }
+
+    /// @return the state of the authorization after the answer
+    private static String answered(AcmeDialogue client, JsonNode order, JsonNode authorization, String payload) {
+        client.post(authorization.at("/challenges/0/url").asString(), payload, client.key);
+        return read(client, order.at("/authorizations/0").asString())
+                .path("status")
+                .asString();
+    }
+
+    @Test
+    @DisplayName("draft-ietf-acme-device-attest: a TPM attests the key, for this account and challenge and no other")
+    void acme() throws Exception {
+        String gateways = TENANT.fleet("");
+        Machine gateway = new Machine(TENANT.claim(gateways), machine.birth, swtpm.sibling(folder.resolve("c")));
+        try (Swtpm own = gateway.swtpm) {
+            activate(gateway);
+            HttpResponse<String> offered = TENANT.running.send(TENANT.running
+                    .to(TENANT.tenant.ownerKey(), "/api/v1/fleets/" + gateways + "/acme")
+                    .header("Content-Type", "application/json")
+                    .PUT(BodyPublishers.ofString("{\"names\":[],\"networks\":[],\"attestation\":true}")));
+            assertThat(offered.statusCode()).as(offered.body()).isEqualTo(200);
+            AcmeDialogue client = new AcmeDialogue(TENANT, gateways);
+            client.register(gateway.id);
+            Key key = Key.in(own.tpm());
+
+            JsonNode order = ordered(client, gateway.id);
+            JsonNode authorization = read(client, order.at("/authorizations/0").asString());
+            assertThat(authorization.at("/challenges/0/type").asString()).isEqualTo("device-attest-01");
+            String good = attestation(gateway, key, client, authorization);
+            assertThat(answered(client, order, authorization, good)).isEqualTo("valid");
+            String finalize = order.path("finalize").asString();
+            Key other = Key.in(own.tpm());
+            HttpResponse<String> otherKey = client.post(finalize, csr(own.tpm(), other), client.key);
+            assertThat(otherKey.statusCode()).as(otherKey.body()).isBetween(400, 403);
+            HttpResponse<String> issued = client.post(finalize, csr(own.tpm(), key), client.key);
+            assertThat(issued.statusCode()).as(issued.body()).isEqualTo(200);
+            String certificate =
+                    RunningServer.json(issued.body()).path("certificate").asString();
+            assertThat(Certificate.parsePem(
+                                    client.post(certificate, "", client.key).body())
+                            .getFirst()
+                            .publicKey())
+                    .isEqualTo(key.publicKey);
+
+            Key foreign = Key.in(machine.tpm());
+            AcmeDialogue elsewhere = new AcmeDialogue(TENANT, gateways);
+            elsewhere.register(gateway.id);
+            for (String bad : List.of(
+                    good,
+                    attestation(gateway, other, elsewhere, authorization),
+                    attestation(machine, foreign, client, authorization),
+                    "{\"attObj\":\"oA\"}",
+                    "{\"attObj\":7}",
+                    "{}")) {
+                JsonNode again = ordered(client, gateway.id);
+                JsonNode fresh = read(client, again.at("/authorizations/0").asString());
+                assertThat(answered(client, again, fresh, bad)).as(bad).isEqualTo("invalid");
+            }
+            JsonNode last = ordered(client, gateway.id);
+            JsonNode fresh = read(client, last.at("/authorizations/0").asString());
+            assertThat(answered(client, last, fresh, attestation(machine, foreign, client, fresh)))
+                    .as("another device's TPM, over this very challenge")
+                    .isEqualTo("invalid");
+            machine.tpm().flush(foreign.handle);
+        }
+    }
+
+    private static String csr(Tpm tpm, Key key) {
+        return "{\"csr\":\"" + request(tpm, key).encoded().base64Url() + "\"}";
     }
 }
