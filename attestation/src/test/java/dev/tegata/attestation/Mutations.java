@@ -19,10 +19,12 @@ public final class Mutations {
 
     private Mutations() {}
 
-    /// Feeds `rounds` mutations of `seeds` to `parser`: nothing but [MalformedException] may come out.
+    /// Feeds `rounds` mutations of `seeds` to `parser`: nothing but [MalformedException] may come out. The settings
+    /// `tegata.fuzz.seed` and `tegata.fuzz.times` are for longer runs by hand.
     public static void feed(List<Bytes> seeds, int rounds, Parser parser) {
-        Random random = new Random(42);
-        for (int round = 0; round < rounds; round++) {
+        Random random = new Random(Long.getLong("tegata.fuzz.seed", 42));
+        int total = rounds * Integer.getInteger("tegata.fuzz.times", 1);
+        for (int round = 0; round < total; round++) {
             byte[] input = mutate(seeds.get(random.nextInt(seeds.size())).toArray(), random);
             try {
                 parser.parse(Bytes.of(input));

@@ -59,14 +59,20 @@ final class VerificationResource {
             @Nullable String scheme,
             @Nullable String trustedBy,
             @Nullable String problem,
-            @Nullable String reason) {
+            @Nullable String reason,
+            @Nullable String remedy) {
         static AttesterView of(EvidenceOutcome outcome) {
             return switch (outcome) {
                 case Verified verified ->
-                    new AttesterView(verified.label(), verified.scheme(), verified.trustedBy(), null, null);
+                    new AttesterView(verified.label(), verified.scheme(), verified.trustedBy(), null, null, null);
                 case Rejected rejected ->
                     new AttesterView(
-                            rejected.label(), null, null, rejected.reason().code(), rejected.sentence());
+                            rejected.label(),
+                            null,
+                            null,
+                            rejected.reason().code(),
+                            rejected.sentence(),
+                            rejected.reason().remedy());
             };
         }
     }
