@@ -31,6 +31,22 @@ public interface Attester {
                 message(attest(nonce.concat(made.key().publicKey().encoded()).sha256(), Optional.of(made.name()))));
     }
 
+    /// Makes the key known that it signs evidence with, where the server does not know it by its
+    /// certificate.
+    default void introduce(Introduction server) throws IOException {}
+
+    /// How a server comes to know the attestation key of a TPM.
+    interface Introduction {
+        /// @param attestationKey TPMT_PUBLIC
+        /// @param endorsement DER certificates of the endorsement key, its own first
+        void run(Bytes attestationKey, List<Bytes> endorsement, Solver solver) throws IOException;
+    }
+
+    /// Reads a secret as only the TPM can that holds both keys.
+    interface Solver {
+        Bytes solve(Bytes idObject, Bytes encryptedSecret) throws IOException;
+    }
+
     /// The evidence as a conceptual message (RFC 9999).
     static Statement message(CheckIn.Evidence evidence) {
         return Statement.ofMessage(

@@ -10,6 +10,7 @@ import dev.tegata.pki.certificate.Name;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.CheckInCodec;
 import dev.tegata.protocol.CheckInForm;
+import dev.tegata.protocol.KeyActivation;
 import java.io.IOException;
 import java.net.URI;
 import java.time.Duration;
@@ -24,6 +25,7 @@ final class DirectUplink implements Uplink {
     private static final int FORBIDDEN = 403;
 
     private final URI server;
+    private final String fleet;
     private final List<Certificate> anchors;
     private final Network network;
     private final DeviceClock clock;
@@ -34,6 +36,7 @@ final class DirectUplink implements Uplink {
 
     DirectUplink(Home home, List<Certificate> anchors, Agent.Setup setup, DeviceClock clock) {
         this.server = URI.create(home.url());
+        this.fleet = home.fleet();
         this.anchors = anchors;
         this.network = setup.network();
         this.clock = clock;
@@ -50,6 +53,9 @@ final class DirectUplink implements Uplink {
     public Enrolment enrol(DeviceIdentity as, DeviceKeys.Made made, Optional<Name> subject) throws IOException {
         try (Network.Connection connection = network.connect(server, as, anchors, clock)) {
             List<Certificate> authorities = est.caCertificates(connection);
+            if (attester.isPresent() && subject.isEmpty()) {
+                attester.get().introduce((key, endorsement, solver) -> introduce(connection, key, endorsement, solver));
+            }
             EstClient.Answer answer = subject.isPresent()
                     ? est.reEnrol(connection, made.key(), subject.get(), proof(connection, made))
                     : est.enrol(connection, made.key(), Optional.empty(), proof(connection, made));
@@ -67,6 +73,32 @@ final class DirectUplink implements Uplink {
                     new Enrolment.Refused(status, reason.strip());
             };
         }
+    }
+
+    /// Where the server does not want it, it says with the certificate what is wrong.
+    private void introduce(
+            Network.Connection connection, Bytes attestationKey, List<Bytes> endorsement, Attester.Solver solver)
+            throws IOException {
+        Network.HttpAnswer begun = ask(
+                connection, KeyActivation.PATH, new KeyActivation.Wish(fleet, attestationKey, endorsement).encode());
+        if (begun.status() != 201) {
+            return;
+        }
+        try {
+            KeyActivation.Challenge challenge = KeyActivation.Challenge.parse(Bytes.of(begun.body()));
+            Bytes secret = solver.solve(challenge.idObject(), challenge.encryptedSecret());
+            ask(
+                    connection,
+                    KeyActivation.ANSWER_PATH,
+                    new KeyActivation.Solved(fleet, challenge.id(), secret).encode());
+        } catch (MalformedException e) {
+            throw new IOException("the server's challenge cannot be read: " + e.getMessage(), e);
+        }
+    }
+
+    private static Network.HttpAnswer ask(Network.Connection connection, String path, Bytes body) throws IOException {
+        return connection.ask(
+                Network.Question.post(path, Map.of("Content-Type", KeyActivation.MEDIA_TYPE), body.toArray()));
     }
 
     /// What the fleet wants proven with a request; none where it wants nothing, or the device has no

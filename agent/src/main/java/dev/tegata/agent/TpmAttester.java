@@ -12,6 +12,7 @@ import dev.tegata.protocol.CheckIn;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -21,9 +22,31 @@ import java.util.stream.IntStream;
 ///
 /// @param attestationKey the persistent handle of a key that signs what the TPM says, and nothing else
 /// @param chain DER certificates of that key; empty where the server knows it by credential activation
+/// @param endorsement by which the server comes to know the attestation key, where it is to by itself
 /// @param eventLog the file that the kernel keeps the log in
-public record TpmAttester(Tpm tpm, long attestationKey, List<Bytes> chain, Optional<Path> eventLog)
+public record TpmAttester(
+        Tpm tpm, long attestationKey, List<Bytes> chain, Optional<Endorsement> endorsement, Optional<Path> eventLog)
         implements Attester {
+    /// The key that the TPM's maker has certified.
+    ///
+    /// @param handle a persistent one
+    /// @param chain DER certificates of the key, its own first
+    public record Endorsement(long handle, List<Bytes> chain) {
+        /// Where the TCG's profile for PCs puts the certificate of the RSA key.
+        private static final long RSA_CERTIFICATE = 0x01C0_0002L;
+
+        public Endorsement {
+            chain = List.copyOf(chain);
+        }
+
+        /// With the certificate that the TPM stores, and those above it.
+        public static Endorsement stored(Tpm tpm, long handle, List<Bytes> issuers) throws IOException {
+            List<Bytes> chain = new ArrayList<>(List.of(tpm.readNv(RSA_CERTIFICATE)));
+            chain.addAll(issuers);
+            return new Endorsement(handle, chain);
+        }
+    }
+
     /// What firmware and boot loader measure into.
     private static final List<Integer> PCRS =
             IntStream.rangeClosed(0, 9).boxed().toList();
@@ -41,6 +64,18 @@ public record TpmAttester(Tpm tpm, long attestationKey, List<Bytes> chain, Optio
     @Override
     public CheckIn.Evidence attest(Bytes nonce, Optional<String> keyName) throws IOException {
         return quote(nonce, LARGEST_LOG);
+    }
+
+    @Override
+    public void introduce(Introduction server) throws IOException {
+        if (endorsement.isPresent()) {
+            Endorsement known = endorsement.get();
+            server.run(
+                    tpm.readPublic(attestationKey),
+                    known.chain(),
+                    (idObject, encryptedSecret) ->
+                            tpm.activateCredential(attestationKey, known.handle(), idObject, encryptedSecret));
+        }
     }
 
     /// Beside the quote, the same attestation key certifies the requested one.

@@ -192,7 +192,7 @@ final class DeviceKeysTest {
             List<Bytes> chain = birthChain(unborn.birth().key());
             TpmKeys keys = TpmKeys.of(tpm, birthHandle, chain);
             contract(keys);
-            TpmAttester attester = new TpmAttester(tpm, quoteHandle, List.of(), Optional.empty());
+            TpmAttester attester = new TpmAttester(tpm, quoteHandle, List.of(), Optional.empty(), Optional.empty());
             Bytes nonce = Bytes.sha256(new byte[] {3});
             CheckIn.Evidence evidence = attester.attest(nonce, Optional.empty());
             var verified = TpmEvidence.parse(evidence.value()).verify();

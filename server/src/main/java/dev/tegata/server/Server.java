@@ -21,6 +21,7 @@ import dev.tegata.platform.acme.AcmeSettings;
 import dev.tegata.platform.acme.TpmAttestation;
 import dev.tegata.platform.admission.Admissions;
 import dev.tegata.platform.appraisal.DeviceCertificates;
+import dev.tegata.platform.appraisal.DeviceIntroductions;
 import dev.tegata.platform.appraisal.EnrolmentEvidence;
 import dev.tegata.platform.appraisal.Verification;
 import dev.tegata.platform.appraisal.VerificationUpkeep;
@@ -393,7 +394,13 @@ public final class Server implements AutoCloseable {
                                     new EstEndpoint(enrolments, verification.nonces()).routes(),
                                     new DeviceEndpoint(
                                                     checkIns,
-                                                    new RelayedEnrolments(checkInServices, enrolments, clock, random))
+                                                    new RelayedEnrolments(checkInServices, enrolments, clock, random),
+                                                    new DeviceIntroductions(
+                                                            database,
+                                                            issuingFleets,
+                                                            checkInServices.identification(),
+                                                            verification.attestationKeys(),
+                                                            clock))
                                             .routes(),
                                     deviceVerification(database, verification).routes(),
                                     cmp.routes(),

@@ -33,6 +33,13 @@ enum AgentSetting {
     TPM_QUOTE_HANDLE(
             "tpm-quote-handle", "tpm: the persistent handle of the attestation key. Without it there are no quotes."),
     TPM_QUOTE_CHAIN("tpm-quote-chain", "tpm: PEM file of the attestation key's certificate and its issuers."),
+    TPM_ENDORSEMENT_HANDLE(
+            "tpm-endorsement-handle",
+            "tpm: the persistent handle of the RSA endorsement key, such as 0x81010001. With it the agent has the server"
+                    + " learn the attestation key by credential activation; its certificate is in the TPM."),
+    TPM_ENDORSEMENT_ISSUERS(
+            "tpm-endorsement-issuers",
+            "tpm: PEM file of the certificates between the endorsement key's and the maker's root."),
     TPM_EVENT_LOG(
             "tpm-event-log", "tpm: the boot's event log, such as /sys/kernel/security/tpm0/binary_bios_measurements."),
     PKCS11_LIBRARY("pkcs11-library", "pkcs11: the module."),

@@ -106,6 +106,7 @@ record Holder(DeviceKeys keys, String serial, Optional<Attester> attester) {
                         config.find(AgentSetting.TPM_QUOTE_CHAIN).isPresent()
                                 ? config.certificates(AgentSetting.TPM_QUOTE_CHAIN)
                                 : List.of(),
+                        endorsement(config, tpm),
                         config.find(AgentSetting.TPM_EVENT_LOG).map(Path::of)));
             }
             return new Holder(keys, config.require(AgentSetting.SERIAL), attester);
@@ -113,6 +114,18 @@ record Holder(DeviceKeys keys, String serial, Optional<Attester> attester) {
             tpm.close();
             throw e;
         }
+    }
+
+    private static Optional<TpmAttester.Endorsement> endorsement(AgentConfig config, Tpm tpm)
+            throws InvalidException, IOException {
+        if (config.find(AgentSetting.TPM_ENDORSEMENT_HANDLE).isEmpty()) {
+            return Optional.empty();
+        }
+        List<Bytes> issuers = config.find(AgentSetting.TPM_ENDORSEMENT_ISSUERS).isPresent()
+                ? config.certificates(AgentSetting.TPM_ENDORSEMENT_ISSUERS)
+                : List.of();
+        return Optional.of(TpmAttester.Endorsement.stored(
+                tpm, Integer.toUnsignedLong(config.number(AgentSetting.TPM_ENDORSEMENT_HANDLE)), issuers));
     }
 
     private static Holder pkcs11(AgentConfig config, SecureRandom random) throws InvalidException, IOException {

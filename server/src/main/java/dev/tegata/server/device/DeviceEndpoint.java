@@ -4,15 +4,21 @@ package dev.tegata.server.device;
 
 import dev.tegata.attestation.MalformedException;
 import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.TimeOrderedIds;
+import dev.tegata.platform.appraisal.DeviceIntroductions;
 import dev.tegata.platform.checkin.CheckInOutcome;
 import dev.tegata.platform.checkin.CheckIns;
 import dev.tegata.platform.checkin.RelayedEnrolments;
+import dev.tegata.platform.endorsement.AttestationKeys;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.CheckInCodec;
 import dev.tegata.protocol.CheckInForm;
+import dev.tegata.protocol.KeyActivation;
 import dev.tegata.protocol.RelayedCheckIn;
 import dev.tegata.protocol.RelayedEnrolment;
 import dev.tegata.server.http.Problem;
@@ -21,6 +27,7 @@ import dev.tegata.server.http.Request;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
@@ -36,10 +43,12 @@ public final class DeviceEndpoint {
 
     private final CheckIns checkIns;
     private final RelayedEnrolments enrolments;
+    private final DeviceIntroductions introductions;
 
-    public DeviceEndpoint(CheckIns checkIns, RelayedEnrolments enrolments) {
+    public DeviceEndpoint(CheckIns checkIns, RelayedEnrolments enrolments, DeviceIntroductions introductions) {
         this.checkIns = checkIns;
         this.enrolments = enrolments;
+        this.introductions = introductions;
     }
 
     public List<Route> routes() {
@@ -49,6 +58,12 @@ public final class DeviceEndpoint {
                         .withTimeout(LONGEST),
                 Route.post(ENROLMENT, this::enrolment)
                         .withBodyLimit(RelayedEnrolment.MAX_SIZE)
+                        .withTimeout(LONGEST),
+                Route.post(KeyActivation.PATH, request -> told(() -> begin(request)))
+                        .withBodyLimit(KeyActivation.MAX_SIZE)
+                        .withTimeout(LONGEST),
+                Route.post(KeyActivation.ANSWER_PATH, request -> told(() -> end(request)))
+                        .withBodyLimit(KeyActivation.MAX_SIZE)
                         .withTimeout(LONGEST),
                 Route.get(NONCE, this::nonce).withTimeout(LONGEST));
     }
@@ -119,6 +134,53 @@ public final class DeviceEndpoint {
         } catch (MalformedException e) {
             throw new RefusedException(ErrorCode.MALFORMED_REQUEST, String.valueOf(e.getMessage()));
         }
+    }
+
+    private interface Exchange {
+        Response run() throws MalformedException;
+    }
+
+    private static Response told(Exchange exchange) {
+        try {
+            return exchange.run();
+        } catch (MalformedException e) {
+            throw new RefusedException(ErrorCode.MALFORMED_REQUEST, String.valueOf(e.getMessage()));
+        } catch (RefusedException e) {
+            throw new RefusedException(e.code(), isAboutTheRequest(e.code()) ? e.detail() : "");
+        }
+    }
+
+    private Response begin(Request request) throws MalformedException {
+        KeyActivation.Wish wish = KeyActivation.Wish.parse(Bytes.of(request.body()));
+        List<Certificate> endorsement = new ArrayList<>();
+        for (Bytes encoded : wish.endorsement()) {
+            try {
+                endorsement.add(Certificate.parse(encoded));
+            } catch (InvalidCertificateException e) {
+                throw new MalformedException("a certificate cannot be read: " + e.getMessage());
+            }
+        }
+        AttestationKeys.Challenge challenge =
+                introductions.begin(new FleetId(wish.fleet()), request.peerChain(), wish.attestationKey(), endorsement);
+        return Response.of(
+                201,
+                KeyActivation.MEDIA_TYPE,
+                new KeyActivation.Challenge(
+                                challenge.id().toString(),
+                                challenge.credential().idObject(),
+                                challenge.credential().encryptedSecret())
+                        .encode()
+                        .toArray());
+    }
+
+    private Response end(Request request) throws MalformedException {
+        KeyActivation.Solved solved = KeyActivation.Solved.parse(Bytes.of(request.body()));
+        introductions.answer(
+                new FleetId(solved.fleet()),
+                request.peerChain(),
+                TimeOrderedIds.parse("activation id", solved.id()),
+                solved.secret());
+        return Response.nothing();
     }
 
     private Response nonce(Request request) {

@@ -130,6 +130,11 @@ final class Swtpm implements AutoCloseable {
         return List.of(Certificate.parse(tpm.readNv(RSA_CERTIFICATE)), certificate("issuercert.pem"));
     }
 
+    /// What stands between the TPM's certificate and the maker's root, in DER.
+    List<Bytes> issuers() {
+        return List.of(certificate("issuercert.pem").encoded());
+    }
+
     /// The maker's root.
     Certificate maker() {
         return certificate("swtpm-localca-rootca-cert.pem");

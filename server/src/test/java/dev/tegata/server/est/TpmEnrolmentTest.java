@@ -41,10 +41,12 @@ import dev.tegata.pki.key.EcdsaSignature;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.PublicKeyInfo;
 import dev.tegata.pki.key.SoftwareKey;
+import dev.tegata.protocol.KeyActivation;
 import dev.tegata.server.RunningServer;
 import dev.tegata.server.acme.AcmeDialogue;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.net.URI;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
@@ -177,6 +179,10 @@ final class TpmEnrolmentTest {
 
     /// Makes what the machine has booted now a reference value.
     private static String approve(String id, Tpm tpm) throws Exception {
+        return approve(id, tpm, MODEL);
+    }
+
+    private static String approve(String id, Tpm tpm, Environment model) throws Exception {
         Signed quote = tpm.quote(ATTESTATION_KEY, Bytes.of(new byte[16]), PCRS);
         TpmAttest.Quote statement =
                 (TpmAttest.Quote) TpmAttest.parse(quote.statement()).statement();
@@ -186,7 +192,7 @@ final class TpmEnrolmentTest {
                 new TagIdentity(Cbor.of(id), 1),
                 List.of(),
                 List.of(),
-                List.of(new Triple.Reference(MODEL, List.of(registers))));
+                List.of(new Triple.Reference(model, List.of(registers))));
         Bytes corim = new Corim(Cbor.of(id), List.of(comid), List.of(), null, null, List.of()).encode();
         HttpResponse<String> submitted = TENANT.running.send(TENANT.running
                 .to(TENANT.tenant.ownerKey(), "/api/v1/endorsements")
@@ -336,7 +342,12 @@ final class TpmEnrolmentTest {
                 serial,
                 new Home(TENANT.running.server().devicesUrl(), fleet, List.of(TENANT.tlsAuthority())),
                 List.of(),
-                Optional.of(new TpmAttester(tpm.tpm(), ATTESTATION_KEY, List.of(), Optional.empty())),
+                Optional.of(new TpmAttester(
+                        tpm.tpm(),
+                        ATTESTATION_KEY,
+                        List.of(),
+                        Optional.of(TpmAttester.Endorsement.stored(tpm.tpm(), Swtpm.RSA_KEY, tpm.issuers())),
+                        Optional.empty())),
                 Agent.Habits.USUAL,
                 StateStore.inFile(Disk.local(), folder.resolve("agent-" + serial)),
                 Network.ofThisMachine(),
@@ -417,12 +428,15 @@ final class TpmEnrolmentTest {
             String serial = RunningServer.body(TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/devices/" + id))
                     .path("serial")
                     .asString();
-            activate(new Machine(id, SoftwareKey.generate(KeyAlgorithm.EC_P256), own));
+            Loaded key = own.tpm().createPrimary(Tpm.OWNER, Kind.ATTESTATION);
+            own.tpm().evict(key.handle(), ATTESTATION_KEY);
+            own.tpm().flush(key.handle());
             own.boot("enrolling firmware", "rootkit");
             live(fleet, serial, own, 1);
             assertThat(TENANT.state(id)).as(EVENTS.toString()).isEqualTo("claimed");
             own.boot("enrolling firmware");
-            approve("enrolling", own.tpm());
+            // What no operator has named is called by its tenant and its fleet.
+            approve("enrolling", own.tpm(), Environment.ofModel("TPM", "Locks"));
             live(fleet, serial, own, 1);
             assertThat(TENANT.state(id)).as(EVENTS.toString()).isEqualTo("active");
             for (String kind : List.of("renew-certificate", "renew-key")) {
@@ -433,6 +447,61 @@ final class TpmEnrolmentTest {
             }
             assertThat(TENANT.certificates(id)).as(EVENTS.toString()).hasSize(3);
         }
+    }
+
+    private static HttpResponse<byte[]> introduce(String to, SoftwareKey birth, byte[] body) {
+        try (EstDevice device = EstDevice.showing(TLS_CA, birth)) {
+            return device.send(
+                    HttpRequest.newBuilder(URI.create(TENANT.running.server().devicesUrl() + KeyActivation.PATH + to))
+                            .header("Content-Type", KeyActivation.MEDIA_TYPE)
+                            .POST(BodyPublishers.ofByteArray(body)));
+        }
+    }
+
+    private static byte[] wish(String of, Swtpm tpm) throws Exception {
+        return new KeyActivation.Wish(
+                        of,
+                        tpm.tpm().readPublic(ATTESTATION_KEY),
+                        tpm.endorsement().stream().map(Certificate::encoded).toList())
+                .encode()
+                .toArray();
+    }
+
+    private static void assertCode(int status, String code, HttpResponse<byte[]> response) {
+        assertThat(response.statusCode()).as(EstDevice.text(response)).isEqualTo(status);
+        assertThat(RunningServer.json(EstDevice.text(response)).path("code").asString())
+                .isEqualTo(code);
+    }
+
+    @Test
+    @DisplayName("no device makes another's TPM its own, answers for another, or introduces a TPM where none is wanted")
+    void introductions() throws Exception {
+        SoftwareKey thief = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+        TENANT.claim(fleet, thief);
+        SoftwareKey stranger = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+        byte[] wish = wish(fleet, swtpm);
+        assertCode(403, "activation-failed", introduce("", thief, wish));
+        assertCode(403, "device-unknown", introduce("", stranger, wish));
+        assertCode(403, "not-enabled", introduce("", machine.birth, wish(TENANT.fleet(""), swtpm)));
+        assertCode(400, "malformed-request", introduce("", thief, new byte[] {1}));
+        assertCode(409, "conflict", introduce("", machine.birth, wish));
+        Tpm tpm = other.tpm();
+        Loaded key = tpm.createPrimary(Tpm.OWNER, Kind.ATTESTATION);
+        tpm.flush(key.handle());
+        byte[] unknown = new KeyActivation.Wish(
+                        fleet,
+                        key.publicArea(),
+                        swtpm.endorsement().stream().map(Certificate::encoded).toList())
+                .encode()
+                .toArray();
+        HttpResponse<byte[]> begun = introduce("", machine.birth, unknown);
+        assertThat(begun.statusCode()).as(EstDevice.text(begun)).isEqualTo(201);
+        String id = KeyActivation.Challenge.parse(Bytes.of(begun.body())).id();
+        byte[] guess = new KeyActivation.Solved(fleet, id, Bytes.of(new byte[32]))
+                .encode()
+                .toArray();
+        assertCode(404, "not-found", introduce("/answer", thief, guess));
+        assertCode(403, "activation-failed", introduce("/answer", machine.birth, guess));
     }
 
     @Test
