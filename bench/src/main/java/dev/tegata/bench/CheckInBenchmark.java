@@ -189,8 +189,8 @@ final class CheckInBenchmark implements Benchmark {
                         listings.computeIfAbsent(site, _ -> new ArrayList<>()).add(calmListings(run, site));
                     }
                 }
-                compare(run, "check-in", checkIns.get(few), checkIns.get(many));
-                compare(run, "listing", listings.get(few), listings.get(many));
+                compare(run, "check-in", checkIns.getOrDefault(few, List.of()), checkIns.getOrDefault(many, List.of()));
+                compare(run, "listing", listings.getOrDefault(few, List.of()), listings.getOrDefault(many, List.of()));
             }
         }
     }

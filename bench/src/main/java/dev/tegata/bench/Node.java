@@ -26,8 +26,8 @@ import dev.tegata.platform.claim.TrustPurpose;
 import dev.tegata.platform.claim.TrustedCertificates;
 import dev.tegata.platform.custody.CustodyLog;
 import dev.tegata.platform.device.BulkChanges;
-import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.device.DeviceCounts;
+import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.enrol.Enrolments;
 import dev.tegata.platform.enrol.EvidenceGate;
 import dev.tegata.platform.event.Outbox;
@@ -97,8 +97,7 @@ final class Node implements AutoCloseable {
         fleets = new Fleets(database, audit, authorities, issuingFleets, clock, random);
         trusted = new TrustedCertificates(database, audit, clock);
         Orders orders = new Orders(database, audit, outbox, clock, random);
-        Devices devices =
-                new Devices(database, audit, outbox, orders::place, List.of(), CustodyLog::noteTurn, clock);
+        Devices devices = new Devices(database, audit, outbox, orders::place, List.of(), CustodyLog::noteTurn, clock);
         manifests = opened(new Manifests(
                 database, audit, trusted, new StatedChips(database, devices, audit, outbox), clock, random));
         jobs = new Jobs(database, audit, outbox, clock, random);

@@ -331,7 +331,9 @@ class TransfersTest {
         assertThat(codes.getLast().code()).isEqualTo(printed);
         assertThat(codes.toString()).doesNotContain(printed);
         assertThat(world.transfers.setLabelCodes(
-                        finder.id(), OPERATOR, List.of(new LabelCode.Wish(locks.getFirst().serial(), null))))
+                        finder.id(),
+                        OPERATOR,
+                        List.of(new LabelCode.Wish(locks.getFirst().serial(), null))))
                 .as("a neighbour's devices")
                 .isEmpty();
 
@@ -341,9 +343,13 @@ class TransfersTest {
                         finder.id(),
                         OPERATOR,
                         finder.fleet(),
-                        new Proof.Label("microchip", locks.get(1).serial(), codes.getFirst().code())));
+                        new Proof.Label(
+                                "microchip",
+                                locks.get(1).serial(),
+                                codes.getFirst().code())));
         for (int i = 0; i < locks.size(); i++) {
-            Proof proof = new Proof.Label("microchip", locks.get(i).serial(), codes.get(i).code());
+            Proof proof = new Proof.Label(
+                    "microchip", locks.get(i).serial(), codes.get(i).code());
             assertThat(world.transfers
                             .claim(finder.id(), OPERATOR, finder.fleet(), proof)
                             .state())
