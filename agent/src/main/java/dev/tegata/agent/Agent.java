@@ -6,12 +6,18 @@ import dev.tegata.agent.store.AgentState;
 import dev.tegata.agent.store.AgentState.Change;
 import dev.tegata.agent.store.AgentState.Home;
 import dev.tegata.agent.store.AgentState.Identity;
+import dev.tegata.agent.store.AgentState.Parallel;
 import dev.tegata.agent.store.AgentState.Task;
 import dev.tegata.agent.store.StateStore;
 import dev.tegata.attestation.cose.Signer;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.Name;
+import dev.tegata.pki.certificate.SerialNumber;
 import dev.tegata.pki.certificate.Validity;
+import dev.tegata.pki.key.InvalidKeyInfoException;
+import dev.tegata.pki.key.KeyAlgorithm;
+import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.pki.path.PathCheck;
 import dev.tegata.pki.path.PathResult;
 import dev.tegata.pki.path.Presented;
@@ -28,10 +34,12 @@ import dev.tegata.protocol.OrderVerdict;
 import dev.tegata.protocol.OrderVerifier;
 import dev.tegata.protocol.Receipt;
 import java.io.IOException;
+import java.net.URI;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
@@ -55,6 +63,10 @@ public final class Agent {
     private static final int MAX_TURNS = 12;
 
     private static final int MAX_OBJECTS = 64;
+    /// This agent verifies all that its library does.
+    private static final List<String> VERIFIED =
+            Arrays.stream(KeyAlgorithm.values()).map(KeyAlgorithm::id).toList();
+
     private static final PathCheck PATHS = new PathCheck(256);
 
     private final Setup setup;
@@ -72,6 +84,9 @@ public final class Agent {
     private Instant noRenewalBefore = Instant.MIN;
 
     private @Nullable DeviceIdentity selfSigned;
+
+    /// A certificate of the second chain that was refused is not asked for before this.
+    private Instant noParallelBefore = Instant.MIN;
 
     private int failures;
 
@@ -130,11 +145,17 @@ public final class Agent {
     /// @param newKeyAtRenewal whether the device makes a new key each time
     /// @param form of check-ins
     /// @param claimToken for the first certificate of a device whose keys the server was not told
-    public record Habits(double renewAt, boolean newKeyAtRenewal, CheckInForm form, Optional<String> claimToken) {
+    /// @param parallel the kind of a second key, for fleets with a post-quantum chain beside the first
+    public record Habits(
+            double renewAt,
+            boolean newKeyAtRenewal,
+            CheckInForm form,
+            Optional<String> claimToken,
+            Optional<KeyAlgorithm> parallel) {
         public static final Habits USUAL = new Habits(2.0 / 3, false, CheckInForm.CBOR);
 
         public Habits(double renewAt, boolean newKeyAtRenewal, CheckInForm form) {
-            this(renewAt, newKeyAtRenewal, form, Optional.empty());
+            this(renewAt, newKeyAtRenewal, form, Optional.empty(), Optional.empty());
         }
 
         @Override
@@ -143,6 +164,9 @@ public final class Agent {
         }
 
         public Habits {
+            if (parallel.isPresent() && !parallel.get().isPostQuantum()) {
+                throw new IllegalArgumentException("a second key is a post-quantum one");
+            }
             if (!(renewAt >= 0.1 && renewAt <= 0.95)) {
                 throw new IllegalArgumentException("a certificate is renewed between 0.1 and 0.95 of its life");
             }
@@ -224,6 +248,9 @@ public final class Agent {
         }
         if (isRenewalDue()) {
             return renew();
+        }
+        if (isParallelDue()) {
+            return enrolBeside();
         }
         return checkIn();
     }
@@ -311,6 +338,100 @@ public final class Agent {
         };
     }
 
+    private boolean isParallelDue() throws IOException {
+        return setup.habits().parallel().isPresent()
+                && !setup.network().isGateway()
+                && clock.isSure()
+                && hasGoodIdentity()
+                && !clock.now().isBefore(noParallelBefore)
+                && state.parallel()
+                        .map(Parallel::renewAt)
+                        .map(due -> !clock.now().isBefore(due))
+                        .orElse(true);
+    }
+
+    /// Asks for a certificate of the second chain with the identity of the first. Where there is none to be
+    /// had, the device lives on with the first, and asks again tomorrow.
+    private Optional<Duration> enrolBeside() throws IOException {
+        Identity current = state.identity().orElseThrow();
+        SoftwareKey key = secondKey();
+        URI home = URI.create(state.home().url());
+        List<Certificate> trusted = certificates(state.anchors());
+        EstClient est = new EstClient(
+                home.resolve("/.well-known/est/" + state.home().fleet()), trusted, setup.network(), clock);
+        try (Network.Connection connection = setup.network().connect(home, operational(), trusted, clock)) {
+            List<Certificate> authorities = est.caCertificates(connection);
+            switch (est.reEnrol(connection, key, leaf(current).subject())) {
+                case EstClient.Answer.Enrolled(Certificate certificate) -> {
+                    List<Certificate> roots = roots(authorities);
+                    List<Certificate> between = towards(certificate, authorities);
+                    requirePath(certificate, between, roots);
+                    List<Bytes> chain = new ArrayList<>(List.of(certificate.encoded()));
+                    between.forEach(authority -> chain.add(authority.encoded()));
+                    Parallel second = new Parallel(Bytes.of(key.pkcs8()), chain, renewAt(certificate.validity()));
+                    save(change -> {
+                        change.parallel = second;
+                        change.anchors = anchors(roots);
+                    });
+                    setup.events().accept(new AgentEvent.EnrolledBeside(certificate));
+                }
+                case EstClient.Answer.Later(Duration wait) ->
+                    noParallelBefore = clock.now().plus(wait);
+                case EstClient.Answer.Refused(int status, String reason) -> {
+                    noParallelBefore = clock.now().plus(Duration.ofDays(1));
+                    setup.events().accept(new AgentEvent.Refused(status, reason.strip()));
+                }
+            }
+        }
+        return Optional.empty();
+    }
+
+    private SoftwareKey secondKey() throws IOException {
+        KeyAlgorithm wanted = setup.habits().parallel().orElseThrow();
+        if (state.parallel().isPresent() && !setup.habits().newKeyAtRenewal()) {
+            try {
+                SoftwareKey key =
+                        SoftwareKey.ofPkcs8(state.parallel().get().pkcs8().toArray());
+                if (key.publicKey().algorithm() == wanted) {
+                    return key;
+                }
+            } catch (InvalidKeyInfoException e) {
+                throw new IOException("the second key in the device's state cannot be read", e);
+            }
+        }
+        return SoftwareKey.generate(wanted);
+    }
+
+    private static List<Certificate> roots(List<Certificate> authorities) {
+        return authorities.stream().filter(Certificate::isSelfSigned).toList();
+    }
+
+    /// Those that may lead from a certificate to a root, and none of another chain.
+    private static List<Certificate> towards(Certificate certificate, List<Certificate> authorities) {
+        List<Certificate> between = new ArrayList<>();
+        Set<Name> issuers = new LinkedHashSet<>(List.of(certificate.issuer()));
+        boolean more = true;
+        while (more) {
+            more = false;
+            for (Certificate authority : authorities) {
+                if (!authority.isSelfSigned()
+                        && issuers.contains(authority.subject())
+                        && !between.contains(authority)) {
+                    between.add(authority);
+                    issuers.add(authority.issuer());
+                    more = true;
+                }
+            }
+        }
+        return between;
+    }
+
+    private List<Bytes> anchors(List<Certificate> roots) {
+        Set<Bytes> anchors = new LinkedHashSet<>(state.anchors());
+        roots.forEach(root -> anchors.add(root.encoded()));
+        return new ArrayList<>(anchors);
+    }
+
     private Optional<Duration> later(Duration wait) {
         Duration paced = paced(wait);
         setup.events().accept(new AgentEvent.ToldToWait(paced));
@@ -354,14 +475,10 @@ public final class Agent {
 
     /// Takes a new identity in one change: before it the old one holds, after it the new one.
     private void become(String key, Certificate certificate, List<Certificate> authorities) throws IOException {
-        List<Certificate> roots = new ArrayList<>();
-        List<Certificate> between = new ArrayList<>();
-        for (Certificate authority : authorities) {
-            (authority.isSelfSigned() ? roots : between).add(authority);
-        }
+        List<Certificate> roots = roots(authorities);
+        List<Certificate> between = towards(certificate, authorities);
         requirePath(certificate, between, roots);
-        Set<Bytes> anchors = new LinkedHashSet<>(state.anchors());
-        roots.forEach(root -> anchors.add(root.encoded()));
+        List<Bytes> anchors = anchors(roots);
         List<Bytes> chain = new ArrayList<>(List.of(certificate.encoded()));
         between.forEach(authority -> chain.add(authority.encoded()));
         Instant renewAt = renewAt(certificate.validity());
@@ -372,9 +489,13 @@ public final class Agent {
             }
             change.identity = new Identity(key, chain, renewAt);
             change.pendingKey = null;
-            change.anchors = new ArrayList<>(anchors);
+            change.anchors = anchors;
             Task task = change.task;
             if (task != null && task.kind() == Task.Kind.RENEW) {
+                Parallel second = change.parallel;
+                if (second != null) {
+                    change.parallel = new Parallel(second.pkcs8(), second.chain(), Instant.EPOCH);
+                }
                 change.results.add(result(task.order(), Status.DONE, ""));
                 change.task = null;
             }
@@ -425,9 +546,7 @@ public final class Agent {
                 state.home().fleet(),
                 setup.firmware(),
                 state.bootCount(),
-                state.identity().isPresent()
-                        ? List.of(leaf(state.identity().get()).serial())
-                        : List.of(),
+                serialNumbers(),
                 state.anchors().stream()
                         .map(Bytes::sha256)
                         .limit(CheckIn.MAX_LIST)
@@ -435,7 +554,20 @@ public final class Agent {
                 state.lastSequence(),
                 state.mark(),
                 state.results().stream().limit(CheckIn.MAX_LIST).toList(),
-                state.evidence());
+                state.evidence(),
+                VERIFIED);
+    }
+
+    private List<SerialNumber> serialNumbers() throws IOException {
+        List<SerialNumber> serialNumbers = new ArrayList<>();
+        if (state.identity().isPresent()) {
+            serialNumbers.add(leaf(state.identity().get()).serial());
+        }
+        if (state.parallel().isPresent()) {
+            serialNumbers.add(
+                    certificates(state.parallel().get().chain()).getFirst().serial());
+        }
+        return serialNumbers;
     }
 
     private Optional<Duration> refused(int status, String reason, boolean asBorn) throws IOException {

@@ -23,6 +23,16 @@ public sealed interface AgentEvent {
         }
     }
 
+    /// It has a certificate of the second chain.
+    record EnrolledBeside(Certificate certificate) implements AgentEvent {
+        @Override
+        public String sentence() {
+            return "enrolled in the second chain: certificate "
+                    + certificate.serial().hex() + ", good until "
+                    + certificate.validity().notAfter();
+        }
+    }
+
     record Renewed(Certificate certificate, boolean newKey) implements AgentEvent {
         @Override
         public String sentence() {

@@ -10,6 +10,9 @@ import dev.tegata.pki.certificate.CertsOnlyCms;
 import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.pki.certificate.Name;
 import dev.tegata.pki.certificate.RequestAttribute;
+import dev.tegata.pki.key.PublicKeyInfo;
+import dev.tegata.pki.key.SignatureAlgorithm;
+import dev.tegata.pki.key.SoftwareKey;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
@@ -141,6 +144,17 @@ public final class EstClient {
         }
     }
 
+    /// Asks for a certificate of the second chain, for a key that TLS does not know.
+    Answer reEnrol(Network.Connection connection, SoftwareKey key, Name subject) throws IOException {
+        SignatureAlgorithm algorithm = key.publicKey().algorithm().signatureAlgorithm();
+        return request(
+                connection,
+                "/simplereenroll",
+                CertificateRequest.create(subject, key.publicKey(), List.of(), data -> key.sign(algorithm, data)),
+                Optional.empty(),
+                Proof.NONE);
+    }
+
     private Answer request(
             Network.Connection connection,
             String operation,
@@ -149,26 +163,40 @@ public final class EstClient {
             Optional<String> claimToken,
             Proof proof)
             throws IOException {
+        return request(
+                connection,
+                operation,
+                CertificateRequest.create(subject, key.publicKey(), proof.attributes(), key::sign),
+                claimToken,
+                proof);
+    }
+
+    private Answer request(
+            Network.Connection connection,
+            String operation,
+            CertificateRequest request,
+            Optional<String> claimToken,
+            Proof proof)
+            throws IOException {
         Map<String, String> headers =
                 new HashMap<>(Map.of("Content-Type", "application/pkcs10", "Content-Transfer-Encoding", "base64"));
         headers.putAll(proof.headers());
         claimToken.ifPresent(token -> headers.put("Authorization", "Bearer " + token));
-        CertificateRequest request = CertificateRequest.create(subject, key.publicKey(), proof.attributes(), key::sign);
         Network.HttpAnswer answer = connection.ask(Network.Question.post(
                 fleet.getRawPath() + operation,
                 headers,
                 request.encoded().base64().getBytes(StandardCharsets.US_ASCII)));
         return switch (answer.status()) {
-            case 200 -> new Answer.Enrolled(certificateOf(key, certificates(answer)));
+            case 200 -> new Answer.Enrolled(certificateOf(request.publicKey(), certificates(answer)));
             case 202, 429, 503 -> new Answer.Later(Duration.ofSeconds(answer.retryAfter(PATIENCE_SECONDS)));
             default -> new Answer.Refused(answer.status(), new String(answer.body(), StandardCharsets.UTF_8));
         };
     }
 
     /// The answer may hold the chain too, in any order.
-    private static Certificate certificateOf(DeviceKey key, List<Certificate> certificates) throws IOException {
+    private static Certificate certificateOf(PublicKeyInfo key, List<Certificate> certificates) throws IOException {
         for (Certificate certificate : certificates) {
-            if (certificate.publicKeyEncoded().equals(key.publicKey().encoded())) {
+            if (certificate.publicKeyEncoded().equals(key.encoded())) {
                 return certificate;
             }
         }

@@ -18,6 +18,8 @@ import java.util.UUID;
 /// @param lastSequence the sequence number of the last order that it accepted, 0 where there was none
 /// @param mark the mark of the last answer that it heard; by it two devices with one identity are told
 ///     apart
+/// @param algorithms of signatures that the device can verify, such as `ec-p256` and `ml-dsa-65`; empty
+/// where it does not say
 /// @param results of orders; each is told again and again until the server no longer sends the order
 public record CheckIn(
         String fleet,
@@ -28,7 +30,8 @@ public record CheckIn(
         long lastSequence,
         Optional<Bytes> mark,
         List<Result> results,
-        Optional<Evidence> evidence) {
+        Optional<Evidence> evidence,
+        List<String> algorithms) {
     /// The largest body of a check-in.
     public static final int MAX_SIZE = 128 * 1024;
 
@@ -39,6 +42,9 @@ public record CheckIn(
         certificates = List.copyOf(certificates);
         trustAnchors = List.copyOf(trustAnchors);
         results = List.copyOf(results);
+        algorithms = List.copyOf(algorithms);
+        CheckInCodec.requireSize("algorithms", algorithms);
+        algorithms.forEach(algorithm -> CheckInCodec.requireText("each of algorithms", algorithm, 1, 32));
         CheckInCodec.requireText("fleet", fleet, 1, 64);
         CheckInCodec.requireSize("firmware", firmware);
         CheckInCodec.requireSize("certificates", certificates);
@@ -51,6 +57,20 @@ public record CheckIn(
         }
         mark.ifPresent(
                 bytes -> CheckInCodec.require(!bytes.isEmpty() && bytes.size() <= 64, "mark must have 1 to 64 bytes"));
+    }
+
+    /// Of a device that does not say what it can verify.
+    public CheckIn(
+            String fleet,
+            List<Component> firmware,
+            long bootCount,
+            List<SerialNumber> certificates,
+            List<Bytes> trustAnchors,
+            long lastSequence,
+            Optional<Bytes> mark,
+            List<Result> results,
+            Optional<Evidence> evidence) {
+        this(fleet, firmware, bootCount, certificates, trustAnchors, lastSequence, mark, results, evidence, List.of());
     }
 
     /// A part of the firmware.

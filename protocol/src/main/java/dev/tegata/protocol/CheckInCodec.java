@@ -36,6 +36,9 @@ public final class CheckInCodec {
                 .put("trustAnchors", list(checkIn.trustAnchors(), Cbor::of))
                 .put("lastSequence", Cbor.of(checkIn.lastSequence()))
                 .put("results", list(checkIn.results(), CheckInCodec::result));
+        if (!checkIn.algorithms().isEmpty()) {
+            map.put("algorithms", list(checkIn.algorithms(), Cbor::of));
+        }
         checkIn.mark().ifPresent(mark -> map.put("mark", Cbor.of(mark)));
         checkIn.evidence()
                 .ifPresent(evidence -> map.put(
@@ -82,6 +85,12 @@ public final class CheckInCodec {
                         each.optional("detail") == null ? "" : each.text("detail"),
                         each.optionalBytes("receipt")));
             }
+            List<String> algorithms = new ArrayList<>();
+            if (members.optional("algorithms") != null) {
+                for (Cbor each : members.list("algorithms")) {
+                    algorithms.add(each.text("each of algorithms"));
+                }
+            }
             return new CheckIn(
                     members.text("fleet"),
                     firmware,
@@ -91,7 +100,8 @@ public final class CheckInCodec {
                     members.integer("lastSequence"),
                     members.optionalBytes("mark"),
                     results,
-                    evidence(members));
+                    evidence(members),
+                    algorithms);
         } catch (IllegalArgumentException e) {
             throw new MalformedException(String.valueOf(e.getMessage()));
         }

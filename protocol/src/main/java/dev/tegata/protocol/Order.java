@@ -30,7 +30,7 @@ public record Order(
         Instant expiresAt,
         OrderContent content) {
     /// The largest signed order. The largest content is a set of trust anchors.
-    public static final int MAX_SIZE = 48 * 1024;
+    public static final int MAX_SIZE = 96 * 1024;
 
     static final CborLimits LIMITS = new CborLimits(MAX_SIZE, 8, 128, false);
 

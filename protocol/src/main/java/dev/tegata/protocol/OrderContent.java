@@ -14,7 +14,7 @@ public sealed interface OrderContent {
     /// At most so many trust anchors, each of at most [#MAX_ANCHOR] bytes.
     int MAX_ANCHORS = 8;
 
-    int MAX_ANCHOR = 4096;
+    int MAX_ANCHOR = 8192;
 
     /// The size of a stored object at most.
     int MAX_OBJECT = 16 * 1024;

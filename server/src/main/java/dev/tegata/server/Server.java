@@ -57,6 +57,7 @@ import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.endorsement.ReappraisalRequests;
 import dev.tegata.platform.enrol.Enrolments;
 import dev.tegata.platform.enrol.Identification;
+import dev.tegata.platform.enrol.ParallelChains;
 import dev.tegata.platform.enrol.Renewals;
 import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.fleet.Fleets;
@@ -64,6 +65,7 @@ import dev.tegata.platform.fleet.IssuingFleets;
 import dev.tegata.platform.health.AlgorithmPolicy;
 import dev.tegata.platform.health.HealthRules;
 import dev.tegata.platform.health.HealthSweep;
+import dev.tegata.platform.health.Readiness;
 import dev.tegata.platform.job.JobHandler;
 import dev.tegata.platform.job.JobWorkers;
 import dev.tegata.platform.job.Jobs;
@@ -100,6 +102,7 @@ import dev.tegata.platform.webhook.RetryRules;
 import dev.tegata.platform.webhook.WebhookWorkers;
 import dev.tegata.platform.webhook.Webhooks;
 import dev.tegata.protocol.CheckIn;
+import dev.tegata.protocol.OrderContent;
 import dev.tegata.protocol.OrderKind;
 import dev.tegata.server.acme.AcmeEndpoint;
 import dev.tegata.server.api.Api;
@@ -119,6 +122,7 @@ import dev.tegata.server.http.TlsIdentity;
 import dev.tegata.server.verify.ChallengeResponse;
 import dev.tegata.server.verify.DeviceVerification;
 import dev.tegata.server.webhook.HttpMessenger;
+import dev.tegata.server.webhook.HttpProbe;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.binder.jvm.JvmGcMetrics;
 import io.micrometer.core.instrument.binder.jvm.JvmMemoryMetrics;
@@ -226,6 +230,7 @@ public final class Server implements AutoCloseable {
                     refusals,
                     clock,
                     random);
+            ParallelChains parallelChains = new ParallelChains(database, issuingFleets, issuers, auditLog, outbox);
             Orders orders = new Orders(database, auditLog, outbox, clock, random);
             Devices devices = new Devices(
                     database, auditLog, outbox, orders::place, List.of(orders::forget), CustodyLog::noteTurn, clock);
@@ -261,8 +266,11 @@ public final class Server implements AutoCloseable {
                                                             ended.order().value(),
                                                             ended.receipt())
                                                     : Optional.empty()),
-                                    (fleet, device, _, now) ->
-                                            Renewals.due(issuers.of(fleet, device.id()), device, now),
+                                    (fleet, device, _, now) -> {
+                                        List<OrderContent> due =
+                                                Renewals.due(issuers.of(fleet, device.id()), device, now);
+                                        return due.isEmpty() ? parallelChains.due(fleet, device, now) : due;
+                                    },
                                     (_, _, _, _, _) -> {},
                                     (tx, tenant, seen, at) -> usage.count(tx, tenant, seen, Operation.CHECK_IN, at))
                             .with(attestation, attestation, Map.of(OrderKind.ATTEST, attestation))
@@ -315,7 +323,12 @@ public final class Server implements AutoCloseable {
                             rollovers,
                             new Dependents(database, authorities, clock),
                             opened(new HealthSweep(
-                                    database, authorities, new HealthRules(AlgorithmPolicy.standard()), clock)),
+                                    database,
+                                    authorities,
+                                    new HealthRules(AlgorithmPolicy.standard()),
+                                    new HttpProbe(this::publicBase, config.webhookPrivateTargets()),
+                                    clock)),
+                            new Readiness(database),
                             fleets,
                             opened(new Manifests(
                                     database,
@@ -368,8 +381,7 @@ public final class Server implements AutoCloseable {
             handlers.put(
                     ReappraisalRequests.JOB_KIND,
                     new ReappraisalJob(database, verification.appraisals(), outbox, auditLog, clock));
-            handlers.put(
-                    Rollovers.JOB, new RolloverSteps(rollovers, auditLog, orders::place, clock, ROLLOVER_PAUSE)::step);
+            handlers.put(Rollovers.JOB, new RolloverSteps(rollovers, auditLog, orders, clock, ROLLOVER_PAUSE)::step);
             opened(JobWorkers.start(database, jobs, handlers));
             this.apiRoutes = routes.routes();
             this.identity = identity();

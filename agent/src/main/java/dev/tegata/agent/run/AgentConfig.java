@@ -8,6 +8,7 @@ import dev.tegata.agent.store.AgentState.Home;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.InvalidCertificateException;
+import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.CheckInForm;
 import java.io.IOException;
@@ -15,6 +16,7 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
@@ -226,10 +228,26 @@ final class AgentConfig {
                     find(AgentSetting.RENEW_AT).map(Double::valueOf).orElse(Habits.USUAL.renewAt()),
                     flag(AgentSetting.NEW_KEY_AT_RENEWAL),
                     CheckInForm.CBOR,
-                    claimToken());
+                    claimToken(),
+                    parallelKey());
         } catch (IllegalArgumentException e) {
             throw wrong("'renew-at' must be a number from 0.1 to 0.95");
         }
+    }
+
+    private Optional<KeyAlgorithm> parallelKey() throws InvalidException {
+        Optional<KeyAlgorithm> key = Optional.empty();
+        if (find(AgentSetting.PARALLEL_KEY).isPresent()) {
+            String name = require(AgentSetting.PARALLEL_KEY);
+            key = Arrays.stream(KeyAlgorithm.values())
+                    .filter(algorithm ->
+                            algorithm.isPostQuantum() && algorithm.id().equals(name))
+                    .findFirst();
+            if (key.isEmpty()) {
+                throw wrong("'parallel-key' must be ml-dsa-44, ml-dsa-65 or ml-dsa-87, not '" + name + "'");
+            }
+        }
+        return key;
     }
 
     private boolean flag(AgentSetting setting) throws InvalidException {

@@ -50,6 +50,9 @@ enum AgentSetting {
     KEY_FILE("key-file", "file: the birth key, PKCS#8 in PEM, P-256."),
     RENEW_AT("renew-at", "The point of a certificate's life at which it is renewed, from 0.1 to 0.95. Default: 0.667."),
     NEW_KEY_AT_RENEWAL("new-key-at-renewal", "true: each renewal is for a new key. Default: false."),
+    PARALLEL_KEY(
+            "parallel-key",
+            "A second, post-quantum key and certificate for fleets that offer them: ml-dsa-44, ml-dsa-65 or ml-dsa-87."),
     PSA_KEY_FILE("psa-key-file", "Evidence by PSA tokens: the initial attestation key, PKCS#8 in PEM, P-256."),
     PSA_CHAIN("psa-chain", "PEM file of that key's certificate and its issuers."),
     PSA_IMPLEMENTATION_ID("psa-implementation-id", "64 hex digits that name the hardware.");

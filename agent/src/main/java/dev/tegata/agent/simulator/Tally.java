@@ -54,6 +54,7 @@ final class Tally {
         switch (event) {
             case AgentEvent.Enrolled _ -> count("enrolled");
             case AgentEvent.Renewed(var _, boolean newKey) -> count(newKey ? "renewedWithNewKey" : "renewed");
+            case AgentEvent.EnrolledBeside _ -> count("enrolledBeside");
             case AgentEvent.CheckedIn(CheckInAnswer.State state, Duration _) -> {
                 count("checkIns");
                 if (device.isClone()) {

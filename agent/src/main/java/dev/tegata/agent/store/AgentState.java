@@ -36,6 +36,7 @@ import org.jspecify.annotations.Nullable;
 /// @param results of orders that the server has not heard yet
 /// @param evidence that the server has not heard yet
 /// @param task an order that takes more than one step
+/// @param parallel the identity of the second chain, where there is one
 public record AgentState(
         Home home,
         List<Bytes> anchors,
@@ -50,7 +51,8 @@ public record AgentState(
         SortedMap<String, Bytes> objects,
         List<CheckIn.Result> results,
         Optional<CheckIn.Evidence> evidence,
-        Optional<Task> task) {
+        Optional<Task> task,
+        Optional<Parallel> parallel) {
     private static final CborLimits LIMITS = new CborLimits(8 * 1024 * 1024, 8, 8192, false);
     private static final int VERSION = 1;
     private static final int MAX_LIST = 1024;
@@ -82,6 +84,23 @@ public record AgentState(
         }
     }
 
+    /// A key in this file, and its certificate.
+    ///
+    /// @param pkcs8 the private key
+    /// @param chain DER certificates, the device's own first
+    /// @param renewAt when a new certificate is asked for
+    public record Parallel(Bytes pkcs8, List<Bytes> chain, Instant renewAt) {
+        public Parallel {
+            chain = List.copyOf(chain);
+        }
+
+        /// Without the key.
+        @Override
+        public String toString() {
+            return "Parallel[renewAt=" + renewAt + "]";
+        }
+    }
+
     /// What an order has begun and not ended.
     ///
     /// @param newKey whether the next certificate is for a new key
@@ -108,6 +127,7 @@ public record AgentState(
                 Instant.EPOCH,
                 new TreeMap<>(),
                 List.of(),
+                Optional.empty(),
                 Optional.empty(),
                 Optional.empty());
     }
@@ -143,6 +163,7 @@ public record AgentState(
         public List<CheckIn.Result> results;
         public CheckIn.@Nullable Evidence evidence;
         public @Nullable Task task;
+        public @Nullable Parallel parallel;
 
         private Change(AgentState from) {
             home = from.home;
@@ -159,6 +180,7 @@ public record AgentState(
             results = new ArrayList<>(from.results);
             evidence = from.evidence.orElse(null);
             task = from.task.orElse(null);
+            parallel = from.parallel.orElse(null);
         }
 
         /// Forgets the operational identity and what was written in the field. The keys are destroyed
@@ -173,6 +195,7 @@ public record AgentState(
             }
             identity = null;
             pendingKey = null;
+            parallel = null;
             objects.clear();
             evidence = null;
             task = null;
@@ -193,7 +216,8 @@ public record AgentState(
                     objects,
                     results,
                     Optional.ofNullable(evidence),
-                    Optional.ofNullable(task));
+                    Optional.ofNullable(task),
+                    Optional.ofNullable(parallel));
         }
     }
 
@@ -231,6 +255,12 @@ public record AgentState(
                         Cbor.of(begun.kind().name()),
                         Cbor.of(begun.newKey()),
                         begun.to().map(AgentState::encode).orElse(Cbor.NULL))));
+        parallel.ifPresent(second -> map.put(
+                15,
+                Cbor.array(
+                        Cbor.of(second.pkcs8()),
+                        byteStrings(second.chain()),
+                        Cbor.of(second.renewAt().getEpochSecond()))));
         return map.build().encode();
     }
 
@@ -306,6 +336,12 @@ public record AgentState(
         }
         Cbor task = map.get(14);
         change.task = task == null ? null : task(task);
+        Cbor parallel = map.get(15);
+        if (parallel != null) {
+            List<Cbor> parts = parallel.array("the second identity", 3, 3);
+            change.parallel = new Parallel(
+                    parts.get(0).bytes("a key"), byteStrings(parts.get(1), "the chain"), time(parts.get(2)));
+        }
         return change.state();
     }
 

@@ -15,6 +15,7 @@ import dev.tegata.pki.path.PathResult.Reason;
 import dev.tegata.pki.path.PathResult.Valid;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -23,14 +24,15 @@ import java.util.OptionalInt;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/// Finds and checks paths (RFC 5280 §6): names, signatures, validity, authority, path length, purpose, and critical
-/// extensions. Says nothing of revocation.
+/// Finds and checks paths (RFC 5280 §6): names, signatures, validity, authority, path length, purpose, and
+/// critical extensions. Says nothing of revocation.
 ///
-/// Differs from the standard in being stricter: names are compared by their encoding, name constraints and policy
-/// constraints are refused rather than processed, and the validity and constraints of the anchor count as well.
+/// Differs from the standard in being stricter: names are compared by their encoding, name constraints and
+/// policy constraints are refused rather than processed, and the validity and constraints of the anchor
+/// count as well.
 ///
-/// Signatures that were right are remembered, so that the authorities of a fleet are verified once and not with each
-/// device. For use by any number of threads.
+/// Signatures that were right are remembered, so that the authorities of a fleet are verified once and not
+/// with each device. For use by any number of threads.
 public final class PathCheck {
     private static final int MAX_PATH = 8;
     private static final int MAX_INTERMEDIATES = 16;
@@ -69,8 +71,8 @@ public final class PathCheck {
         return outOfTime.isPresent() ? outOfTime.get() : checkBirth(presented, anchors, at, purpose);
     }
 
-    /// As [#check], but without a look at the validity of the leaf, as birth certificates need: they are made once, and
-    /// outlive their dates. The validity of its issuers counts.
+    /// As [#check], but without a look at the validity of the leaf, as birth certificates need: they are
+    /// made once, and outlive their dates. The validity of its issuers counts.
     public PathResult checkBirth(Presented presented, TrustAnchors anchors, Instant at, Purpose purpose) {
         Certificate leaf = presented.leaf();
         if (presented.intermediates().size() > MAX_INTERMEDIATES) {
@@ -125,8 +127,8 @@ public final class PathCheck {
         return Optional.empty();
     }
 
-    /// One depth-first search. Each step costs a signature check, and those are counted whether or not they are
-    /// remembered: that bounds the whole search.
+    /// One depth-first search. Each step costs a signature check, and those are counted whether or not they
+    /// are remembered: that bounds the whole search.
     private final class Search {
         private final Presented presented;
         private final TrustAnchors anchors;
@@ -167,14 +169,14 @@ public final class PathCheck {
         private boolean extend() {
             Certificate last = path.getLast();
             boolean candidates = false;
-            for (Certificate anchor : anchors.named(last.issuer())) {
+            for (Certificate anchor : likeliestFirst(anchors.named(last.issuer()), last)) {
                 candidates = true;
                 if (!path.contains(anchor) && issued(anchor, last)) {
                     path.add(anchor);
                     return true;
                 }
             }
-            for (Certificate issuer : presented.intermediates()) {
+            for (Certificate issuer : likeliestFirst(presented.intermediates(), last)) {
                 if (!issuer.subject().equals(last.issuer()) || path.contains(issuer)) {
                     continue;
                 }
@@ -191,6 +193,18 @@ public final class PathCheck {
                 fail(noIssuer());
             }
             return false;
+        }
+
+        /// Authorities of one name may have several keys, as a root has that was given a new one. Key
+        /// identifiers say which to try first; only the signature decides.
+        private static List<Certificate> likeliestFirst(List<Certificate> issuers, Certificate subject) {
+            Optional<Bytes> wanted = subject.authorityKeyIdentifier();
+            return issuers.size() < 2 || wanted.isEmpty()
+                    ? issuers
+                    : issuers.stream()
+                            .sorted(Comparator.comparing(
+                                    issuer -> !issuer.subjectKeyIdentifier().equals(wanted)))
+                            .toList();
         }
 
         private boolean issued(Certificate issuer, Certificate subject) {

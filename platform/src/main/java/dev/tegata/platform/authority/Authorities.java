@@ -21,6 +21,7 @@ import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.authority.Authority.Kind;
 import dev.tegata.platform.authority.Authority.State;
+import dev.tegata.platform.authority.AuthorityMaker.Below;
 import dev.tegata.platform.store.Database;
 import java.sql.Array;
 import java.sql.ResultSet;
@@ -122,7 +123,8 @@ public final class Authorities {
                 id, tenant.keySpace(), authority.key(), authority.algorithm(), chain, beside(tx, tenant, chain));
     }
 
-    /// What is handed out beside a chain while its root is being replaced.
+    /// What is handed out beside a chain while its root is being replaced: the other root, and then what
+    /// joins both, that for the newest root's key first.
     private static List<Certificate> beside(Handle tx, TenantId tenant, List<Certificate> chain) {
         return tx.createQuery("""
                         WITH root AS (
@@ -133,11 +135,11 @@ public final class Authorities {
                             FROM cross_certificate x JOIN root r ON r.authority_id IN (x.subject_id, x.issuer_id)
                             WHERE x.tenant_id = :tenant AND x.withdrawn_at IS NULL)
                         SELECT encoded FROM (
-                            SELECT DISTINCT a.certificate AS encoded, 1 AS place FROM authority a
+                            SELECT DISTINCT a.certificate AS encoded, 1 AS place, a.authority_id AS subject FROM authority a
                             JOIN crossed ON a.authority_id IN (crossed.subject_id, crossed.issuer_id)
                             WHERE a.tenant_id = :tenant AND a.certificate <> :root
-                            UNION ALL SELECT encoded, 2 FROM crossed) AS found
-                        ORDER BY place, encoded LIMIT 8""")
+                            UNION ALL SELECT encoded, 2, subject_id FROM crossed) AS found
+                        ORDER BY place, subject DESC, encoded LIMIT 8""")
                 .bind("tenant", tenant)
                 .bind("root", chain.getLast().encoded())
                 .mapTo(Bytes.class)
@@ -268,6 +270,12 @@ public final class Authorities {
     /// @throws RefusedException where there is no such parent, or it may have no authority below it
     public Authority createIssuing(TenantId tenant, Actor actor, AuthorityId parent, NewAuthority wanted) {
         return store(tenant, actor, maker.issuing(tenant, wanted, issuing(tenant, parent)));
+    }
+
+    /// Makes another root, with room for authorities below it.
+    public Authority createRoot(TenantId tenant, Actor actor, NewAuthority wanted) {
+        requireTenant(tenant);
+        return store(tenant, actor, maker.root(tenant, wanted, Below.AUTHORITIES));
     }
 
     /// Makes a key, and a request for a certificate that somebody else will make.

@@ -46,10 +46,11 @@ public record IssuingAuthority(
                 .toList();
     }
 
-    /// Ours name the key that signed them; this is asked at each check-in, and a signature would take its
-    /// time.
-    private static boolean isCross(Certificate certificate) {
-        return certificate.authorityKeyIdentifier().isPresent()
+    /// Whether a self-issued certificate joins two roots, and is none itself. Ours name the key that signed
+    /// them; this is asked at each check-in, and a signature would take its time.
+    public static boolean isCross(Certificate certificate) {
+        return certificate.isSelfIssued()
+                && certificate.authorityKeyIdentifier().isPresent()
                 && !certificate.authorityKeyIdentifier().equals(certificate.subjectKeyIdentifier());
     }
 

@@ -218,15 +218,16 @@ final class Contacts {
         private void noteReports(List<Contact> sorted) {
             PreparedBatch batch = tx.prepareBatch("""
                     INSERT INTO device_report (tenant_id, device_id, digest, firmware, boot_count, certificates,
-                        trust_anchors, last_sequence, reported_at, identity, heard_mark, clone_suspected_at, shown_from)
+                        trust_anchors, last_sequence, reported_at, identity, heard_mark, clone_suspected_at, shown_from,
+                        algorithms)
                     VALUES (:tenant, :device, :digest, :firmware::jsonb, :bootCount, :certificates::jsonb,
-                        :anchors::jsonb, :lastSequence, :now, :identity, :mark, :suspected, :shownFrom)
+                        :anchors::jsonb, :lastSequence, :now, :identity, :mark, :suspected, :shownFrom, :algorithms)
                     ON CONFLICT (tenant_id, device_id) DO UPDATE SET
                         reported_at = CASE WHEN device_report.digest = EXCLUDED.digest
                             THEN device_report.reported_at ELSE EXCLUDED.reported_at END,
                         digest = EXCLUDED.digest, firmware = EXCLUDED.firmware, boot_count = EXCLUDED.boot_count,
                         certificates = EXCLUDED.certificates, trust_anchors = EXCLUDED.trust_anchors,
-                        last_sequence = EXCLUDED.last_sequence,
+                        last_sequence = EXCLUDED.last_sequence, algorithms = EXCLUDED.algorithms,
                         identity = coalesce(EXCLUDED.identity, device_report.identity),
                         heard_mark = CASE WHEN EXCLUDED.identity IS NULL THEN device_report.heard_mark
                             ELSE EXCLUDED.heard_mark END,
@@ -283,6 +284,7 @@ final class Contacts {
                     .bind("mark", suspicion.isPresent() ? device.heardMark() : mark)
                     .bind("suspected", tell ? contact.now() : null)
                     .bind("shownFrom", shownFrom)
+                    .bind("algorithms", said.algorithms().isEmpty() ? null : String.join(",", said.algorithms()))
                     .add();
             if (tell) {
                 suspicions.put(contact.device().value(), suspicion.get());
@@ -383,7 +385,8 @@ final class Contacts {
                 said.lastSequence(),
                 Optional.empty(),
                 List.of(),
-                Optional.empty());
+                Optional.empty(),
+                said.algorithms());
         return CheckInCodec.encode(report, CheckInForm.CBOR).sha256();
     }
 

@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
 /// An operational certificate as it is stored. Of one that ended long ago the DER is not kept.
 ///
 /// @param revocationReason the CRLReason number of RFC 5280 §5.3.1, where it is revoked
-/// @param current whether it is the one the device was given last
+/// @param current whether it is the one the device was given last, in its chain
 /// @param fingerprint SHA-256 of the DER
 /// @param encoded the DER; null where it is archived
 public record DeviceCertificate(

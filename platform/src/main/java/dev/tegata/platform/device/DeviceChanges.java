@@ -335,7 +335,8 @@ final class DeviceChanges {
     /// fleet wants it.
     void refurbished(Handle tx, TenantId tenant, DeviceId device, Map<String, ?> proof) {
         tx.createUpdate("""
-                        UPDATE device SET state = 'CLAIMED', version = version + 1, certificate = NULL, expires_at = NULL
+                        UPDATE device SET state = 'CLAIMED', version = version + 1, certificate = NULL,
+                            parallel_certificate = NULL, expires_at = NULL
                         WHERE tenant_id = :tenant AND device_id = :device""").bind("tenant", tenant).bind("device", device).execute();
         tx.createUpdate("DELETE FROM pending_enrolment WHERE tenant_id = :tenant AND device_id = :device")
                 .bind("tenant", tenant)

@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
 /// @param authority that signed the current certificate
 /// @param expiresBefore when the current certificate ends at the latest
 /// @param notSeenSince since when nothing was heard of the device
+/// @param finding the code of one of `authority`'s findings that affects them, such as `KEY_SHARED`
 public record DeviceQuery(
         @Nullable FleetId fleet,
         @Nullable DeviceState state,
@@ -25,7 +26,22 @@ public record DeviceQuery(
         @Nullable ManifestId manifest,
         @Nullable AuthorityId authority,
         @Nullable Instant expiresBefore,
-        @Nullable Instant notSeenSince) {
+        @Nullable Instant notSeenSince,
+        @Nullable String finding) {
+    /// Whatever was found of them.
+    public DeviceQuery(
+            @Nullable FleetId fleet,
+            @Nullable DeviceState state,
+            @Nullable String serial,
+            @Nullable String text,
+            boolean waiting,
+            @Nullable ManifestId manifest,
+            @Nullable AuthorityId authority,
+            @Nullable Instant expiresBefore,
+            @Nullable Instant notSeenSince) {
+        this(fleet, state, serial, text, waiting, manifest, authority, expiresBefore, notSeenSince, null);
+    }
+
     public static final DeviceQuery ALL = new DeviceQuery(null, null, null, null, false, null, null, null, null);
 
     /// All devices of a fleet.

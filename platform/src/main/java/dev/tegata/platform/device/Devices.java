@@ -23,7 +23,6 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
 import org.jdbi.v3.core.Handle;
@@ -115,7 +114,13 @@ public final class Devices {
             sql.append(" AND d.manifest_id = :manifest");
             bindings.put("manifest", query.manifest());
         }
-        if (query.authority() != null) {
+        if (query.finding() != null) {
+            sql.append(" AND ").append("""
+                    EXISTS (SELECT FROM health_affected h WHERE h.tenant_id = d.tenant_id AND h.code = :finding
+                        AND h.subject = :subject AND h.device_id = d.device_id)""");
+            bindings.put("finding", query.finding());
+            bindings.put("subject", "authority:" + query.authority());
+        } else if (query.authority() != null) {
             sql.append(" AND ").append("""
                     EXISTS (SELECT FROM certificate c WHERE c.tenant_id = d.tenant_id
                         AND c.serial_number = d.certificate AND c.authority_id = :authority)""");
@@ -154,14 +159,18 @@ public final class Devices {
     /// The device's operational certificates, newest first, archived ones included.
     public List<DeviceCertificate> certificates(TenantId tenant, DeviceId id) {
         return database.inTenant(tenant, tx -> {
-            Bytes current = find(tx, tenant, id).certificate();
+            find(tx, tenant, id);
             return tx.createQuery("""
+                            WITH current AS (
+                                SELECT unnest(ARRAY[certificate, parallel_certificate]) FROM device
+                                WHERE tenant_id = :tenant AND device_id = :device)
                             SELECT serial_number, authority_id, not_before, not_after, issued_at, revoked_at,
-                                revocation_reason, sha256(encoded) AS fingerprint, encoded
+                                revocation_reason, sha256(encoded) AS fingerprint, encoded,
+                                serial_number IN (SELECT * FROM current WHERE unnest IS NOT NULL) AS current
                             FROM certificate WHERE tenant_id = :tenant AND device_id = :device
                             UNION ALL
                             SELECT serial_number, authority_id, not_before, not_after, issued_at, revoked_at,
-                                revocation_reason, fingerprint, NULL
+                                revocation_reason, fingerprint, NULL, false
                             FROM certificate_archive WHERE tenant_id = :tenant AND device_id = :device
                             ORDER BY issued_at DESC, serial_number LIMIT 1000""")
                     .bind("tenant", tenant.value())
@@ -176,7 +185,7 @@ public final class Devices {
                                     ? null
                                     : row.getTimestamp("revoked_at").toInstant(),
                             row.getObject("revocation_reason", Integer.class),
-                            Objects.equals(Bytes.of(row.getBytes("serial_number")), current),
+                            row.getBoolean("current"),
                             Bytes.of(row.getBytes("fingerprint")),
                             row.getBytes("encoded") == null ? null : Bytes.of(row.getBytes("encoded"))))
                     .list();

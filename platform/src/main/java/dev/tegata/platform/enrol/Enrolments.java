@@ -80,6 +80,7 @@ public final class Enrolments {
     private final CrlPartitions partitions;
     private final IssuanceJournal journal;
     private final OwnRevocations revocations;
+    private final ParallelChains parallel;
     private final EvidenceGate gate;
     private final Standing standing;
     private final Vault vault;
@@ -141,6 +142,7 @@ public final class Enrolments {
         this.partitions = new CrlPartitions(database);
         this.revocations = new OwnRevocations(database, auditLog);
         this.journal = new IssuanceJournal(database, auditLog, outbox, issued);
+        this.parallel = new ParallelChains(database, fleets, issuers, auditLog, outbox);
         this.gate = gate;
         this.standing = standing;
         this.vault = vault;
@@ -154,6 +156,13 @@ public final class Enrolments {
     /// @throws RefusedException where there is no such fleet, or its authority is not ready
     public IssuingFleet fleet(FleetId fleet) {
         return fleets.get(fleet);
+    }
+
+    /// The CA certificates that a fleet's devices are handed out, those of a second chain too.
+    ///
+    /// @throws RefusedException where there is no such fleet, or its authority is not ready
+    public List<Certificate> published(FleetId fleet) {
+        return fleets.published(fleets.get(fleet));
     }
 
     /// Carries out one enrolment. Blocks until the certificate is durable.
@@ -281,6 +290,11 @@ public final class Enrolments {
 
         EnrolmentOutcome certify(Identification.Result.Found found, CertificateRequest wanted) throws Refusal {
             refuseForeignKey(found, wanted);
+            Optional<IssuingFleet> second =
+                    parallel.of(fleet, found.device(), wanted.publicKey().algorithm());
+            if (second.isPresent()) {
+                return certifyBeside(found, wanted, second.get());
+            }
             Optional<EnrolmentOutcome> repeated = repeat(found.device(), wanted);
             if (repeated.isPresent()) {
                 return repeated.get();
@@ -315,6 +329,40 @@ public final class Enrolments {
             }
             boolean shorter = life.isZero() || policy.freshness().compareTo(life) < 0;
             return shorter && policy.draws(Action.SHORTEN_LIFE, bad.since(), now) ? policy.freshness() : life;
+        }
+
+        /// A certificate of the second chain, for a device that shows the one that it has.
+        private EnrolmentOutcome certifyBeside(
+                Identification.Result.Found found, CertificateRequest wanted, IssuingFleet issuing) throws Refusal {
+            Candidate device = found.device();
+            if (found.basis() != Identification.Basis.OPERATIONAL_CERTIFICATE || device.state() != DeviceState.ACTIVE) {
+                throw new Refusal(
+                        ErrorCode.OPERATIONAL_IDENTITY_REQUIRED,
+                        "a certificate of the second chain is given to whoever shows one of the first",
+                        device.id());
+            }
+            if (lookup.isSpent(tenant, device.id(), wanted.publicKey().fingerprint())) {
+                throw new Refusal(ErrorCode.KEY_MISMATCH, "the key had a certificate of an earlier owner", device.id());
+            }
+            ProvenRequest proven = prove(found, wanted);
+            UUID appraisal = evidence(device, wanted);
+            IssuingAuthority authority = issuing.authority();
+            int partition = partition(issuing);
+            Certificate certificate = sign(found, proven, issuing, partition, longestLife(device, appraisal != null));
+            AuditEvent event = audit(found, certificate, authority, appraisal);
+            AuditEvent marked = new AuditEvent(
+                    event.actor(),
+                    "certificate.issued-in-parallel",
+                    event.subject(),
+                    ParallelChains.mark(new LinkedHashMap<>(event.detail())));
+            if (!parallel.store(
+                    tenant, device, certificate, authority.id(), new ParallelChains.Issued(now, partition, marked))) {
+                throw new Refusal(
+                        ErrorCode.ENROLMENT_IN_PROGRESS,
+                        "the device was changed by another request at the same moment",
+                        device.id());
+            }
+            return new EnrolmentOutcome.Issued(device.id(), certificate, authority.chain());
         }
 
         /// The appraisal of the device's evidence; null where the fleet asks for none.
@@ -513,15 +561,19 @@ public final class Enrolments {
             Candidate device = found.device();
             IssuingFleet issuing = issuers.of(fleet, device.id());
             IssuingAuthority authority = issuing.authority();
-            int partition = issuing.issuance().profile().locations().spreadsOverPartitions()
-                    ? partitions.next(tenant, authority.id())
-                    : 0;
+            int partition = partition(issuing);
             Certificate certificate = sign(found, proven, issuing, partition, longestLife);
             boolean stored = journal.store(tenant, entry(found, certificate, authority, partition, appraisal));
             if (stored) {
                 return new EnrolmentOutcome.Issued(device.id(), certificate, authority.chain());
             }
             return answerOfTheWinner(found, proven);
+        }
+
+        private int partition(IssuingFleet issuing) {
+            return issuing.issuance().profile().locations().spreadsOverPartitions()
+                    ? partitions.next(tenant, issuing.authority().id())
+                    : 0;
         }
 
         private Certificate sign(

@@ -207,8 +207,8 @@ final class IssuanceJournal {
         };
     }
 
-    /// Certificates that were good until now have had their day: they end with the fleet's overlap. A device's
-    /// first one finds none: those from before it was wiped were revoked then.
+    /// Certificates that were good until now have had their day: they end with the fleet's overlap. A
+    /// device's first one finds none: those from before it was wiped were revoked then.
     private static void supersede(Handle tx, TenantId tenant, List<Entry> renewed) {
         if (renewed.isEmpty()) {
             return;
@@ -216,7 +216,10 @@ final class IssuanceJournal {
         tx.createUpdate("""
                         UPDATE certificate SET superseded_at = :now
                         WHERE tenant_id = :tenant AND device_id = ANY(:devices) AND serial_number <> ALL(:issued)
-                            AND revoked_at IS NULL AND superseded_at IS NULL AND not_after > :now""")
+                            AND revoked_at IS NULL AND superseded_at IS NULL AND not_after > :now
+                            AND NOT EXISTS (SELECT FROM device d WHERE d.tenant_id = certificate.tenant_id
+                                AND d.device_id = certificate.device_id
+                                AND d.parallel_certificate = certificate.serial_number)""")
                 .bind("now", renewed.getLast().issuedAt())
                 .bind("tenant", tenant)
                 .bindArray(

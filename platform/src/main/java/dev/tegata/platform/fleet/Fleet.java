@@ -6,6 +6,7 @@ import dev.tegata.pki.certificate.CertificateProfile;
 import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.FleetId;
 import java.time.Instant;
+import org.jspecify.annotations.Nullable;
 
 /// Devices of one product under one set of rules.
 ///
@@ -16,6 +17,7 @@ public record Fleet(
         FleetId id,
         String name,
         AuthorityId authority,
+        @Nullable AuthorityId parallelAuthority,
         CertificateProfile profile,
         FleetPolicy policy,
         int version,

@@ -35,7 +35,8 @@ import org.jdbi.v3.core.Handle;
 
 /// The fleets of tenants.
 public final class Fleets {
-    private static final String COLUMNS = "fleet_id, name, authority_id, profile, policy, version, created_at";
+    private static final String COLUMNS =
+            "fleet_id, name, authority_id, parallel_authority_id, profile, policy, version, created_at";
 
     private final Database database;
     private final AuditLog audit;
@@ -67,11 +68,14 @@ public final class Fleets {
         return database.inTenant(tenant, tx -> {
             checkAuthority(tx, tenant, settings);
             tx.createUpdate("""
-                            INSERT INTO fleet (tenant_id, fleet_id, name, authority_id, profile, policy, created_at)
-                            VALUES (:tenant, :fleet, :name, :authority, :profile::jsonb, :policy::jsonb, :now)""")
+                            INSERT INTO fleet (tenant_id, fleet_id, name, authority_id, parallel_authority_id, profile,
+                                policy, created_at)
+                            VALUES (:tenant, :fleet, :name, :authority, :parallel, :profile::jsonb, :policy::jsonb,
+                                :now)""")
                     .bind("tenant", tenant)
                     .bind("fleet", id)
                     .bindMap(columns(settings))
+                    .bindByType("parallel", settings.parallelAuthority(), AuthorityId.class)
                     .bind("now", clock.instant())
                     .execute();
             audit.append(tx, tenant, List.of(event(actor, "fleet.created", id, settings)));
@@ -109,10 +113,11 @@ public final class Fleets {
             Fleet before = require(tx, tenant, id);
             checkAuthority(tx, tenant, settings);
             int rows = tx.createUpdate("""
-                            UPDATE fleet SET name = :name, authority_id = :authority, profile = :profile::jsonb,
-                                policy = :policy::jsonb, version = version + 1
+                            UPDATE fleet SET name = :name, authority_id = :authority,
+                                parallel_authority_id = :parallel, profile = :profile::jsonb, policy = :policy::jsonb, version = version + 1
                             WHERE tenant_id = :tenant AND fleet_id = :fleet AND version = :version""")
                     .bindMap(columns(settings))
+                    .bindByType("parallel", settings.parallelAuthority(), AuthorityId.class)
                     .bind("tenant", tenant)
                     .bind("fleet", id)
                     .bind("version", version)
@@ -184,8 +189,12 @@ public final class Fleets {
     /// Gives all fleets of one authority to another, as part of the transaction `tx`.
     public void move(Handle tx, TenantId tenant, Actor actor, AuthorityId from, AuthorityId to) {
         List<FleetId> moved = tx.createQuery("""
-                        UPDATE fleet SET authority_id = :to, version = version + 1
-                        WHERE tenant_id = :tenant AND authority_id = :from RETURNING fleet_id""")
+                        UPDATE fleet SET version = version + 1,
+                            authority_id = CASE WHEN authority_id = :from THEN :to ELSE authority_id END,
+                            parallel_authority_id = CASE WHEN parallel_authority_id = :from THEN :to
+                                ELSE parallel_authority_id END
+                        WHERE tenant_id = :tenant AND (authority_id = :from OR parallel_authority_id = :from)
+                        RETURNING fleet_id""")
                 .bind("tenant", tenant)
                 .bind("from", from)
                 .bind("to", to)
@@ -221,6 +230,26 @@ public final class Fleets {
                 throw Fields.invalid("profile", "does not fit the authority: " + e.getMessage());
             }
         }
+        if (settings.parallelAuthority() != null) {
+            checkParallel(tx, tenant, settings, settings.parallelAuthority());
+        }
+    }
+
+    private void checkParallel(Handle tx, TenantId tenant, FleetSettings settings, AuthorityId id) {
+        Authority authority = authorities
+                .find(tx, tenant, id)
+                .orElseThrow(() -> Fields.invalid("parallelAuthority", "names no authority of this tenant: " + id));
+        if (authority.state() != State.ACTIVE || authority.isForAuthorities()) {
+            throw Fields.invalid("parallelAuthority", "must be an active authority for devices");
+        }
+        if (!authority.algorithm().isPostQuantum()) {
+            throw Fields.invalid("parallelAuthority", "must have a post-quantum key, such as ml-dsa-65");
+        }
+        try {
+            Issuance.of(authority.requireCertificate(), IssuingFleets.parallel(settings.profile()));
+        } catch (InvalidCertificateException | IllegalArgumentException e) {
+            throw Fields.invalid("profile", "does not fit the parallel authority: " + e.getMessage());
+        }
     }
 
     private static Map<String, Object> columns(FleetSettings settings) {
@@ -235,6 +264,9 @@ public final class Fleets {
         Map<String, Object> detail = new LinkedHashMap<>();
         detail.put("name", settings.name());
         detail.put("authority", settings.authority());
+        if (settings.parallelAuthority() != null) {
+            detail.put("parallelAuthority", settings.parallelAuthority());
+        }
         detail.put("profile", Json.mapper().convertValue(settings.profile(), Map.class));
         detail.put("policy", Json.mapper().convertValue(settings.policy(), Map.class));
         return new AuditEvent(actor, action, "fleet:" + id, detail);
@@ -260,10 +292,12 @@ public final class Fleets {
 
     private static Fleet fleet(ResultSet row) throws SQLException {
         Instant createdAt = row.getObject("created_at", OffsetDateTime.class).toInstant();
+        UUID parallel = row.getObject("parallel_authority_id", UUID.class);
         return new Fleet(
                 new FleetId(row.getString("fleet_id")),
                 row.getString("name"),
                 new AuthorityId(row.getObject("authority_id", UUID.class)),
+                parallel == null ? null : new AuthorityId(parallel),
                 Json.read(row.getString("profile"), CertificateProfile.class),
                 Json.read(row.getString("policy"), FleetPolicy.class),
                 row.getInt("version"),

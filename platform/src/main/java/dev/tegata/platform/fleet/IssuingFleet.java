@@ -11,4 +11,9 @@ import dev.tegata.platform.authority.IssuingAuthority;
 /// @param issuance makes certificates by the fleet's profile under `authority`
 /// @param organization the tenant's, for templates that name it
 public record IssuingFleet(
-        TenantId tenant, Fleet fleet, IssuingAuthority authority, Issuance issuance, String organization) {}
+        TenantId tenant,
+        Fleet fleet,
+        IssuingAuthority authority,
+        Issuance issuance,
+        String organization,
+        boolean parallel) {}

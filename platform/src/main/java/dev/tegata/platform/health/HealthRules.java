@@ -27,6 +27,7 @@ public final class HealthRules {
     /// @param nameShared whether another active authority has its name and no certificate joins both
     /// @param crlEnd when its full revocation list ends; null where there is none
     /// @param responderEnd when its newest responder's certificate ends; null where there is none yet
+    /// @param unreachable which address of status does not answer, and how; null where all do
     public record AuthorityRecord(
             String algorithm,
             Instant keyMadeAt,
@@ -35,7 +36,8 @@ public final class HealthRules {
             boolean pathFits,
             boolean nameShared,
             @Nullable Instant crlEnd,
-            @Nullable Instant responderEnd) {}
+            @Nullable Instant responderEnd,
+            @Nullable String unreachable) {}
 
     /// @param holds whether it said that it holds this certificate; null where it said nothing
     /// @param trusts whether it said that it trusts the root of its chain; null where it said nothing
@@ -84,6 +86,10 @@ public final class HealthRules {
         Instant responderEnd = authority.responderEnd();
         if (responderEnd != null && !now.isBefore(responderEnd)) {
             found.add(new Problem(FindingCode.RESPONDER_STALE, "its responder's certificate ended on " + responderEnd));
+        }
+        String unreachable = authority.unreachable();
+        if (unreachable != null) {
+            found.add(new Problem(FindingCode.STATUS_UNREACHABLE, unreachable));
         }
         return found;
     }

@@ -5,8 +5,11 @@ package dev.tegata.platform.health;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.BasicConstraints;
 import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.CertificateProfile;
+import dev.tegata.pki.certificate.CertificateProfile.Locations;
 import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.pki.key.InvalidKeyInfoException;
+import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.PublicKeyInfo;
 import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.DeviceId;
@@ -20,6 +23,7 @@ import dev.tegata.platform.health.HealthRules.AuthorityRecord;
 import dev.tegata.platform.health.HealthRules.DeviceRecord;
 import dev.tegata.platform.health.HealthRules.Problem;
 import dev.tegata.platform.store.Database;
+import dev.tegata.platform.store.Json;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -27,13 +31,16 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.stream.Collectors;
 import org.jdbi.v3.core.Handle;
 import org.jspecify.annotations.Nullable;
@@ -45,6 +52,7 @@ import org.jspecify.annotations.Nullable;
 /// on: nodes share the work, and one that is killed loses a step.
 public final class HealthSweep implements AutoCloseable {
     private static final int AT_ONCE = 500;
+    private static final int MOST_ADDRESSES = 100;
     private static final int STEPS_PER_ROUND = 20;
     private static final Duration PAUSE = Duration.ofSeconds(5);
     private static final Duration BETWEEN = Duration.ofHours(1);
@@ -53,13 +61,19 @@ public final class HealthSweep implements AutoCloseable {
     private final Database database;
     private final Authorities authorities;
     private final HealthRules rules;
+    private final StatusProbe probe;
     private final InstantSource clock;
     private final PeriodicWork rounds;
 
-    public HealthSweep(Database database, Authorities authorities, HealthRules rules, InstantSource clock) {
+    /// What this node's last round of questions found, by tenant.
+    private final Map<TenantId, Probed> probed = new ConcurrentHashMap<>();
+
+    public HealthSweep(
+            Database database, Authorities authorities, HealthRules rules, StatusProbe probe, InstantSource clock) {
         this.database = database;
         this.authorities = authorities;
         this.rules = rules;
+        this.probe = probe;
         this.clock = clock;
         this.rounds = PeriodicWork.start("health-sweep", PAUSE, this::goRound);
     }
@@ -74,14 +88,67 @@ public final class HealthSweep implements AutoCloseable {
                 .mapTo(TenantId.class)
                 .list());
         for (TenantId tenant : tenants) {
+            probe(tenant);
             for (int i = 0; i < STEPS_PER_ROUND && step(tenant, false); i++) {
                 // There is more.
             }
         }
     }
 
+    /// @param at when it was asked
+    /// @param unreachable by authority
+    private record Probed(Instant at, Map<AuthorityId, String> unreachable) {}
+
+    /// Asks the addresses that certificates of the tenant's authorities carry, an hour after the last time
+    /// at the earliest. Not inside a transaction: it may take its time.
+    private void probe(TenantId tenant) {
+        Probed last = probed.get(tenant);
+        if (last != null && clock.instant().isBefore(last.at().plus(BETWEEN))) {
+            return;
+        }
+        Map<AuthorityId, String> unreachable = new HashMap<>();
+        addresses(tenant).entrySet().stream()
+                .limit(MOST_ADDRESSES)
+                .forEach(entry -> probe.problem(entry.getKey(), entry.getValue().mustServe())
+                        .ifPresent(problem -> unreachable.putIfAbsent(
+                                entry.getValue().authority(), entry.getKey() + ": " + problem)));
+        probed.put(tenant, new Probed(clock.instant(), unreachable));
+    }
+
+    private record Address(AuthorityId authority, boolean mustServe) {}
+
+    private Map<String, Address> addresses(TenantId tenant) {
+        return database.inTenant(tenant, tx -> {
+            Map<String, Address> addresses = new LinkedHashMap<>();
+            for (Authority authority : authorities.active(tx, tenant)) {
+                AuthorityId id = authority.id();
+                add(addresses, id, authorities.addresses().forAuthorities(tenant, id));
+            }
+            tx.createQuery("""
+                            SELECT authority_id, profile FROM fleet WHERE tenant_id = :tenant
+                            ORDER BY fleet_id LIMIT 1000""")
+                    .bind("tenant", tenant)
+                    .map((row, context) -> Map.entry(
+                            new AuthorityId(row.getObject(1, UUID.class)),
+                            Json.read(row.getString(2), CertificateProfile.class)))
+                    .forEach(fleet ->
+                            add(addresses, fleet.getKey(), fleet.getValue().locations()));
+            return addresses;
+        });
+    }
+
+    /// Partitions are left out: whether they are there says whether there is an own list.
+    private static void add(Map<String, Address> addresses, AuthorityId authority, Locations locations) {
+        locations.crls().stream()
+                .filter(url -> !url.contains(Locations.PARTITION))
+                .forEach(url -> addresses.putIfAbsent(url, new Address(authority, true)));
+        locations.issuers().forEach(url -> addresses.putIfAbsent(url, new Address(authority, true)));
+        locations.ocsp().forEach(url -> addresses.putIfAbsent(url, new Address(authority, false)));
+    }
+
     /// Looks through everything at once. For tests and small tenants.
     void run(TenantId tenant) {
+        probe(tenant);
         boolean more = step(tenant, true);
         while (more) {
             more = step(tenant, false);
@@ -203,6 +270,7 @@ public final class HealthSweep implements AutoCloseable {
         private final UUID after;
         private final Instant now = clock.instant();
         private final Map<UUID, Chain> chains = new HashMap<>();
+        private @Nullable Map<String, KeyAlgorithm> roots;
         private @Nullable UUID last;
         private long seen;
 
@@ -225,6 +293,9 @@ public final class HealthSweep implements AutoCloseable {
                 @Nullable String anchors,
                 boolean shared) {}
 
+        /// Of each device what it can verify.
+        private final Map<UUID, Readiness.Known> ready = new LinkedHashMap<>();
+
         boolean run() {
             List<Row> rows = tx
                     .createQuery("""
@@ -232,11 +303,12 @@ public final class HealthSweep implements AutoCloseable {
                                 p.certificates::text, p.trust_anchors::text,
                                 EXISTS (SELECT FROM certificate o WHERE o.tenant_id = c.tenant_id
                                     AND o.public_key_fingerprint = c.public_key_fingerprint
-                                    AND o.device_id IS NOT NULL AND o.device_id <> c.device_id) AS shared
+                                    AND o.device_id IS NOT NULL AND o.device_id <> c.device_id) AS shared,
+                                d.fleet_id, p.algorithms
                             FROM (SELECT * FROM device WHERE tenant_id = :tenant AND device_id > :after
                                 ORDER BY device_id LIMIT :limit) d
-                            LEFT JOIN certificate c ON c.tenant_id = d.tenant_id AND c.serial_number = d.certificate
-                                AND d.state = 'ACTIVE'
+                            LEFT JOIN certificate c ON c.tenant_id = d.tenant_id
+                                AND c.serial_number IN (d.certificate, d.parallel_certificate) AND d.state = 'ACTIVE'
                             LEFT JOIN device_report p ON p.tenant_id = d.tenant_id AND p.device_id = d.device_id
                             ORDER BY d.device_id""")
                     .bind("tenant", tenant)
@@ -245,6 +317,9 @@ public final class HealthSweep implements AutoCloseable {
                     .map((row, context) -> {
                         byte[] encoded = row.getBytes(3);
                         UUID device = row.getObject(1, UUID.class);
+                        if (encoded != null) {
+                            ready.computeIfAbsent(device, id -> known(id, row));
+                        }
                         return encoded == null
                                 ? Map.entry(device, Optional.<Row>empty())
                                 : Map.entry(
@@ -264,6 +339,8 @@ public final class HealthSweep implements AutoCloseable {
                     .flatMap(entry -> entry.getValue().stream())
                     .toList();
             store(rows);
+            rows.forEach(row -> named(algorithm(row.certificate()), row.device()));
+            Readiness.store(tx, tenant, ready.values(), after, seen < AT_ONCE ? null : last);
             boolean over = seen < AT_ONCE;
             if (over) {
                 publish();
@@ -272,9 +349,47 @@ public final class HealthSweep implements AutoCloseable {
             return !over;
         }
 
+        /// What a device says it can verify, and what the roots that it trusts are signed with.
+        private Readiness.Known known(UUID device, ResultSet row) {
+            try {
+                EnumSet<KeyAlgorithm> algorithms = Readiness.named(row.getString(9));
+                String anchors = row.getString(6);
+                roots().forEach((root, algorithm) -> {
+                    if (anchors != null && anchors.contains(root)) {
+                        algorithms.add(algorithm);
+                    }
+                });
+                return new Readiness.Known(device, row.getString(8), algorithms);
+            } catch (SQLException e) {
+                throw new IntegrityException("a device's report cannot be read", e);
+            }
+        }
+
+        private void named(String algorithm, UUID device) {
+            Readiness.Known known = ready.get(device);
+            if (known != null) {
+                known.algorithms().addAll(Readiness.named(algorithm));
+            }
+        }
+
+        private Map<String, KeyAlgorithm> roots() {
+            if (roots == null) {
+                Map<String, KeyAlgorithm> found = new HashMap<>();
+                for (Authority authority : authorities.active(tx, tenant)) {
+                    if (authority.kind() == Authority.Kind.ROOT) {
+                        found.put(authority.requireCertificate().fingerprint().hex(), authority.algorithm());
+                    }
+                }
+                roots = found;
+            }
+            return roots;
+        }
+
         private void count(Map.Entry<UUID, Optional<Row>> entry) {
-            last = entry.getKey();
-            seen++;
+            if (!entry.getKey().equals(last)) {
+                last = entry.getKey();
+                seen++;
+            }
         }
 
         private void store(List<Row> rows) {
@@ -381,11 +496,17 @@ public final class HealthSweep implements AutoCloseable {
                         pathFits(chain),
                         shared,
                         crls.get(authority.id()),
-                        responders.get(authority.id()));
+                        responders.get(authority.id()),
+                        unreachable(authority.id()));
                 for (Problem problem : rules.of(known, now)) {
                     insert(problem, authority.id());
                 }
             }
+        }
+
+        private @Nullable String unreachable(AuthorityId authority) {
+            Probed known = probed.get(tenant);
+            return known == null ? null : known.unreachable().get(authority);
         }
 
         private void insert(Problem problem, AuthorityId authority) {

@@ -32,6 +32,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.random.RandomGenerator;
@@ -85,37 +86,74 @@ public final class Orders {
     /// @throws RefusedException where there is no such device, or the order's life is too short or too long
     public OrderId place(
             Handle tx, TenantId tenant, DeviceId device, OrderContent content, Duration life, Actor actor) {
+        OrderId placed =
+                place(tx, tenant, List.of(device), content, life, actor).get(device);
+        if (placed == null) {
+            require(tx, tenant, device);
+            throw new RefusedException(
+                    ErrorCode.CONFLICT, "the device has " + MAX_OPEN + " open orders; wait or withdraw some");
+        }
+        return placed;
+    }
+
+    /// Places the same order for each of several devices, as part of a larger change. Open orders on the
+    /// same topic are superseded.
+    ///
+    /// @return the orders, by device; devices that do not exist or have too many open orders get none
+    /// @throws RefusedException where the order's life is too short or too long
+    public Map<DeviceId, OrderId> place(
+            Handle tx, TenantId tenant, List<DeviceId> devices, OrderContent content, Duration life, Actor actor) {
         if (life.compareTo(SHORTEST) < 0 || life.compareTo(LONGEST) > 0) {
             throw Fields.invalid("life", "must be from " + SHORTEST + " to " + LONGEST);
         }
-        lock(tx, tenant, device);
         Instant now = clock.instant();
-        OrderId id = new OrderId(TimeOrderedIds.next(now, random));
         String topic = topic(content);
-        tx.createUpdate("""
-                        UPDATE device_order
-                        SET state = CASE WHEN expires_at <= :now THEN 'EXPIRED' ELSE 'WITHDRAWN' END,
-                            ended_at = least(:now, expires_at),
-                            detail = CASE WHEN expires_at <= :now THEN NULL ELSE :detail END
-                        WHERE tenant_id = :tenant AND device_id = :device AND state IN ('PLACED', 'DELIVERED')
-                            AND (topic = :topic OR expires_at <= :now)""")
-                .bind("now", now)
-                .bind("detail", "superseded by order " + id)
+        Map<UUID, OrderId> ids = new LinkedHashMap<>();
+        tx.createQuery("""
+                        SELECT device_id FROM device WHERE tenant_id = :tenant AND device_id = ANY (:devices)
+                        ORDER BY device_id FOR NO KEY UPDATE""")
                 .bind("tenant", tenant)
-                .bind("device", device)
+                .bindArray(
+                        "devices",
+                        UUID.class,
+                        devices.stream().map(DeviceId::value).toList())
+                .mapTo(UUID.class)
+                .forEach(device -> ids.put(device, new OrderId(TimeOrderedIds.next(now, random))));
+        tx.createUpdate("""
+                        UPDATE device_order o
+                        SET state = CASE WHEN o.expires_at <= :now THEN 'EXPIRED' ELSE 'WITHDRAWN' END,
+                            ended_at = least(:now, o.expires_at),
+                            detail = CASE WHEN o.expires_at <= :now THEN NULL ELSE 'superseded by order ' || i.id END
+                        FROM unnest(:ids, :devices) AS i (id, device)
+                        WHERE o.tenant_id = :tenant AND o.device_id = i.device AND o.state IN ('PLACED', 'DELIVERED')
+                            AND (o.topic = :topic OR o.expires_at <= :now)""")
+                .bind("now", now)
+                .bindArray(
+                        "ids",
+                        UUID.class,
+                        ids.values().stream().map(OrderId::value).toList())
+                .bindArray("devices", UUID.class, List.copyOf(ids.keySet()))
+                .bind("tenant", tenant)
                 .bind("topic", topic)
                 .execute();
         // Numbers follow the clock, so that a device that changes owners finds those of the next one larger.
-        int inserted = tx.createUpdate("""
+        List<DeviceId> placed = tx.createQuery("""
                         INSERT INTO device_order (tenant_id, order_id, device_id, sequence, kind, topic, content, state,
                             placed_at, placed_by, expires_at)
-                        SELECT :tenant, :id, :device, greatest(:millis, coalesce(max(sequence) + 1, 1)), :kind, :topic,
+                        SELECT :tenant, i.id, i.device, greatest(:millis, coalesce(known.last + 1, 1)), :kind, :topic,
                             :content, 'PLACED', :now, :actor, :expires
-                        FROM device_order WHERE tenant_id = :tenant AND device_id = :device
-                        HAVING count(*) FILTER (WHERE state IN ('PLACED', 'DELIVERED')) < :limit""")
+                        FROM unnest(:ids, :devices) AS i (id, device) CROSS JOIN LATERAL (
+                            SELECT max(o.sequence) AS last,
+                                count(*) FILTER (WHERE o.state IN ('PLACED', 'DELIVERED')) AS open
+                            FROM device_order o WHERE o.tenant_id = :tenant AND o.device_id = i.device) known
+                        WHERE known.open < :limit
+                        RETURNING device_id""")
                 .bind("tenant", tenant)
-                .bind("id", id.value())
-                .bind("device", device)
+                .bindArray(
+                        "ids",
+                        UUID.class,
+                        ids.values().stream().map(OrderId::value).toList())
+                .bindArray("devices", UUID.class, List.copyOf(ids.keySet()))
                 .bind("millis", now.toEpochMilli())
                 .bind("kind", content.kind().name())
                 .bind("topic", topic)
@@ -124,20 +162,21 @@ public final class Orders {
                 .bind("actor", actor.toString())
                 .bind("expires", now.plus(life))
                 .bind("limit", MAX_OPEN)
-                .execute();
-        if (inserted == 0) {
-            throw new RefusedException(
-                    ErrorCode.CONFLICT, "the device has " + MAX_OPEN + " open orders; wait or withdraw some");
-        }
+                .mapTo(DeviceId.class)
+                .list();
+        Map<DeviceId, OrderId> orders = new LinkedHashMap<>();
+        placed.forEach(device -> orders.put(device, Objects.requireNonNull(ids.get(device.value()))));
         audit.append(
                 tx,
                 tenant,
-                List.of(new AuditEvent(
-                        actor,
-                        "order.placed",
-                        "device:" + device,
-                        Map.of("order", id, "topic", topic, "expiresAt", now.plus(life)))));
-        return id;
+                orders.entrySet().stream()
+                        .map(order -> new AuditEvent(
+                                actor,
+                                "order.placed",
+                                "device:" + order.getKey(),
+                                Map.of("order", order.getValue(), "topic", topic, "expiresAt", now.plus(life))))
+                        .toList());
+        return orders;
     }
 
     /// Takes back what devices were told to keep or do: they have come to the end of their lives.

@@ -5,7 +5,6 @@ package dev.tegata.platform.rollover;
 import dev.tegata.pki.Bytes;
 import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.DeviceId;
-import dev.tegata.platform.FleetId;
 import dev.tegata.platform.RecentValues;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.fleet.IssuerChoice;
@@ -28,7 +27,7 @@ public final class CampaignIssuers implements IssuerChoice {
 
     private final Database database;
     private final IssuingFleets fleets;
-    private final RecentValues<FleetId, Optional<Campaign>> campaigns;
+    private final RecentValues<Chain, Optional<Campaign>> campaigns;
 
     public CampaignIssuers(Database database, IssuingFleets fleets, InstantSource clock) {
         this.database = database;
@@ -36,22 +35,27 @@ public final class CampaignIssuers implements IssuerChoice {
         this.campaigns = new RecentValues<>(clock, IssuingFleets.LIFETIME, CAPACITY, this::campaign);
     }
 
+    /// A fleet may have two chains, each with a campaign of its own.
+    private record Chain(TenantId tenant, AuthorityId authority) {
+        static Chain of(IssuingFleet fleet) {
+            return new Chain(fleet.tenant(), fleet.authority().id());
+        }
+    }
+
     private record Campaign(
             UUID id, Cause cause, RolloverState state, boolean oldKeys, AuthorityId old, AuthorityId fresh) {}
 
-    private Optional<Campaign> campaign(FleetId fleet) {
-        TenantId tenant = fleet.tenant();
+    private Optional<Campaign> campaign(Chain chain) {
         return database.inTenant(
-                tenant,
+                chain.tenant(),
                 tx -> tx.createQuery("""
                                 SELECT r.rollover_id, r.cause, r.state, r.readmission, a.old_authority, a.new_authority
-                                FROM fleet f
-                                JOIN rollover_authority a ON a.tenant_id = f.tenant_id AND a.open
-                                    AND f.authority_id IN (a.old_authority, a.new_authority)
+                                FROM rollover_authority a
                                 JOIN rollover r ON r.tenant_id = a.tenant_id AND r.rollover_id = a.rollover_id
-                                WHERE f.tenant_id = :tenant AND f.fleet_id = :fleet""")
-                        .bind("tenant", tenant)
-                        .bind("fleet", fleet)
+                                WHERE a.tenant_id = :tenant AND a.open
+                                    AND (a.old_authority = :authority OR a.new_authority = :authority)""")
+                        .bind("tenant", chain.tenant())
+                        .bind("authority", chain.authority())
                         .map((row, context) -> new Campaign(
                                 row.getObject(1, UUID.class),
                                 Cause.valueOf(row.getString(2)),
@@ -64,7 +68,7 @@ public final class CampaignIssuers implements IssuerChoice {
 
     @Override
     public IssuingFleet of(IssuingFleet fleet, DeviceId device) {
-        Optional<Campaign> found = campaigns.get(fleet.fleet().id());
+        Optional<Campaign> found = campaigns.get(Chain.of(fleet));
         if (found.isEmpty() || found.get().cause() == Cause.COMPROMISE) {
             return fleet;
         }
@@ -96,7 +100,7 @@ public final class CampaignIssuers implements IssuerChoice {
 
     @Override
     public boolean readmits(IssuingFleet fleet, DeviceId device, Bytes serialNumber) {
-        Optional<Campaign> campaign = campaigns.get(fleet.fleet().id());
+        Optional<Campaign> campaign = campaigns.get(Chain.of(fleet));
         return campaign.isPresent()
                 && campaign.get().cause() == Cause.COMPROMISE
                 && campaign.get().oldKeys()

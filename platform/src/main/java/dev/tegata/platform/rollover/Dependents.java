@@ -41,7 +41,7 @@ public final class Dependents {
 
     /// @param authorities active ones below it
     /// @param fleets whose devices could get no certificate any more
-    /// @param certificates of devices that are good and lead to it; counted up to a limit
+    /// @param certificates of devices that are good, were not renewed and lead to it; counted up to a limit
     /// @param more whether there are more than were counted
     public record Summary(List<AuthorityId> authorities, List<FleetId> fleets, long certificates, boolean more) {
         public Summary {
@@ -68,7 +68,8 @@ public final class Dependents {
         List<UUID> issuers = issuers(tenant, authority);
         return database.inTenant(tenant, tx -> {
             List<FleetId> fleets = tx.createQuery("""
-                            SELECT fleet_id FROM fleet WHERE tenant_id = :tenant AND authority_id = ANY (:issuers)
+                            SELECT fleet_id FROM fleet WHERE tenant_id = :tenant
+                                AND (authority_id = ANY (:issuers) OR parallel_authority_id = ANY (:issuers))
                             ORDER BY fleet_id LIMIT 1000""")
                     .bind("tenant", tenant)
                     .bindArray("issuers", UUID.class, issuers)
@@ -77,9 +78,11 @@ public final class Dependents {
             long certificates = tx.createQuery("""
                             SELECT count(*) FROM (SELECT FROM certificate
                                 WHERE tenant_id = :tenant AND authority_id = ANY (:issuers) AND revoked_at IS NULL
-                                    AND device_id IS NOT NULL LIMIT :limit) AS counted""")
+                                    AND device_id IS NOT NULL AND superseded_at IS NULL AND not_after > :now
+                                LIMIT :limit) AS counted""")
                     .bind("tenant", tenant)
                     .bindArray("issuers", UUID.class, issuers)
+                    .bind("now", clock.instant())
                     .bind("limit", COUNTED + 1)
                     .mapTo(Long.class)
                     .one();
@@ -139,7 +142,8 @@ public final class Dependents {
                 tx -> tx.createQuery("""
                                 SELECT c.authority_id, c.issued_at, c.serial_number, c.not_after, d.device_id, d.fleet_id,
                                     d.last_seen_at, p.certificates IS NOT NULL AS reported,
-                                    CASE WHEN p.certificates IS NULL THEN d.certificate = c.serial_number
+                                    CASE WHEN p.certificates IS NULL
+                                            THEN c.serial_number IN (d.certificate, d.parallel_certificate)
                                         ELSE jsonb_exists(p.certificates, serial_hex(c.serial_number)) END AS lives
                                 FROM certificate c
                                 LEFT JOIN device d ON d.tenant_id = c.tenant_id AND d.device_id = c.device_id

@@ -10,10 +10,10 @@ import dev.tegata.platform.TenantId;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
-import dev.tegata.platform.device.DeviceOrders;
 import dev.tegata.platform.device.RevocationReason;
 import dev.tegata.platform.job.Advance;
 import dev.tegata.platform.job.JobStep;
+import dev.tegata.platform.order.Orders;
 import dev.tegata.platform.rollover.Rollover.Cause;
 import dev.tegata.platform.rollover.Rollover.Step;
 import dev.tegata.platform.rollover.RolloverState.Action;
@@ -25,9 +25,11 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.time.OffsetDateTime;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.UUID;
 import org.jdbi.v3.core.Handle;
 import org.jspecify.annotations.Nullable;
@@ -39,7 +41,7 @@ import org.jspecify.annotations.Nullable;
 /// 3. Look at those that were begun with, until none is left; then look whether more have come.
 public final class RolloverSteps {
     private static final int LISTED_AT_ONCE = 1_000;
-    private static final int HANDLED_AT_ONCE = 200;
+    private static final int HANDLED_AT_ONCE = 500;
     private static final int ATTEMPTS = 3;
     private static final Duration ORDER_LIFE = Duration.ofDays(60);
     private static final Duration RETRY = Duration.ofHours(1);
@@ -47,13 +49,12 @@ public final class RolloverSteps {
 
     private final Rollovers rollovers;
     private final AuditLog audit;
-    private final DeviceOrders orders;
+    private final Orders orders;
     private final InstantSource clock;
     private final Duration pause;
 
     /// @param pause between two looks at devices that have something to do
-    public RolloverSteps(
-            Rollovers rollovers, AuditLog audit, DeviceOrders orders, InstantSource clock, Duration pause) {
+    public RolloverSteps(Rollovers rollovers, AuditLog audit, Orders orders, InstantSource clock, Duration pause) {
         this.rollovers = rollovers;
         this.audit = audit;
         this.orders = orders;
@@ -155,7 +156,7 @@ public final class RolloverSteps {
             List<Listed> page = tx.createQuery("""
                             SELECT c.issued_at, c.serial_number, d.device_id FROM certificate c
                             LEFT JOIN device d ON d.tenant_id = c.tenant_id AND d.device_id = c.device_id
-                                AND d.certificate = c.serial_number AND d.state = 'ACTIVE'
+                                AND c.serial_number IN (d.certificate, d.parallel_certificate) AND d.state = 'ACTIVE'
                             WHERE c.tenant_id = :tenant AND c.authority_id = :authority AND c.revoked_at IS NULL
                                 AND c.device_id IS NOT NULL AND (c.issued_at, c.serial_number) > (:issued, :serial)
                             ORDER BY c.issued_at, c.serial_number LIMIT :limit""")
@@ -252,9 +253,7 @@ public final class RolloverSteps {
                     .bind("limit", HANDLED_AT_ONCE)
                     .mapTo(UUID.class)
                     .list();
-            for (Seen seen : see(devices)) {
-                next(seen);
-            }
+            next(see(devices));
             return Position.of(devices.size() < HANDLED_AT_ONCE ? Phase.LOOK : Phase.BEGIN)
                     .advance(0);
         }
@@ -293,10 +292,7 @@ public final class RolloverSteps {
 
         private Advance look(Position position) {
             List<UUID> devices = page(position, "step IN ('ANCHORS', 'RENEWAL')");
-            int changed = 0;
-            for (Seen seen : see(devices)) {
-                changed += next(seen) ? 1 : 0;
-            }
+            int changed = next(see(devices));
             if (tooManyFailures()) {
                 return Advance.complete(changed, List.of());
             }
@@ -345,7 +341,8 @@ public final class RolloverSteps {
         ///
         /// @param active whether it is in operation
         /// @param anchored whether it has said that it trusts the new root
-        /// @param issuer of its current certificate
+        /// @param moved whether its certificates of the campaign's chains are all of new authorities
+        /// @param reachable whether it can be given orders: the certificate that it comes with is good
         /// @param order how the last order of this step ended; null where it is open, or there was none
         private record Seen(
                 UUID device,
@@ -353,7 +350,8 @@ public final class RolloverSteps {
                 int attempts,
                 boolean active,
                 boolean anchored,
-                @Nullable AuthorityId issuer,
+                boolean moved,
+                boolean reachable,
                 boolean ordered,
                 @Nullable String order,
                 @Nullable String said,
@@ -364,14 +362,21 @@ public final class RolloverSteps {
             return tx.createQuery("""
                             SELECT r.device_id, r.step, r.attempts, coalesce(d.state = 'ACTIVE', false) AS active,
                                 coalesce(jsonb_exists(p.trust_anchors, :anchor), false) AS anchored,
-                                c.authority_id, o.order_id IS NOT NULL AS ordered,
+                                coalesce(c.moved, false) AS moved, coalesce(c.reachable, false) AS reachable,
+                                o.order_id IS NOT NULL AS ordered,
                                 CASE WHEN o.state IN ('PLACED', 'DELIVERED') AND o.expires_at > :now THEN NULL
                                     WHEN o.state IN ('PLACED', 'DELIVERED') THEN 'EXPIRED' ELSE o.state END AS state,
                                 o.detail, coalesce(o.ended_at, o.expires_at) AS ended_at
                             FROM rollover_device r
                             LEFT JOIN device d ON d.tenant_id = r.tenant_id AND d.device_id = r.device_id
                             LEFT JOIN device_report p ON p.tenant_id = r.tenant_id AND p.device_id = r.device_id
-                            LEFT JOIN certificate c ON c.tenant_id = r.tenant_id AND c.serial_number = d.certificate
+                            LEFT JOIN LATERAL (
+                                SELECT bool_and(c.authority_id = ANY (:fresh))
+                                        FILTER (WHERE c.authority_id = ANY (:old) OR c.authority_id = ANY (:fresh))
+                                        AS moved,
+                                    bool_or(c.serial_number = d.certificate AND c.revoked_at IS NULL) AS reachable
+                                FROM certificate c WHERE c.tenant_id = d.tenant_id
+                                    AND c.serial_number IN (d.certificate, d.parallel_certificate)) c ON true
                             LEFT JOIN LATERAL (SELECT * FROM device_order o
                                 WHERE o.tenant_id = r.tenant_id AND o.device_id = r.device_id
                                     AND o.placed_at >= r.changed_at
@@ -381,6 +386,8 @@ public final class RolloverSteps {
                             WHERE r.tenant_id = :tenant AND r.rollover_id = :id AND r.device_id = ANY (:devices)
                             ORDER BY r.device_id""")
                     .bind("anchor", anchor == null ? "" : anchor.hex())
+                    .bindArray("old", UUID.class, ids(rollover.authorities().keySet()))
+                    .bindArray("fresh", UUID.class, ids(rollover.authorities().values()))
                     .bind("now", now)
                     .bind("tenant", tenant)
                     .bind("id", rollover.id().value())
@@ -390,7 +397,6 @@ public final class RolloverSteps {
         }
 
         private static Seen seen(ResultSet row) throws SQLException {
-            UUID issuer = row.getObject("authority_id", UUID.class);
             OffsetDateTime endedAt = row.getObject("ended_at", OffsetDateTime.class);
             return new Seen(
                     row.getObject("device_id", UUID.class),
@@ -398,56 +404,73 @@ public final class RolloverSteps {
                     row.getInt("attempts"),
                     row.getBoolean("active"),
                     row.getBoolean("anchored"),
-                    issuer == null ? null : new AuthorityId(issuer),
+                    row.getBoolean("moved"),
+                    row.getBoolean("reachable"),
                     row.getBoolean("ordered"),
                     row.getString("state"),
                     row.getString("detail"),
                     endedAt == null ? null : endedAt.toInstant());
         }
 
-        /// Takes a device one step further.
+        /// Takes devices one step further, all that go the same way at once.
         ///
-        /// @return whether anything has changed
-        private boolean next(Seen seen) {
-            if (!seen.active()) {
-                return put(seen, Step.GONE, null);
-            }
-            if (seen.issuer() != null && rollover.authorities().containsValue(seen.issuer())) {
-                return put(seen, Step.MOVED, null);
-            }
-            if (rollover.cause() == Cause.COMPROMISE) {
-                return false; // it is told by being refused
-            }
-            boolean ready = rollover.newAnchor() == null || seen.anchored();
-            return switch (seen.step()) {
-                case WAITING, ANCHORS -> {
-                    if (ready) {
-                        yield order(seen, Step.RENEWAL, new OrderContent.RenewCertificate());
-                    }
-                    yield seen.step() == Step.WAITING ? order(seen, Step.ANCHORS, anchors()) : again(seen, anchors());
+        /// @return how many have changed
+        private int next(List<Seen> devices) {
+            List<Seen> gone = new ArrayList<>();
+            List<Seen> moved = new ArrayList<>();
+            List<Seen> anchors = new ArrayList<>();
+            List<Seen> renewals = new ArrayList<>();
+            int changed = 0;
+            for (Seen seen : devices) {
+                if (!seen.active()) {
+                    gone.add(seen);
+                } else if (seen.moved()) {
+                    moved.add(seen);
+                } else if (rollover.cause() == Cause.COMPROMISE && !seen.reachable()) {
+                    continue; // it is told by being refused
+                } else if (seen.step() == Step.RENEWAL) {
+                    changed += again(seen, new OrderContent.RenewCertificate()) ? 1 : 0;
+                } else if (rollover.newAnchor() == null || seen.anchored()) {
+                    renewals.add(seen);
+                } else if (seen.step() == Step.WAITING) {
+                    anchors.add(seen);
+                } else {
+                    changed += again(seen, anchors()) ? 1 : 0;
                 }
-                case RENEWAL -> again(seen, new OrderContent.RenewCertificate());
-                case MOVED, FAILED, GONE, RETURNING, RETURNED -> false;
-            };
+            }
+            return changed
+                    + put(gone, Step.GONE)
+                    + put(moved, Step.MOVED)
+                    + (anchors.isEmpty() ? 0 : order(anchors, Step.ANCHORS, anchors()))
+                    + order(renewals, Step.RENEWAL, new OrderContent.RenewCertificate());
+        }
+
+        private static List<UUID> ids(Collection<AuthorityId> authorities) {
+            return authorities.stream().map(AuthorityId::value).toList();
         }
 
         private OrderContent anchors() {
             return new OrderContent.UpdateTrustAnchors(rollover.anchors());
         }
 
-        private boolean put(Seen seen, Step step, @Nullable String detail) {
-            RolloverRows.put(tx, tenant, rollover.id(), List.of(seen.device()), step, false, detail, now);
-            return true;
+        private int put(List<Seen> devices, Step step) {
+            List<UUID> all = devices.stream().map(Seen::device).toList();
+            RolloverRows.put(tx, tenant, rollover.id(), all, step, false, null, now);
+            return all.size();
         }
 
-        private boolean order(Seen seen, Step step, OrderContent content) {
-            try {
-                orders.place(tx, tenant, new DeviceId(seen.device()), content, ORDER_LIFE, ACTOR);
-                return put(seen, step, null);
-            } catch (RefusedException e) {
-                // It has too many open orders; there will be room when it has been here.
-                return false;
-            }
+        /// Devices with too many open orders stay where they are: there will be room when they have been
+        /// here.
+        private int order(List<Seen> devices, Step step, OrderContent content) {
+            List<DeviceId> all =
+                    devices.stream().map(seen -> new DeviceId(seen.device())).toList();
+            Set<DeviceId> placed =
+                    orders.place(tx, tenant, all, content, ORDER_LIFE, ACTOR).keySet();
+            return put(
+                    devices.stream()
+                            .filter(seen -> placed.contains(new DeviceId(seen.device())))
+                            .toList(),
+                    step);
         }
 
         /// Repeats an order that has come to nothing, a few times.
@@ -475,10 +498,7 @@ public final class RolloverSteps {
 
         private Advance giveBack(Position position) {
             List<UUID> devices = page(position, "step NOT IN ('RETURNED', 'GONE', 'FAILED')");
-            int changed = 0;
-            for (Seen seen : see(devices)) {
-                changed += giveBack(seen) ? 1 : 0;
-            }
+            int changed = giveBack(see(devices));
             boolean changes = position.changes() || changed > 0;
             if (devices.size() == HANDLED_AT_ONCE) {
                 return new Position(Phase.RETURN, 0, devices.getLast().toString(), changes).advance(changed);
@@ -496,16 +516,26 @@ public final class RolloverSteps {
             return changes ? again : again.after(pause);
         }
 
-        private boolean giveBack(Seen seen) {
-            if (!seen.active()) {
-                return put(seen, Step.GONE, null);
+        private int giveBack(List<Seen> devices) {
+            List<Seen> gone = new ArrayList<>();
+            List<Seen> returned = new ArrayList<>();
+            List<Seen> renewals = new ArrayList<>();
+            int changed = 0;
+            for (Seen seen : devices) {
+                if (!seen.active()) {
+                    gone.add(seen);
+                } else if (!seen.moved()) {
+                    returned.add(seen);
+                } else if (seen.step() == Step.RETURNING) {
+                    changed += again(seen, new OrderContent.RenewCertificate()) ? 1 : 0;
+                } else {
+                    renewals.add(seen);
+                }
             }
-            if (seen.issuer() == null || !rollover.authorities().containsValue(seen.issuer())) {
-                return put(seen, Step.RETURNED, null);
-            }
-            return seen.step() == Step.RETURNING
-                    ? again(seen, new OrderContent.RenewCertificate())
-                    : order(seen, Step.RETURNING, new OrderContent.RenewCertificate());
+            return changed
+                    + put(gone, Step.GONE)
+                    + put(returned, Step.RETURNED)
+                    + order(renewals, Step.RETURNING, new OrderContent.RenewCertificate());
         }
     }
 }

@@ -154,6 +154,7 @@ public final class Rollovers {
         Set<Bytes> anchors = new LinkedHashSet<>();
         serverAnchors.get().forEach(anchor -> anchors.add(anchor.encoded()));
         plan.furtherAnchors().forEach(anchor -> anchors.add(anchor.encoded()));
+        otherRoots(tenant, made.places().keySet()).forEach(other -> anchors.add(other.encoded()));
         anchors.add(chain.getLast().encoded());
         Certificate root = made.root();
         if (root != null) {
@@ -179,6 +180,32 @@ public final class Rollovers {
             tell(tx, tenant, rollover, actor, "prepared", Map.of());
             return RolloverRows.find(tx, tenant, rollover.id());
         });
+    }
+
+    /// Of the chains that devices have beside these.
+    private List<Certificate> otherRoots(TenantId tenant, Set<AuthorityId> authoritiesOfOne) {
+        return database.inTenant(
+                tenant,
+                tx -> tx
+                        .createQuery("""
+                                SELECT DISTINCT CASE WHEN authority_id = ANY (:these) THEN parallel_authority_id
+                                    ELSE authority_id END AS other
+                                FROM fleet WHERE tenant_id = :tenant AND parallel_authority_id IS NOT NULL
+                                    AND (authority_id = ANY (:these)) <> (parallel_authority_id = ANY (:these))
+                                ORDER BY other LIMIT 4""")
+                        .bind("tenant", tenant)
+                        .bindArray(
+                                "these",
+                                java.util.UUID.class,
+                                authoritiesOfOne.stream()
+                                        .map(AuthorityId::value)
+                                        .toList())
+                        .mapTo(AuthorityId.class)
+                        .list()
+                        .stream()
+                        .map(other -> authorities.chain(tx, tenant, other).getLast())
+                        .distinct()
+                        .toList());
     }
 
     private Rollover rollover(

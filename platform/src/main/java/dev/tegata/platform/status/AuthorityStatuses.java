@@ -59,6 +59,9 @@ public final class AuthorityStatuses {
         if (!publisher.publish(tenant, id, Extent.ALL)) {
             throw new RefusedException(ErrorCode.CONFLICT, "the lists are being made at this moment");
         }
+        if (responders.certificate(tenant, id).isPresent()) {
+            responders.ready(tenant, id);
+        }
         note(tenant, actor, "crl.published", id, Map.of());
         return get(tenant, id);
     }

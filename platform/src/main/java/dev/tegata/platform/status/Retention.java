@@ -78,7 +78,8 @@ public final class Retention {
                                     SELECT min(l.scheduled_at) FROM crl l WHERE l.tenant_id = :tenant
                                         AND l.authority_id = c.authority_id AND l.partition IN (0, c.crl_partition)))
                                 AND NOT EXISTS (SELECT FROM device d WHERE d.tenant_id = :tenant
-                                    AND d.device_id = c.device_id AND d.certificate = c.serial_number)
+                                    AND d.device_id = c.device_id
+                                    AND c.serial_number IN (d.certificate, d.parallel_certificate))
                             RETURNING c.*),
                         moved AS (
                             INSERT INTO certificate_archive (tenant_id, serial_number, authority_id, device_id,

@@ -9,6 +9,7 @@ import dev.tegata.pki.certificate.CertificateRequest;
 import dev.tegata.pki.certificate.Name;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.KeyEncryptionKey;
+import dev.tegata.pki.key.PublicKeyInfo;
 import dev.tegata.pki.key.Secret;
 import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.pki.key.SoftwareVault;
@@ -56,6 +57,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.locks.LockSupport;
+import org.jdbi.v3.core.statement.PreparedBatch;
 
 /// One tenant with everything that enrolment needs, and devices that it has claimed.
 public final class EnrolmentWorld implements AutoCloseable {
@@ -168,6 +170,38 @@ public final class EnrolmentWorld implements AutoCloseable {
                         .bind("key", unit.birth().publicKey().encoded().toArray())
                         .execute());
         return unit;
+    }
+
+    /// Devices whose birth keys are known, claimed all at once.
+    public List<Unit> claim(FleetId fleet, List<String> serials) {
+        List<Unit> units = serials.stream()
+                .map(_ -> new Unit(
+                        new DeviceId(TimeOrderedIds.next(clock.instant(), random)),
+                        SoftwareKey.generate(KeyAlgorithm.EC_P256)))
+                .toList();
+        database.inTenant(tenant, tx -> {
+            PreparedBatch claims = tx.prepareBatch("""
+                    WITH chip AS (
+                        INSERT INTO chip_owner (chip, serial, tenant_id) VALUES ('microchip', :serial, :tenant)),
+                    device AS (
+                        INSERT INTO device (tenant_id, device_id, fleet_id, chip, serial, state, proof, claimed_at)
+                        VALUES (:tenant, :device, :fleet, 'microchip', :serial, 'CLAIMED', 'STATEMENT', :now))
+                    INSERT INTO device_key (tenant_id, fingerprint, device_id, slot, public_key)
+                    VALUES (:tenant, :fingerprint, :device, 0, :key)""");
+            for (int i = 0; i < units.size(); i++) {
+                PublicKeyInfo birth = units.get(i).birth().publicKey();
+                claims.bind("tenant", tenant)
+                        .bind("device", units.get(i).id())
+                        .bind("fleet", fleet)
+                        .bind("serial", serials.get(i))
+                        .bind("now", clock.instant())
+                        .bind("fingerprint", birth.fingerprint())
+                        .bind("key", birth.encoded())
+                        .add();
+            }
+            return claims.execute();
+        });
+        return units;
     }
 
     public Unit claimWithoutKey(FleetId fleet, String serial) {

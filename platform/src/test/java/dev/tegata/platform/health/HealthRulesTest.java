@@ -32,7 +32,7 @@ final class HealthRulesTest {
             boolean shared,
             @Nullable Instant crl,
             @Nullable Instant responder) {
-        return new AuthorityRecord(algorithm, made, end, issuerEnd, fits, shared, crl, responder);
+        return new AuthorityRecord(algorithm, made, end, issuerEnd, fits, shared, crl, responder, null);
     }
 
     private static DeviceRecord device(
@@ -124,5 +124,24 @@ final class HealthRulesTest {
     @MethodSource("devices")
     void ofDevices(FindingCode code, DeviceRecord device) {
         assertThat(RULES.of(device, NOW)).extracting(HealthRules.Problem::code).isEqualTo(List.of(code));
+    }
+
+    @Test
+    @DisplayName("tell of addresses of status that do not answer")
+    void unreachable() {
+        AuthorityRecord unreachable =
+                new AuthorityRecord("ec-p384", NOW, LATER, LATER, true, false, LATER, LATER, "http://a.test/x: none");
+        assertThat(RULES.of(unreachable, NOW))
+                .containsExactly(new HealthRules.Problem(FindingCode.STATUS_UNREACHABLE, "http://a.test/x: none"));
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @org.junit.jupiter.params.provider.EnumSource
+    @DisplayName("have one request each that mends what they find")
+    void fixes(FindingCode code) {
+        FindingCode.Call fix = code.fix("018f0000-0000-7000-8000-000000000001");
+        assertThat(fix.method()).isEqualTo("POST");
+        assertThat(fix.path()).startsWith("/api/v1/");
+        assertThat(fix.path() + fix.body()).contains("018f0000-0000-7000-8000-000000000001");
     }
 }

@@ -28,7 +28,11 @@ final class HealthSweepTest {
     void sweeps() {
         try (EnrolmentWorld world = new EnrolmentWorld(testDatabase.database());
                 HealthSweep health = new HealthSweep(
-                        world.database, world.authorities, new HealthRules(AlgorithmPolicy.standard()), world.clock)) {
+                        world.database,
+                        world.authorities,
+                        new HealthRules(AlgorithmPolicy.standard()),
+                        StatusProbe.NONE,
+                        world.clock)) {
             FleetId fleet = world.fleet(FleetPolicy.standard());
             AuthorityId issuer = world.created.authorities().getLast().id();
             EnrolmentWorld.Unit unit = world.claim(fleet, "0c01aa");

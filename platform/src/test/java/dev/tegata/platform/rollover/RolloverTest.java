@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.Name;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.pki.path.PathCheck;
@@ -20,15 +21,20 @@ import dev.tegata.platform.FleetId;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.UnavailableException;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.authority.Authority;
+import dev.tegata.platform.authority.NewAuthority;
 import dev.tegata.platform.checkin.CheckInOutcome;
 import dev.tegata.platform.checkin.CheckIns;
+import dev.tegata.platform.device.DeviceCertificate;
 import dev.tegata.platform.enrol.EnrolmentOutcome;
 import dev.tegata.platform.enrol.EnrolmentWorld;
 import dev.tegata.platform.enrol.Identification;
 import dev.tegata.platform.enrol.Renewals;
+import dev.tegata.platform.fleet.Fleet;
 import dev.tegata.platform.fleet.FleetPolicy;
+import dev.tegata.platform.fleet.FleetSettings;
 import dev.tegata.platform.fleet.IssuingFleet;
 import dev.tegata.platform.job.JobWorkers;
 import dev.tegata.platform.order.OrderSigners;
@@ -48,15 +54,20 @@ import dev.tegata.protocol.OrderVerifier;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Predicate;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
@@ -68,11 +79,13 @@ final class RolloverTest {
     @RegisterExtension
     static final TestDatabase testDatabase = new TestDatabase();
 
-    /// The issue's 10 000 with `-Dtegata.rollover.devices=10000`.
-    private static final int DEVICES = Integer.getInteger("tegata.rollover.devices", 300);
+    /// All 10 000 with `-Dtegata.rollover.devices=10000`, which takes minutes.
+    private static final int DEVICES = Integer.getInteger("tegata.rollover.devices", 1_000);
+
+    private static final int AT_ONCE = 24;
 
     private static final Actor OPERATOR = EnrolmentWorld.OPERATOR;
-    private static final PathCheck PATHS = new PathCheck(64);
+    private static final PathCheck PATHS = new PathCheck(8 * DEVICES);
 
     private EnrolmentWorld world;
     private Rollovers rollovers;
@@ -101,8 +114,7 @@ final class RolloverTest {
                         List::of),
                 world.clock,
                 random);
-        RolloverSteps steps =
-                new RolloverSteps(rollovers, world.audit, orders::place, world.clock, Duration.ofMillis(20));
+        RolloverSteps steps = new RolloverSteps(rollovers, world.audit, orders, world.clock, Duration.ofMillis(20));
         workers = JobWorkers.start(world.database, world.jobs, Map.of(Rollovers.JOB, steps::step));
         checkIns = new CheckIns(
                 new CheckIns.Services(
@@ -140,33 +152,51 @@ final class RolloverTest {
         final List<Certificate> anchors = new ArrayList<>();
         final List<CheckIn.Result> results = new ArrayList<>();
         SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
-        Certificate certificate;
+
+        /// Itself, and what leads from it towards a root.
+        volatile List<Certificate> shown = List.of();
+
+        /// The key of its certificate in the second chain, where it has one.
+        @Nullable
+        SoftwareKey second;
+
         long lastSequence;
         Optional<dev.tegata.pki.Bytes> mark = Optional.empty();
 
-        Unit(int number) {
-            serial = java.util.UUID.randomUUID().toString().substring(0, 13) + number;
-            claimed = world.claim(fleet, serial);
+        Unit(String serial, EnrolmentWorld.Unit claimed) {
+            this.serial = serial;
+            this.claimed = claimed;
             anchors.add(root.requireCertificate());
-            certificate = usable(world.enrol(fleet, claimed.birth(), key));
+            hold(patiently(() -> world.enrol(fleet, claimed.birth(), key)));
         }
 
         DeviceId id() {
             return claimed.id();
         }
 
-        /// What it was issued, which must lead to something that it trusts.
-        Certificate usable(EnrolmentOutcome outcome) {
+        Certificate certificate() {
+            return shown.getFirst();
+        }
+
+        /// Takes what it was issued, which must lead to something that it trusts.
+        void hold(EnrolmentOutcome outcome) {
             if (!(outcome instanceof EnrolmentOutcome.Issued issued)) {
                 throw new AssertionError("refused: " + outcome);
             }
-            PathResult path = PATHS.check(
-                    new Presented(issued.certificate(), issued.chain()),
-                    TrustAnchors.of(anchors),
-                    world.clock.instant(),
-                    Purpose.CLIENT);
-            assertThat(path).isInstanceOf(PathResult.Valid.class);
-            return issued.certificate();
+            List<Certificate> chain = new ArrayList<>(List.of(issued.certificate()));
+            chain.addAll(issued.chain());
+            assertThat(PATHS.check(
+                            Presented.of(chain), TrustAnchors.of(anchors), world.clock.instant(), Purpose.CLIENT))
+                    .isInstanceOf(PathResult.Valid.class);
+            shown = chain;
+        }
+
+        /// Takes a certificate of the second chain, which must lead to something that it trusts too.
+        void renewSecond() {
+            second = SoftwareKey.generate(KeyAlgorithm.ML_DSA_44);
+            List<Certificate> first = shown;
+            hold(patiently(() -> world.reEnrol(fleet, first.getFirst(), second)));
+            shown = first;
         }
 
         /// Comes once, and obeys.
@@ -175,13 +205,14 @@ final class RolloverTest {
                     fleet.value(),
                     List.of(),
                     1,
-                    List.of(certificate.serial()),
+                    List.of(certificate().serial()),
                     anchors.stream().map(Certificate::fingerprint).toList(),
                     lastSequence,
                     mark,
                     List.copyOf(results),
                     Optional.empty());
-            CheckInOutcome outcome = checkIns.answer(said, List.of(certificate.encoded()), "192.0.2.7");
+            CheckInOutcome outcome =
+                    patiently(() -> checkIns.answer(said, List.of(certificate().encoded()), "192.0.2.7"));
             if (!(outcome instanceof CheckInOutcome.Answered(CheckInAnswer answer))) {
                 throw new AssertionError("refused: " + outcome);
             }
@@ -205,8 +236,26 @@ final class RolloverTest {
                     anchors.clear();
                     all.forEach(anchor -> anchors.add(parse(anchor)));
                 }
-                case OrderContent.RenewCertificate _ -> certificate = usable(world.reEnrol(fleet, certificate, key));
+                case OrderContent.RenewCertificate _ -> {
+                    hold(patiently(() -> world.reEnrol(fleet, certificate(), key)));
+                    if (second != null) {
+                        renewSecond();
+                    }
+                }
                 default -> throw new AssertionError("nobody ordered " + order.content());
+            }
+        }
+    }
+
+    /// A server that has much to do asks devices to come again, and they do.
+    private static <T> T patiently(Supplier<T> request) {
+        for (int i = 0; ; i++) {
+            try {
+                return request.get();
+            } catch (UnavailableException e) {
+                if (i == 20) {
+                    throw e;
+                }
             }
         }
     }
@@ -220,11 +269,19 @@ final class RolloverTest {
     }
 
     private List<Unit> units(int count) throws Exception {
-        return concurrently(java.util.stream.IntStream.range(0, count).boxed().toList(), Unit::new);
+        String batch = java.util.UUID.randomUUID().toString().substring(0, 13);
+        List<String> serials = java.util.stream.IntStream.range(0, count)
+                .mapToObj(number -> batch + number)
+                .toList();
+        List<EnrolmentWorld.Unit> claimed = world.claim(fleet, serials);
+        return concurrently(
+                java.util.stream.IntStream.range(0, count).boxed().toList(),
+                number -> new Unit(serials.get(number), claimed.get(number)));
     }
 
     private static <A, B> List<B> concurrently(List<A> all, java.util.function.Function<A, B> work) throws Exception {
-        try (ExecutorService threads = Executors.newFixedThreadPool(8)) {
+        try (ExecutorService threads = Executors.newFixedThreadPool(
+                AT_ONCE, Thread.ofVirtual().name("device").factory())) {
             List<Future<B>> futures = new ArrayList<>();
             for (A one : all) {
                 futures.add(threads.submit(() -> work.apply(one)));
@@ -237,21 +294,122 @@ final class RolloverTest {
         }
     }
 
-    /// Lets devices come again and again until the campaign is where it is to be.
+    /// Lets devices come whenever there is something for them, until the campaign is where it is to be.
     private Rollover live(List<Unit> units, RolloverId id, Predicate<Rollover> end) throws Exception {
-        for (int i = 0; i < 400; i++) {
+        for (int i = 0; i < 6_000; i++) {
             Rollover rollover = rollovers.get(tenant, id);
             if (end.test(rollover)) {
                 return rollover;
             }
-            concurrently(units, unit -> {
-                unit.live();
-                return unit;
-            });
-            world.clock.advance(Duration.ofMinutes(1));
-            LockSupport.parkNanos(10_000_000);
+            List<Unit> called = called(units);
+            come(called);
+            world.clock.advance(Duration.ofSeconds(3));
+            if (called.isEmpty()) {
+                LockSupport.parkNanos(10_000_000);
+            }
         }
         throw new AssertionError("the campaign does not end: " + rollovers.get(tenant, id));
+    }
+
+    private static void come(List<Unit> units) throws Exception {
+        concurrently(units, unit -> {
+            unit.live();
+            return unit;
+        });
+    }
+
+    /// Those for which there is an order, or that have something to tell.
+    private List<Unit> called(List<Unit> units) {
+        Set<DeviceId> ordered = world.database.inTenant(
+                tenant,
+                tx -> tx.createQuery(
+                                "SELECT device_id FROM device_order WHERE tenant_id = :tenant AND state = 'PLACED'")
+                        .bind("tenant", tenant)
+                        .mapTo(DeviceId.class)
+                        .set());
+        return units.stream()
+                .filter(unit -> ordered.contains(unit.id()) || !unit.results.isEmpty())
+                .toList();
+    }
+
+    /// Doors at which devices show themselves, again and again: each trusts one root and no other, and
+    /// knows the certificates that the fleet's server hands out.
+    private final class Doors implements AutoCloseable {
+        private final List<Unit> units;
+        private final Thread watch;
+        private List<Certificate> trusted = List.of(root.requireCertificate());
+        private int next;
+        private long shown;
+        private @Nullable AssertionError refusal;
+        private volatile boolean over;
+
+        Doors(List<Unit> units) {
+            this.units = units;
+            this.watch = Thread.ofVirtual().start(() -> {
+                while (!over) {
+                    some(100);
+                    LockSupport.parkNanos(100_000_000);
+                }
+            });
+        }
+
+        private synchronized void some(int count) {
+            List<Certificate> published =
+                    world.issuingFleets.get(fleet).authority().path();
+            for (int i = 0; i < count; i++) {
+                List<Certificate> chain = units.get(next++ % units.size()).shown;
+                List<Certificate> between = Stream.concat(chain.stream().skip(1), published.stream())
+                        .distinct()
+                        .toList();
+                for (Certificate only : trusted) {
+                    PathResult path = PATHS.check(
+                            new Presented(chain.getFirst(), between),
+                            TrustAnchors.of(only),
+                            world.clock.instant(),
+                            Purpose.CLIENT);
+                    shown++;
+                    if (!path.isValid() && refusal == null) {
+                        refusal = new AssertionError("refused where " + only.fingerprint() + " is trusted: " + path);
+                    }
+                }
+            }
+        }
+
+        /// All devices come to all doors, which trust these from now on.
+        synchronized void trust(Certificate... roots) {
+            trusted = List.of(roots);
+            world.clock.advance(Duration.ofSeconds(3));
+            some(units.size());
+            if (refusal != null) {
+                throw refusal;
+            }
+        }
+
+        @Override
+        public void close() throws InterruptedException {
+            over = true;
+            watch.join();
+            if (refusal != null) {
+                throw refusal;
+            }
+        }
+    }
+
+    /// How many devices have their current certificate of each authority.
+    private Map<AuthorityId, Long> issuers() {
+        return world.database.inTenant(
+                tenant,
+                tx -> tx.createQuery("""
+                                SELECT c.authority_id, count(*) AS devices FROM device d JOIN certificate c
+                                    ON c.tenant_id = d.tenant_id AND c.serial_number = d.certificate
+                                WHERE d.tenant_id = :tenant GROUP BY c.authority_id""")
+                        .bind("tenant", tenant)
+                        .reduceRows(new HashMap<AuthorityId, Long>(), (all, row) -> {
+                            all.put(
+                                    row.getColumn("authority_id", AuthorityId.class),
+                                    row.getColumn("devices", Long.class));
+                            return all;
+                        }));
     }
 
     private RolloverPlan plan(AuthorityId authority, int wave) {
@@ -266,31 +424,34 @@ final class RolloverTest {
     @DisplayName("of a root refuses no device at any moment, and gives none a certificate that it cannot use")
     void root() throws Exception {
         List<Unit> units = units(DEVICES);
-        Rollover prepared = rollovers.prepare(tenant, OPERATOR, plan(root.id(), DEVICES / 3 + 1));
-        assertThat(prepared.authorities()).containsOnlyKeys(root.id(), issuing.id());
-        live(units, prepared.id(), _ -> true);
+        try (Doors doors = new Doors(units)) {
+            Rollover prepared = rollovers.prepare(tenant, OPERATOR, plan(root.id(), DEVICES / 3 + 1));
+            assertThat(prepared.authorities()).containsOnlyKeys(root.id(), issuing.id());
+            Certificate oldRoot = root.requireCertificate();
+            Certificate newRoot =
+                    world.authorities.get(tenant, prepared.newAuthority()).requireCertificate();
+            doors.trust(oldRoot, newRoot);
 
-        rollovers.start(tenant, OPERATOR, prepared.id());
-        Rollover moved = live(units, prepared.id(), Rollover::settled);
+            rollovers.start(tenant, OPERATOR, prepared.id());
+            Rollover moved = live(units, prepared.id(), Rollover::settled);
 
-        assertThat(moved.progress()).isEqualTo(Map.of(Step.MOVED, (long) DEVICES));
-        assertThat(moved.wave()).isEqualTo(3);
-        AuthorityId successor = moved.authorities().get(issuing.id());
-        assertThat(units).allSatisfy(unit -> assertThat(issuer(unit)).isEqualTo(successor));
-        assertThat(world.fleets.get(tenant, fleet).authority()).isEqualTo(issuing.id());
+            assertThat(moved.progress()).isEqualTo(Map.of(Step.MOVED, (long) DEVICES));
+            assertThat(moved.wave()).isEqualTo(3);
+            AuthorityId successor = moved.authorities().get(issuing.id());
+            assertThat(issuers()).isEqualTo(Map.of(successor, (long) DEVICES));
+            assertThat(world.fleets.get(tenant, fleet).authority()).isEqualTo(issuing.id());
 
-        rollovers.finish(tenant, OPERATOR, prepared.id(), false);
-        world.clock.advance(Duration.ofSeconds(3));
-        assertThat(world.fleets.get(tenant, fleet).authority()).isEqualTo(successor);
-        live(units, prepared.id(), Rollover::settled);
-        rollovers.close(tenant, OPERATOR, prepared.id(), false);
-        world.clock.advance(Duration.ofSeconds(3));
-        live(units, prepared.id(), rollover -> rollover.state() == RolloverState.CLOSED);
-        concurrently(units, unit -> {
-            unit.live();
-            return unit;
-        });
-        assertThat(world.issuingFleets.get(fleet).authority().beside()).isEmpty();
+            rollovers.finish(tenant, OPERATOR, prepared.id(), false);
+            doors.trust(oldRoot, newRoot);
+            assertThat(world.fleets.get(tenant, fleet).authority()).isEqualTo(successor);
+            live(units, prepared.id(), Rollover::settled);
+            doors.trust(newRoot);
+            rollovers.close(tenant, OPERATOR, prepared.id(), false);
+            doors.trust(newRoot);
+            come(units);
+            assertThat(world.issuingFleets.get(fleet).authority().beside()).isEmpty();
+            assertThat(doors.shown).isGreaterThan(6L * DEVICES);
+        }
     }
 
     @Test
@@ -329,7 +490,7 @@ final class RolloverTest {
         live(units.subList(0, 1), rollover.id(), it -> it.progress().getOrDefault(Step.MOVED, 0L) == 1);
 
         Unit away = units.get(1);
-        away.certificate = away.usable(world.reEnrol(fleet, away.certificate, away.key));
+        away.hold(world.reEnrol(fleet, away.certificate(), away.key));
 
         assertThat(issuer(away)).isEqualTo(issuing.id());
         assertThat(issuer(units.get(0))).isNotEqualTo(issuing.id());
@@ -338,7 +499,7 @@ final class RolloverTest {
                         RefusedException.class, e -> assertThat(e.code()).isEqualTo(ErrorCode.CONFLICT));
         rollovers.finish(tenant, OPERATOR, rollover.id(), true);
         world.clock.advance(Duration.ofSeconds(3));
-        away.certificate = away.usable(world.reEnrol(fleet, away.certificate, away.key));
+        away.hold(world.reEnrol(fleet, away.certificate(), away.key));
         assertThat(issuer(away)).isEqualTo(issuing.id());
         live(units, rollover.id(), Rollover::settled);
         assertThat(issuer(away)).isNotEqualTo(issuing.id());
@@ -376,11 +537,11 @@ final class RolloverTest {
         Certificate newRoot = world.issuingFleets.get(fleet).authority().chain().getLast();
 
         concurrently(units, unit -> {
-            assertThat(world.reEnrol(fleet, unit.certificate, unit.key)).isInstanceOf(EnrolmentOutcome.Refused.class);
+            assertThat(world.reEnrol(fleet, unit.certificate(), unit.key)).isInstanceOf(EnrolmentOutcome.Refused.class);
             unit.anchors.clear();
             unit.anchors.add(newRoot);
             unit.key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
-            unit.certificate = unit.usable(world.enrol(fleet, unit.claimed.birth(), unit.key));
+            unit.hold(patiently(() -> world.enrol(fleet, unit.claimed.birth(), unit.key)));
             unit.live();
             return unit;
         });
@@ -403,10 +564,10 @@ final class RolloverTest {
         world.devices.revoke(tenant, stolen.id(), OPERATOR, "stolen");
 
         for (Unit unit : units.subList(0, 2)) {
-            unit.certificate = unit.usable(world.reEnrol(fleet, unit.certificate, unit.key));
+            unit.hold(world.reEnrol(fleet, unit.certificate(), unit.key));
             unit.live();
         }
-        assertThat(world.reEnrol(fleet, stolen.certificate, stolen.key)).isInstanceOf(EnrolmentOutcome.Refused.class);
+        assertThat(world.reEnrol(fleet, stolen.certificate(), stolen.key)).isInstanceOf(EnrolmentOutcome.Refused.class);
         assertThat(await(rollover.id(), Rollover::settled).progress()).isEqualTo(Map.of(Step.MOVED, 2L, Step.GONE, 1L));
     }
 
@@ -436,6 +597,54 @@ final class RolloverTest {
                         .items())
                 .doesNotContainAnyElementsOf(first.items())
                 .hasSize(1);
+    }
+
+    @Test
+    @DisplayName("of a second chain moves the second certificates, and leaves the first ones and their anchors alone")
+    void parallel() throws Exception {
+        Authority pqRoot = world.authorities.createRoot(
+                tenant, OPERATOR, new NewAuthority("PQ root", Name.parse("CN=PQ Root"), KeyAlgorithm.ML_DSA_65));
+        Authority pqIssuing = world.authorities.createIssuing(
+                tenant, OPERATOR, pqRoot.id(), new NewAuthority("PQ", Name.parse("CN=PQ"), KeyAlgorithm.ML_DSA_44));
+        Fleet before = world.fleets.get(tenant, fleet);
+        world.fleets.update(
+                tenant,
+                OPERATOR,
+                fleet,
+                before.version(),
+                new FleetSettings(
+                        before.name(), before.authority(), pqIssuing.id(), before.profile(), before.policy()));
+        List<Unit> units = units(3);
+        for (Unit unit : units.subList(0, 2)) {
+            unit.anchors.add(pqRoot.requireCertificate());
+            unit.renewSecond();
+        }
+
+        Rollover rollover = rollovers.prepare(tenant, OPERATOR, plan(pqRoot.id(), 10));
+        world.clock.advance(Duration.ofSeconds(3));
+        rollovers.start(tenant, OPERATOR, rollover.id());
+        Rollover moved = live(units, rollover.id(), Rollover::settled);
+
+        assertThat(moved.progress()).isEqualTo(Map.of(Step.MOVED, 2L));
+        AuthorityId successor = moved.authorities().get(pqIssuing.id());
+        for (Unit unit : units.subList(0, 2)) {
+            assertThat(world.devices.certificates(tenant, unit.id()).stream()
+                            .filter(DeviceCertificate::current)
+                            .map(DeviceCertificate::authority))
+                    .containsExactlyInAnyOrder(issuing.id(), successor);
+            assertThat(unit.anchors)
+                    .contains(root.requireCertificate(), pqRoot.requireCertificate())
+                    .hasSize(3);
+        }
+        rollovers.finish(tenant, OPERATOR, rollover.id(), false);
+        assertThat(world.fleets.get(tenant, fleet).parallelAuthority()).isEqualTo(successor);
+        live(units, rollover.id(), Rollover::settled);
+        rollovers.close(tenant, OPERATOR, rollover.id(), false);
+
+        world.clock.advance(Duration.ofSeconds(3));
+        Rollover lost = rollovers.compromise(tenant, OPERATOR, successor, Readmission.BIRTH_KEY);
+        world.clock.advance(Duration.ofSeconds(3));
+        assertThat(live(units, lost.id(), Rollover::settled).progress()).isEqualTo(Map.of(Step.MOVED, 2L));
     }
 
     @Test

@@ -31,6 +31,7 @@ import dev.tegata.platform.device.DeviceCounts;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.platform.health.HealthSweep;
+import dev.tegata.platform.health.Readiness;
 import dev.tegata.platform.job.Jobs;
 import dev.tegata.platform.metering.Usage;
 import dev.tegata.platform.order.Orders;
@@ -70,6 +71,7 @@ public final class Api {
             Rollovers rollovers,
             Dependents dependents,
             HealthSweep health,
+            Readiness readiness,
             Fleets fleets,
             Manifests manifests,
             TrustedCertificates trustedCertificates,
@@ -116,8 +118,9 @@ public final class Api {
         byte[] contract = contract();
         routes.add(Route.get("/openapi.yaml", _ -> Response.of(200, "application/yaml", contract)));
         routes.addAll(new TenantResource(services.tenants()).routes(gate));
-        routes.addAll(new AuthorityResource(services.authorities(), services.authorityStatuses()).routes(gate));
-        routes.addAll(new HealthResource(services.health()).routes(gate));
+        routes.addAll(new AuthorityResource(services.authorities(), services.authorityStatuses(), services.dependents())
+                .routes(gate));
+        routes.addAll(new HealthResource(services.health(), services.readiness(), services.fleets()).routes(gate));
         routes.addAll(new RolloverResource(services.rollovers(), services.dependents()).routes(gate));
         routes.addAll(new FleetResource(services.fleets(), services.authorities()).routes(gate));
         routes.addAll(new ManifestResource(services.manifests()).routes(gate));

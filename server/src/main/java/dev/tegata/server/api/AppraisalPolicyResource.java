@@ -72,9 +72,9 @@ final class AppraisalPolicyResource {
                 gate.route("POST", PATH + "/test", Permission.READ_APPRAISALS, this::test)
                         .withBodyLimit(BODY_LIMIT),
                 gate.route("GET", PATH + "/activations", Permission.READ_APPRAISALS, this::activations),
-                gate.route("POST", PATH + "/rollback", Permission.MANAGE_APPRAISAL, this::rollBack),
+                gate.guarded("POST", PATH + "/rollback", Permission.MANAGE_APPRAISAL, this::rollBack),
                 gate.route("GET", VERSION, Permission.READ_APPRAISALS, this::show),
-                gate.route("POST", VERSION + "/activate", Permission.MANAGE_APPRAISAL, this::activate));
+                gate.guarded("POST", VERSION + "/activate", Permission.MANAGE_APPRAISAL, this::activate));
     }
 
     private Response list(Call call) {

@@ -16,6 +16,7 @@ import dev.tegata.platform.access.Permission;
 import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.authority.Authority;
 import dev.tegata.platform.authority.NewAuthority;
+import dev.tegata.platform.rollover.Dependents;
 import dev.tegata.platform.status.AuthorityStatus;
 import dev.tegata.platform.status.AuthorityStatuses;
 import dev.tegata.platform.status.PublishedCrl;
@@ -42,8 +43,10 @@ final class AuthorityResource {
     private final Authorities authorities;
 
     private final AuthorityStatuses statuses;
+    private final Dependents dependents;
 
-    AuthorityResource(Authorities authorities, AuthorityStatuses statuses) {
+    AuthorityResource(Authorities authorities, AuthorityStatuses statuses, Dependents dependents) {
+        this.dependents = dependents;
         this.authorities = authorities;
         this.statuses = statuses;
     }
@@ -67,12 +70,14 @@ final class AuthorityResource {
         }
     }
 
-    /// With `parent`, that authority signs; without, a request is made for somebody else to sign.
+    /// With `parent`, that authority signs; a `root` signs itself; else a request is made for somebody else
+    /// to sign.
     record Body(
             String name,
             String subject,
             @Nullable String algorithm,
-            @Nullable String parent) {
+            @Nullable String parent,
+            @Nullable Boolean root) {
         NewAuthority toNewAuthority() {
             try {
                 return new NewAuthority(
@@ -99,6 +104,9 @@ final class AuthorityResource {
                     ocspLifetime == null ? base.ocspLifetime() : ocspLifetime);
         }
     }
+
+    /// @param leaveBehind whether to retire it though something depends on it
+    record RetireBody(@Nullable Boolean leaveBehind) {}
 
     record RevokeBody(@Nullable String reason) {}
 
@@ -195,7 +203,7 @@ final class AuthorityResource {
                 gate.route("PATCH", PATH + "/{authority}/status", Permission.MANAGE_AUTHORITIES, this::changeStatus),
                 gate.route("POST", PATH + "/{authority}/crl", Permission.MANAGE_AUTHORITIES, this::publish)
                         .withTimeout(LONGEST_PUBLICATION),
-                gate.route("POST", PATH + "/{authority}/retire", Permission.MANAGE_AUTHORITIES, this::retire),
+                gate.guarded("POST", PATH + "/{authority}/retire", Permission.MANAGE_AUTHORITIES, this::retire),
                 gate.guarded("POST", PATH + "/{authority}/revoke", Permission.MANAGE_AUTHORITIES, this::revoke),
                 gate.guarded("PUT", PATH + "/{authority}/certificate", Permission.MANAGE_AUTHORITIES, this::upload));
     }
@@ -208,6 +216,12 @@ final class AuthorityResource {
     private Response create(Call call) {
         Body body = call.request().json(Body.class);
         NewAuthority wanted = body.toNewAuthority();
+        if (Boolean.TRUE.equals(body.root())) {
+            if (body.parent() != null) {
+                throw Fields.invalid("parent", "is not for a root, which signs itself");
+            }
+            return created(authorities.createRoot(call.tenant(), call.actor(), wanted));
+        }
         return created(
                 body.parent() == null
                         ? authorities.createPending(call.tenant(), call.actor(), wanted)
@@ -258,7 +272,28 @@ final class AuthorityResource {
     }
 
     private Response retire(Call call) {
+        boolean leaveBehind =
+                Boolean.TRUE.equals(call.request().json(RetireBody.class).leaveBehind());
+        if (!leaveBehind) {
+            requireUnused(call);
+        }
         return Response.json(View.of(authorities.retire(call.tenant(), call.actor(), id(call))));
+    }
+
+    /// Who breaks is listed at `/dependents`.
+    private void requireUnused(Call call) {
+        if (authorities.get(call.tenant(), id(call)).state() != Authority.State.ACTIVE) {
+            return;
+        }
+        Dependents.Summary who = dependents.summary(call.tenant(), id(call));
+        if (!who.authorities().isEmpty() || !who.fleets().isEmpty() || who.certificates() > 0) {
+            throw new RefusedException(
+                    ErrorCode.CONFLICT,
+                    who.fleets().size() + " fleets, " + who.authorities().size() + " authorities and "
+                            + who.certificates() + (who.more() ? " and more" : "")
+                            + " certificates of devices depend on it, as its dependents list; roll it over, or say that"
+                            + " they may be left behind");
+        }
     }
 
     private Response revoke(Call call) {

@@ -54,8 +54,12 @@ final class BulkResource {
             @Nullable String authority,
             @Nullable Instant expiresBefore,
             @Nullable Instant notSeenSince,
+            @Nullable String finding,
             @Nullable Boolean all) {
         DeviceQuery query() {
+            if (finding != null && authority == null) {
+                throw Fields.invalid("filter.authority", "must say whose finding it is");
+            }
             DeviceQuery query = new DeviceQuery(
                     fleet == null ? null : new FleetId(fleet),
                     state == null ? null : Names.constant(DeviceState.class, "filter.state", state),
@@ -65,7 +69,8 @@ final class BulkResource {
                     manifest == null ? null : ManifestId.parse(manifest),
                     authority == null ? null : AuthorityId.parse(authority),
                     expiresBefore,
-                    notSeenSince);
+                    notSeenSince,
+                    finding == null ? null : HealthResource.code(finding).name());
             if (query.narrowsNothing() != Boolean.TRUE.equals(all)) {
                 throw Fields.invalid("filter", "must narrow by something, or say \"all\": true and nothing else");
             }

@@ -184,12 +184,15 @@ final class FleetResource {
     record NewBody(
             String name,
             @Nullable String authority,
+            @Nullable String parallelAuthority,
             @Nullable ProfileBody profile,
             @Nullable PolicyBody policy) {}
 
+    /// An empty `parallelAuthority` takes the second chain away.
     record UpdateBody(
             @Nullable String name,
             @Nullable String authority,
+            @Nullable String parallelAuthority,
             @Nullable ProfileBody profile,
             @Nullable PolicyBody policy) {}
 
@@ -197,15 +200,18 @@ final class FleetResource {
             String id,
             String name,
             String authority,
+            @Nullable String parallelAuthority,
             ProfileBody profile,
             PolicyBody policy,
             int version,
             Instant createdAt) {
         static View of(Fleet fleet) {
+            AuthorityId parallel = fleet.parallelAuthority();
             return new View(
                     fleet.id().value(),
                     fleet.name(),
                     fleet.authority().toString(),
+                    parallel == null ? null : parallel.toString(),
                     ProfileBody.of(fleet.profile()),
                     PolicyBody.of(fleet.policy()),
                     fleet.version(),
@@ -236,6 +242,7 @@ final class FleetResource {
         FleetSettings settings = new FleetSettings(
                 body.name(),
                 body.authority() == null ? onlyAuthority(call) : AuthorityId.parse(body.authority()),
+                body.parallelAuthority() == null ? null : AuthorityId.parse(body.parallelAuthority()),
                 body.profile() == null ? ProfileBody.STANDARD : body.profile().over(ProfileBody.STANDARD),
                 body.policy() == null ? FleetPolicy.standard() : body.policy().over(FleetPolicy.standard()));
         Fleet fleet = fleets.create(call.tenant(), call.actor(), settings);
@@ -268,9 +275,17 @@ final class FleetResource {
         FleetSettings settings = new FleetSettings(
                 body.name() == null ? before.name() : body.name(),
                 body.authority() == null ? before.authority() : AuthorityId.parse(body.authority()),
+                parallel(body.parallelAuthority(), before),
                 body.profile() == null ? before.profile() : body.profile().over(before.profile()),
                 body.policy() == null ? before.policy() : body.policy().over(before.policy()));
         return answer(fleets.update(call.tenant(), call.actor(), id, before.version(), settings));
+    }
+
+    private static @Nullable AuthorityId parallel(@Nullable String given, Fleet before) {
+        if (given == null) {
+            return before.parallelAuthority();
+        }
+        return given.isEmpty() ? null : AuthorityId.parse(given);
     }
 
     private static void requireVersion(Call call, Fleet fleet) {

@@ -4,12 +4,15 @@ package dev.tegata.server.api;
 
 import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.ErrorCode;
+import dev.tegata.platform.FleetId;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.access.Permission;
+import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.platform.health.Finding;
 import dev.tegata.platform.health.FindingCode;
 import dev.tegata.platform.health.HealthSweep;
+import dev.tegata.platform.health.Readiness;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
 import java.time.Instant;
@@ -20,11 +23,16 @@ import org.jspecify.annotations.Nullable;
 /// What is wrong with the chains of a tenant.
 final class HealthResource {
     private static final String PATH = "/api/v1/health/findings";
+    private static final String FLEET = FleetResource.PATH + "/{fleet}/readiness";
 
     private final HealthSweep health;
+    private final Readiness readiness;
+    private final Fleets fleets;
 
-    HealthResource(HealthSweep health) {
+    HealthResource(HealthSweep health, Readiness readiness, Fleets fleets) {
         this.health = health;
+        this.readiness = readiness;
+        this.fleets = fleets;
     }
 
     record View(
@@ -34,7 +42,7 @@ final class HealthResource {
             long affected,
             String detail,
             String next,
-            String call,
+            FindingCode.Call fix,
             Instant foundAt) {
         static View of(Finding finding) {
             return new View(
@@ -44,7 +52,7 @@ final class HealthResource {
                     finding.affected(),
                     finding.detail(),
                     finding.code().next(),
-                    finding.code().call(),
+                    finding.code().fix(finding.subject().substring("authority:".length())),
                     finding.foundAt());
         }
     }
@@ -58,10 +66,21 @@ final class HealthResource {
 
     record DeviceView(String device) {}
 
+    record AlgorithmView(String algorithm, long able, long lacking) {
+        static AlgorithmView of(Readiness.Count count) {
+            return new AlgorithmView(count.algorithm().id(), count.able(), count.lacking());
+        }
+    }
+
+    record ReadinessView(
+            List<AlgorithmView> items, @Nullable Instant sweptAt, boolean sweeping) {}
+
     List<Route> routes(Gate gate) {
         return List.of(
                 gate.route("GET", PATH, Permission.READ_DEVICES, this::list),
-                gate.route("GET", PATH + "/{code}/{authority}/devices", Permission.READ_DEVICES, this::devices));
+                gate.route("GET", PATH + "/{code}/{authority}/devices", Permission.READ_DEVICES, this::devices),
+                gate.route("GET", FLEET, Permission.READ_DEVICES, this::readiness),
+                gate.route("GET", FLEET + "/{algorithm}/devices", Permission.READ_DEVICES, this::lacking));
     }
 
     private Response list(Call call) {
@@ -75,7 +94,7 @@ final class HealthResource {
                 fresh.devices()));
     }
 
-    private static FindingCode code(String text) {
+    static FindingCode code(String text) {
         return Arrays.stream(FindingCode.values())
                 .filter(code -> code.id().equals(text))
                 .findFirst()
@@ -87,6 +106,32 @@ final class HealthResource {
         AuthorityId authority = AuthorityId.parse(call.path("authority"));
         return Response.json(Queries.Listing.of(
                 health.affected(call.tenant(), code, authority, Queries.page(call.request())),
+                device -> new DeviceView(device.toString())));
+    }
+
+    private FleetId fleet(Call call) {
+        return fleets.get(call.tenant(), new FleetId(call.path("fleet"))).id();
+    }
+
+    private Response readiness(Call call) {
+        FleetId fleet = fleet(call);
+        HealthSweep.Freshness fresh = health.freshness(call.tenant());
+        return Response.json(new ReadinessView(
+                readiness.counts(call.tenant(), fleet).stream()
+                        .map(AlgorithmView::of)
+                        .toList(),
+                fresh.finishedAt(),
+                fresh.underWay()));
+    }
+
+    private Response lacking(Call call) {
+        FleetId fleet = fleet(call);
+        return Response.json(Queries.Listing.of(
+                readiness.lacking(
+                        call.tenant(),
+                        fleet,
+                        Names.algorithm("algorithm", call.path("algorithm")),
+                        Queries.page(call.request())),
                 device -> new DeviceView(device.toString())));
     }
 }

@@ -151,10 +151,16 @@ final class AuthorityCommands {
         @Nullable
         String algorithm;
 
+        @Option(names = "--root", description = "Make a root, which signs itself and authorities below it.")
+        boolean root;
+
         ObjectNode body() {
             ObjectNode body = ApiClient.object().put("name", name).put("subject", subject);
             Bodies.put(body, "parent", parent);
             Bodies.put(body, "algorithm", algorithm);
+            if (root) {
+                body.put("root", true);
+            }
             return body;
         }
     }
@@ -252,9 +258,13 @@ final class AuthorityCommands {
     @Command(
             description = "End an authority's work: it issues nothing any more; what it has issued stays valid.",
             footer = "  tegata authority retire AUTHORITY")
-    void retire(@Mixin Target target) {
+    void retire(
+            @Mixin Target target,
+            @Option(names = "--leave-behind", description = "Do so though fleets, authorities or devices depend on it.")
+                    boolean leaveBehind) {
+        ObjectNode body = ApiClient.object().put("leaveBehind", leaveBehind);
         try (ApiClient api = session.api()) {
-            session.output().fields(api.act(target.path() + "/retire"));
+            session.output().fields(api.act(target.path() + "/retire", body));
         }
     }
 

@@ -51,6 +51,13 @@ final class FleetCommands {
         String authority;
 
         @Option(
+                names = "--parallel-authority",
+                paramLabel = "AUTHORITY",
+                description = "The post-quantum authority of a second chain; '' takes the second chain away.")
+        @Nullable
+        String parallelAuthority;
+
+        @Option(
                 names = "--approval",
                 negatable = true,
                 description = "Whether an operator approves each device before its first certificate.")
@@ -355,6 +362,33 @@ final class FleetCommands {
     void show(@Parameters(paramLabel = "FLEET", description = "Its id, as listed.") String fleet) {
         try (ApiClient api = session.api()) {
             session.output().fields(api.get(PATH + "/" + ApiClient.segment(fleet)));
+        }
+    }
+
+    @Command(
+            description = "Count the devices of a fleet that can verify signatures of each algorithm, or list those of"
+                    + " which that is not known.",
+            footer = "  tegata fleet readiness FLEET --lacking ml-dsa-65")
+    void readiness(
+            @Parameters(paramLabel = "FLEET", description = "Its id, as listed.") String fleet,
+            @Option(
+                            names = "--lacking",
+                            paramLabel = "ALGORITHM",
+                            description = "List the devices of which it is not known that they can verify it.")
+                    @Nullable
+                    String lacking,
+            @Mixin Paging paging) {
+        String path = PATH + "/" + ApiClient.segment(fleet) + "/readiness";
+        try (ApiClient api = session.api()) {
+            if (lacking == null) {
+                session.output().table(api.get(path), "Nothing is known yet.", "algorithm", "able", "lacking");
+            } else {
+                session.output()
+                        .table(
+                                api.get(path + "/" + ApiClient.segment(lacking) + "/devices", paging.query()),
+                                "All devices can verify it, as far as is known.",
+                                "device");
+            }
         }
     }
 

@@ -198,7 +198,11 @@ public final class CmpEndpoint {
                 case PKIBody.TYPE_REVOCATION_REQ -> revoke();
                 case PKIBody.TYPE_GEN_MSG ->
                     plain(new PKIBody(
-                            PKIBody.TYPE_GEN_REP, CmpInformation.answer(fleet, content(GenMsgContent::getInstance))));
+                            PKIBody.TYPE_GEN_REP,
+                            CmpInformation.answer(
+                                    fleet,
+                                    enrolments.published(fleet.fleet().id()),
+                                    content(GenMsgContent::getInstance))));
                 default -> throw new CmpFailure(PKIFailureInfo.badRequest, "Messages of this kind are not known here.");
             };
         }

@@ -4,7 +4,9 @@ package dev.tegata.server.cmp;
 
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.Name;
 import dev.tegata.pki.key.KeyAlgorithm;
+import dev.tegata.platform.authority.IssuingAuthority;
 import dev.tegata.platform.fleet.IssuingFleet;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -28,6 +30,7 @@ import org.bouncycastle.asn1.edec.EdECObjectIdentifiers;
 import org.bouncycastle.asn1.sec.SECObjectIdentifiers;
 import org.bouncycastle.asn1.x509.AlgorithmIdentifier;
 import org.bouncycastle.asn1.x9.X9ObjectIdentifiers;
+import org.jspecify.annotations.Nullable;
 
 /// What a device may ask before it enrols (RFC 9483 §4.3): CA certificates, whether the root has a
 /// successor, and what a request should look like.
@@ -37,7 +40,8 @@ final class CmpInformation {
     private CmpInformation() {}
 
     /// Answers those questions that are known here, and leaves the others out.
-    static GenRepContent answer(IssuingFleet fleet, GenMsgContent questions) throws CmpFailure {
+    static GenRepContent answer(IssuingFleet fleet, List<Certificate> published, GenMsgContent questions)
+            throws CmpFailure {
         InfoTypeAndValue[] asked = questions.toInfoTypeAndValueArray();
         if (asked.length > MAX_QUESTIONS) {
             throw new CmpFailure(
@@ -45,18 +49,19 @@ final class CmpInformation {
         }
         List<InfoTypeAndValue> answers = new ArrayList<>();
         for (InfoTypeAndValue question : asked) {
-            answer(fleet, question).ifPresent(answers::add);
+            answer(fleet, published, question).ifPresent(answers::add);
         }
         return new GenRepContent(answers.toArray(InfoTypeAndValue[]::new));
     }
 
-    private static Optional<InfoTypeAndValue> answer(IssuingFleet fleet, InfoTypeAndValue question) throws CmpFailure {
+    private static Optional<InfoTypeAndValue> answer(
+            IssuingFleet fleet, List<Certificate> published, InfoTypeAndValue question) throws CmpFailure {
         ASN1ObjectIdentifier type = question.getInfoType();
         if (type.equals(CMPObjectIdentifiers.id_it_caCerts)) {
-            return Optional.of(new InfoTypeAndValue(type, caCertificates(fleet)));
+            return Optional.of(new InfoTypeAndValue(type, caCertificates(published)));
         }
         if (type.equals(CMPObjectIdentifiers.id_it_rootCaCert)) {
-            return Optional.of(rootUpdate(fleet, question.getInfoValue()));
+            return Optional.of(rootUpdate(fleet, published, question.getInfoValue()));
         }
         if (type.equals(CMPObjectIdentifiers.id_it_certReqTemplate)) {
             return Optional.of(new InfoTypeAndValue(type, requestTemplate(fleet)));
@@ -64,20 +69,56 @@ final class CmpInformation {
         return Optional.empty();
     }
 
-    private static ASN1Encodable caCertificates(IssuingFleet fleet) {
-        return new DERSequence(
-                fleet.authority().chain().stream().map(CmpAnswers::cmp).toArray(CMPCertificate[]::new));
+    /// While a root is being replaced, both roots and what joins them too.
+    private static ASN1Encodable caCertificates(List<Certificate> published) {
+        return new DERSequence(published.stream().map(CmpAnswers::cmp).toArray(CMPCertificate[]::new));
     }
 
+    /// The newest root beside the one that is known, with what joins both (RFC 9810 §5.3.19.15). A root
+    /// that is none of the fleet's is answered with the fleet's own, which nothing joins to it.
+    ///
     /// spec| RFC 9483 §4.3.2: where there is no update, the infoValue is absent
-    private static InfoTypeAndValue rootUpdate(IssuingFleet fleet, ASN1Encodable known) throws CmpFailure {
-        Certificate root = fleet.authority().chain().getLast();
-        if (encoded(known).equals(root.encoded())) {
+    private static InfoTypeAndValue rootUpdate(IssuingFleet fleet, List<Certificate> published, ASN1Encodable named)
+            throws CmpFailure {
+        Bytes known = encoded(named);
+        Optional<Certificate> old = published.stream()
+                .filter(certificate ->
+                        certificate.isSelfIssued() && certificate.encoded().equals(known))
+                .findFirst();
+        // A successor has the name of the root before it.
+        Name name = old.orElse(fleet.authority().chain().getLast()).subject();
+        List<Certificate> crosses = published.stream()
+                .filter(certificate -> certificate.subject().equals(name) && IssuingAuthority.isCross(certificate))
+                .toList();
+        // The first one is for the newest root's key.
+        Certificate newest = crosses.stream()
+                .limit(1)
+                .flatMap(cross -> published.stream()
+                        .filter(certificate -> !crosses.contains(certificate)
+                                && certificate.publicKeyEncoded().equals(cross.publicKeyEncoded())))
+                .findFirst()
+                .or(() -> old)
+                .orElse(fleet.authority().chain().getLast());
+        if (newest.encoded().equals(known)) {
             return new InfoTypeAndValue(CMPObjectIdentifiers.id_it_rootCaKeyUpdate);
         }
         return new InfoTypeAndValue(
                 CMPObjectIdentifiers.id_it_rootCaKeyUpdate,
-                new RootCaKeyUpdateContent(CmpAnswers.cmp(root), null, null));
+                new RootCaKeyUpdateContent(
+                        CmpAnswers.cmp(newest),
+                        old.map(root -> joining(crosses, newest, root)).orElse(null),
+                        old.map(root -> joining(crosses, root, newest)).orElse(null)));
+    }
+
+    /// The key of `subject`, certified by `issuer`; null where it never was.
+    private static @Nullable CMPCertificate joining(
+            List<Certificate> crosses, Certificate subject, Certificate issuer) {
+        return crosses.stream()
+                .filter(cross -> cross.publicKeyEncoded().equals(subject.publicKeyEncoded())
+                        && cross.authorityKeyIdentifier().equals(issuer.subjectKeyIdentifier()))
+                .findFirst()
+                .map(CmpAnswers::cmp)
+                .orElse(null);
     }
 
     private static Bytes encoded(ASN1Encodable value) throws CmpFailure {

@@ -137,7 +137,7 @@ final class EstOperation extends CoapResource {
     }
 
     private List<Certificate> chain() {
-        return enrolments.fleet(fleet).authority().published();
+        return enrolments.published(fleet);
     }
 
     private Response attributes(CoapExchange exchange) {

@@ -101,7 +101,7 @@ public final class EstEndpoint {
     private Response caCertificates(Request request) {
         // spec| RFC 7030 §4.1.3: the CA's certificate and the chain up to the root; at the change of a root's key the
         // other root, OldWithNew and NewWithOld too.
-        return message("application/pkcs7-mime", fleet(request).authority().published());
+        return message("application/pkcs7-mime", enrolments.published(fleetId(request)));
     }
 
     private Response requestAttributes(Request request) {

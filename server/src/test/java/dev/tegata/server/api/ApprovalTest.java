@@ -160,4 +160,68 @@ class ApprovalTest {
         tenant = SERVER.createTenant("Alone");
         assertThat(rule(tenant.ownerKey(), true, Map.of()).body()).contains("two API keys");
     }
+
+    private HttpResponse<String> send(String method, String path, String body, Map<String, String> headers) {
+        var request = SERVER.to(tenant.ownerKey(), path).header("Content-Type", "application/json");
+        headers.forEach(request::header);
+        return SERVER.send(request.method(method, BodyPublishers.ofString(body)));
+    }
+
+    private String authority(String kind) {
+        return RunningServer.body(SERVER.get(second, "/api/v1/authorities"))
+                .path("items")
+                .valueStream()
+                .filter(item -> item.path("kind").asString().equals(kind))
+                .findFirst()
+                .orElseThrow()
+                .path("id")
+                .asString();
+    }
+
+    @Test
+    void eachChangeOfTrustIsHeldUp() {
+        String fleet = RunningServer.body(SERVER.post(
+                        tenant.ownerKey(),
+                        "/api/v1/fleets",
+                        "{\"name\":\"F\",\"authority\":\"" + authority("issuing") + "\"}"))
+                .path("id")
+                .asString();
+        String issuing = "/api/v1/authorities/" + authority("issuing");
+        List<List<String>> changes = List.of(
+                List.of("POST", "/api/v1/authorities", "{\"name\":\"R\",\"subject\":\"CN=R\",\"root\":true}"),
+                List.of("POST", "/api/v1/authorities", AUTHORITY),
+                List.of(
+                        "POST",
+                        "/api/v1/authorities/import",
+                        "{\"name\":\"x\",\"certificates\":\"\",\"privateKey\":\"\"}"),
+                List.of("POST", issuing + "/revoke", "{}"),
+                List.of("POST", issuing + "/retire", "{\"leaveBehind\":true}"),
+                List.of("POST", issuing + "/compromise", "{}"),
+                List.of("POST", "/api/v1/rollovers", "{\"authority\":\"" + authority("root") + "\"}"),
+                List.of("POST", "/api/v1/backup", "{\"passphrase\":\"a long enough passphrase\"}"),
+                List.of("PATCH", "/api/v1/fleets/" + fleet, "{\"policy\":{\"approvalRequired\":true}}"),
+                List.of("PATCH", "/api/v1/fleets/" + fleet, "{\"profile\":{\"lifetime\":\"P30D\"}}"),
+                List.of("PUT", RULE, "{\"people\":\"one\"}"));
+        for (List<String> change : changes) {
+            HttpResponse<String> held = send(change.get(0), change.get(1), change.get(2), Map.of("If-Match", "\"1\""));
+            assertThat(held.body()).as("%s", change).contains("approval-required");
+            assertThat(held.statusCode()).as("%s", change).isEqualTo(409);
+        }
+        assertThat(RunningServer.body(SERVER.get(second, "/api/v1/authorities")).path("items"))
+                .hasSize(2);
+    }
+
+    @Test
+    void anAuthorityIsRevokedWhenTwoPeopleWantIt() {
+        String path = "/api/v1/authorities/" + authority("issuing") + "/revoke";
+        assertThat(send("POST", path, "{}", Map.of()).body()).contains("approval-required");
+        String approval = RunningServer.body(SERVER.get(second, "/api/v1/approvals"))
+                .at("/items/0/id")
+                .asString();
+        assertThat(send("POST", path, "{}", with(approval)).statusCode()).isEqualTo(409);
+        assertThat(decide(second, approval, "approve").statusCode()).isEqualTo(200);
+        HttpResponse<String> revoked = send("POST", path, "{}", with(approval));
+        assertThat(revoked.statusCode()).as(revoked.body()).isEqualTo(200);
+        assertThat(RunningServer.body(revoked).path("state").asString()).isEqualTo("retired");
+    }
 }

@@ -35,6 +35,8 @@ import org.bouncycastle.asn1.crmf.CertReqMessages;
 import org.bouncycastle.asn1.oiw.OIWObjectIdentifiers;
 import org.bouncycastle.asn1.x509.AlgorithmIdentifier;
 import org.bouncycastle.asn1.x509.Certificate;
+import org.bouncycastle.cert.X509CertificateHolder;
+import org.bouncycastle.operator.jcajce.JcaContentVerifierProviderBuilder;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
@@ -219,7 +221,60 @@ class CmpTest {
                 .isEmpty();
     }
 
+    @Test
+    @DisplayName("RFC 9810 §5.3.19.15: a root's successor comes with what joins both roots")
+    void rootUpdate() throws Exception {
+        EstTenant tenant = new EstTenant("CMP roots");
+        CmpDevice other = new CmpDevice(tenant.fleet(""));
+        JsonNode root = RunningServer.body(tenant.running.get(tenant.tenant.ownerKey(), "/api/v1/authorities"))
+                .path("items")
+                .valueStream()
+                .filter(item -> item.path("kind").asString().equals("root"))
+                .findFirst()
+                .orElseThrow();
+        HttpResponse<String> prepared = tenant.running.post(
+                tenant.tenant.ownerKey(),
+                "/api/v1/rollovers",
+                "{\"authority\":\"" + root.path("id").asString() + "\"}");
+        assertThat(prepared.statusCode()).as(prepared.body()).isEqualTo(201);
+        X509CertificateHolder old =
+                holder(EstTenant.certificate(root.at("/certificate/pem").asString()));
+
+        RootCaKeyUpdateContent update = RootCaKeyUpdateContent.getInstance(
+                ask(other, new InfoTypeAndValue(CMPObjectIdentifiers.id_it_rootCaCert, old.toASN1Structure()))
+                        .toInfoTypeAndValueArray()[0]
+                        .getInfoValue());
+
+        X509CertificateHolder fresh =
+                new X509CertificateHolder(update.getNewWithNew().getX509v3PKCert());
+        X509CertificateHolder newWithOld =
+                new X509CertificateHolder(update.getNewWithOld().getX509v3PKCert());
+        X509CertificateHolder oldWithNew =
+                new X509CertificateHolder(update.getOldWithNew().getX509v3PKCert());
+        JcaContentVerifierProviderBuilder verifiers = new JcaContentVerifierProviderBuilder();
+        assertThat(fresh.isSignatureValid(verifiers.build(fresh))).isTrue();
+        assertThat(newWithOld.getSubjectPublicKeyInfo()).isEqualTo(fresh.getSubjectPublicKeyInfo());
+        assertThat(newWithOld.isSignatureValid(verifiers.build(old))).isTrue();
+        assertThat(oldWithNew.getSubjectPublicKeyInfo()).isEqualTo(old.getSubjectPublicKeyInfo());
+        assertThat(oldWithNew.isSignatureValid(verifiers.build(fresh))).isTrue();
+        assertThat(ask(other, new InfoTypeAndValue(CMPObjectIdentifiers.id_it_rootCaCert, fresh.toASN1Structure()))
+                        .toInfoTypeAndValueArray()[0]
+                        .getInfoValue())
+                .isNull();
+        InfoTypeAndValue all = ask(other, new InfoTypeAndValue(CMPObjectIdentifiers.id_it_caCerts))
+                .toInfoTypeAndValueArray()[0];
+        assertThat(ASN1Sequence.getInstance(all.getInfoValue())).hasSize(5);
+    }
+
+    private static X509CertificateHolder holder(dev.tegata.pki.certificate.Certificate certificate) throws Exception {
+        return new X509CertificateHolder(certificate.encoded().toArray());
+    }
+
     private GenRepContent ask(InfoTypeAndValue question) {
+        return ask(device, question);
+    }
+
+    private GenRepContent ask(CmpDevice device, InfoTypeAndValue question) {
         PKIMessage answer =
                 device.send(CmpDevice.signed(device.message(PKIBody.TYPE_GEN_MSG, new GenMsgContent(question)), birth));
         return GenRepContent.getInstance(answer.getBody().getContent());

@@ -312,7 +312,7 @@ final class GatewayLifeTest {
                 new Home(TENANT.running.server().devicesUrl(), fleet, List.of(TENANT.tlsAuthority())),
                 List.of(),
                 Optional.empty(),
-                new Agent.Habits(0.6, false, CheckInForm.CBOR, token),
+                new Agent.Habits(0.6, false, CheckInForm.CBOR, token, Optional.empty()),
                 StateStore.inFile(Disk.local(), folder.resolve("state")),
                 Network.ofThisMachine(),
                 InstantSource.system(),

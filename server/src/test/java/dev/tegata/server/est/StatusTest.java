@@ -410,7 +410,7 @@ final class StatusTest {
                         .statusCode())
                 .isEqualTo(404);
         assertThat(OTHER.running
-                        .post(OTHER.tenant.ownerKey(), authorityPath("issuing") + "/retire", "")
+                        .post(OTHER.tenant.ownerKey(), authorityPath("issuing") + "/retire", "{}")
                         .statusCode())
                 .isEqualTo(404);
     }
