@@ -50,6 +50,8 @@ public final class MqttGuard implements AutoCloseable {
     private static final int MOST_CERTIFICATES = 1_000_000;
     /// Between two questions for news, where the server does not wait.
     private static final Duration BREATH = Duration.ofMillis(100);
+    /// After a question about everybody.
+    private static final Duration REST = Duration.ofSeconds(1);
 
     private static final Pattern ASK = Pattern.compile("ask ([0-9A-F]{1,40}) ([0-9a-f]{64})");
     private static final Pattern GONE = Pattern.compile("gone ([0-9A-F]{1,40})");
@@ -162,7 +164,7 @@ public final class MqttGuard implements AutoCloseable {
                     news.incrementAndGet();
                     round(device -> latest.everybody() || latest.devices().contains(device));
                 }
-                Thread.sleep(BREATH);
+                Thread.sleep(latest.everybody() ? REST : BREATH);
             } catch (InterruptedException e) {
                 return;
             } catch (RuntimeException e) {
