@@ -212,6 +212,16 @@ final class ProtocolTest {
         assertThat(signed.signer()).isEqualTo(EXAMPLES.birth);
     }
 
+    @Test
+    void readsWhatATpmIsIntroducedWith() throws MalformedException {
+        KeyActivation.Wish wish = new KeyActivation.Wish("fleet", Bytes.of((byte) 1), List.of(Bytes.of((byte) 2)));
+        assertThat(KeyActivation.Wish.parse(wish.encode())).isEqualTo(wish);
+        KeyActivation.Challenge challenge = new KeyActivation.Challenge("id", Bytes.of((byte) 1), Bytes.of((byte) 2));
+        assertThat(KeyActivation.Challenge.parse(challenge.encode())).isEqualTo(challenge);
+        KeyActivation.Solved solved = new KeyActivation.Solved("fleet", "id", Bytes.of((byte) 3));
+        assertThat(KeyActivation.Solved.parse(solved.encode())).isEqualTo(solved);
+    }
+
     /// A parser of outside data.
     private interface Parser {
         void parse(Bytes input) throws MalformedException;
@@ -232,6 +242,14 @@ final class ProtocolTest {
         Bytes wanted = EXAMPLES.relayedEnrolment();
         feed(wanted, RelayedEnrolment::parse);
         feed(enrolled(wanted), input -> RelayedEnrolment.parseAnswer(input, wanted, anchors));
+        feed(
+                new KeyActivation.Wish("t4h2k9x0qm-7d3fz1", Bytes.of(new byte[90]), List.of(EXAMPLES.root.encoded()))
+                        .encode(),
+                KeyActivation.Wish::parse);
+        feed(
+                new KeyActivation.Challenge("id", Bytes.of(new byte[60]), Bytes.of(new byte[258])).encode(),
+                KeyActivation.Challenge::parse);
+        feed(new KeyActivation.Solved("fleet", "id", Bytes.of(new byte[32])).encode(), KeyActivation.Solved::parse);
         contents().forEach(content -> feed(Examples.plain(content).encode(), Order::parse));
         feed(renewal(), input -> {
             boolean changed = !input.equals(renewal());

@@ -16,6 +16,7 @@ import dev.tegata.attestation.corim.Tag;
 import dev.tegata.attestation.corim.TagIdentity;
 import dev.tegata.attestation.corim.Triple;
 import dev.tegata.attestation.cose.Signer;
+import dev.tegata.attestation.csr.AttestationBundle;
 import dev.tegata.attestation.psa.PsaProfile;
 import dev.tegata.attestation.psa.PsaToken;
 import dev.tegata.attestation.psa.SoftwareComponent;
@@ -23,6 +24,9 @@ import dev.tegata.attestation.result.EarProfile;
 import dev.tegata.attestation.result.Tier;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.CertificateRequest;
+import dev.tegata.pki.certificate.Name;
+import dev.tegata.pki.certificate.RequestAttribute;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.PublicKeyInfo;
 import dev.tegata.pki.key.SoftwareKey;
@@ -33,6 +37,7 @@ import dev.tegata.platform.Page;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.access.Actor;
+import dev.tegata.platform.appraisal.EnrolmentEvidence;
 import dev.tegata.platform.appraisal.Verification;
 import dev.tegata.platform.claim.TrustedCertificates;
 import dev.tegata.platform.decision.Decision;
@@ -47,11 +52,13 @@ import dev.tegata.platform.endorsement.Endorsement;
 import dev.tegata.platform.endorsement.ReappraisalRequests;
 import dev.tegata.platform.enrol.EnrolmentOutcome;
 import dev.tegata.platform.enrol.EnrolmentWorld;
+import dev.tegata.platform.enrol.EvidenceGate;
 import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.event.RecordedEvent;
 import dev.tegata.platform.fleet.AttestationPolicy;
 import dev.tegata.platform.fleet.AttestationPolicy.Action;
 import dev.tegata.platform.fleet.AttestationPolicy.Consequence;
+import dev.tegata.platform.fleet.EvidencePolicy;
 import dev.tegata.platform.fleet.FleetPolicy;
 import dev.tegata.platform.job.Job;
 import dev.tegata.platform.job.JobWorkers;
@@ -508,6 +515,46 @@ class PostureTest {
                 .filter(event -> event.type().equals("dev.tegata.posture.consequence"))
                 .map(event -> event.content().replaceAll(".*\"action\":\"([a-z-]+)\".*", "$1"))
                 .toList();
+    }
+
+    @Test
+    @DisplayName("evidence in a request is good while its nonce is, once, for its key; an expired nonce is refused")
+    void enrolmentEvidence() {
+        reference(FIRMWARE);
+        Unit unit = unit(fleet());
+        SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+        EnrolmentEvidence gate = new EnrolmentEvidence(verification.nonces(), verification.appraisals());
+        EvidencePolicy policy = new EvidencePolicy(true, true, false, Duration.ZERO);
+        Duration life = Duration.ofMinutes(10);
+        Bytes late = verification.nonces().issue(tenant, 32, life, null).value();
+        world.clock.advance(life);
+        EvidenceGate.Shown expired = new EvidenceGate.Shown(unit.id, request(unit, key, late), late);
+        assertThatThrownBy(() -> gate.pass(tenant, policy, expired))
+                .isInstanceOfSatisfying(
+                        RefusedException.class,
+                        refused -> assertThat(refused.detail()).startsWith("nonce-expired: "));
+        Bytes fresh = verification.nonces().issue(tenant, 32, life, null).value();
+        EvidenceGate.Shown shown = new EvidenceGate.Shown(unit.id, request(unit, key, fresh), fresh);
+        UUID appraisal = gate.pass(tenant, policy, shown);
+        assertThat(postures.get(tenant, unit.id).appraisal().value()).isEqualTo(appraisal);
+        assertThatThrownBy(() -> gate.pass(tenant, policy, shown))
+                .isInstanceOfSatisfying(
+                        RefusedException.class,
+                        refused -> assertThat(refused.detail()).startsWith("nonce-used: "));
+    }
+
+    private CertificateRequest request(Unit unit, SoftwareKey key, Bytes nonce) {
+        Bytes tied = nonce.concat(key.publicKey().encoded()).sha256();
+        AttestationBundle bundle = new AttestationBundle(
+                List.of(AttestationBundle.Statement.ofMessage(
+                        Cbor.array(Cbor.of(Evidence.PSA), Cbor.of(token(unit, FIRMWARE, tied)), Cbor.of(4L))
+                                .encode())),
+                List.of());
+        return CertificateRequest.create(
+                Name.EMPTY,
+                key.publicKey(),
+                List.of(new RequestAttribute(AttestationBundle.ATTRIBUTE, bundle.encode())),
+                data -> key.sign(key.publicKey().algorithm().signatureAlgorithm(), data));
     }
 
     @Test
