@@ -5,6 +5,7 @@ package dev.tegata.server.api;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.InvalidCertificateException;
+import dev.tegata.pki.certificate.SerialNumber;
 import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.Fields;
@@ -98,7 +99,9 @@ final class DeviceResource {
                     device.activatedAt(),
                     device.lastSeenAt(),
                     device.expiresAt(),
-                    device.certificate() == null ? null : device.certificate().hex(),
+                    device.certificate() == null
+                            ? null
+                            : SerialNumber.ofHex(device.certificate().hex()).hex(),
                     nextExpectedBy,
                     report);
         }

@@ -4,10 +4,12 @@ package dev.tegata.server.cli;
 
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
+import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /// ACME for the gateways of a fleet: what it is for, and the keys that bind accounts to devices.
@@ -33,22 +35,26 @@ final class AcmeCommands {
     }
 
     @Command(
-            description = "Offer ACME to a fleet, or change what for.",
-            footer = "  tegata acme set FLEET --name '*.gateways.example' --network 10.0.0.0/8")
+            description = {
+                "Offer ACME to a fleet, or change what for.",
+                "http-01 wants --name and --network, device-attest-01 wants --attestation. What is left out is no longer offered."
+            },
+            footer = {
+                "  tegata acme set FLEET --name '*.gateways.example' --network 10.0.0.0/8",
+                "  tegata acme set FLEET --attestation"
+            })
     void set(
             @Parameters(paramLabel = "FLEET", description = "The fleet's id.") String fleet,
             @Option(
                             names = "--name",
                             paramLabel = "NAME",
-                            required = true,
                             description = "Host names that devices may have; '*.' stands for one label. Repeat it.")
-                    List<String> names,
+                    @Nullable List<String> names,
             @Option(
                             names = "--network",
                             paramLabel = "CIDR",
-                            required = true,
                             description = "Where http-01 may be fetched from; nowhere else. Repeat it.")
-                    List<String> networks,
+                    @Nullable List<String> networks,
             @Option(
                             names = "--http-port",
                             paramLabel = "PORT",
@@ -56,9 +62,18 @@ final class AcmeCommands {
                             description = "Where http-01 is fetched (default: 80).")
                     int httpPort,
             @Option(names = "--attestation", description = "Offer device-attest-01, by TPMs.") boolean attestation) {
+        if (!attestation && (names == null || networks == null)) {
+            throw CommandFailure.usage("give --name and --network for http-01, or --attestation, or all of them");
+        }
         ObjectNode body = ApiClient.object();
-        names.forEach(body.putArray("names")::add);
-        networks.forEach(body.putArray("networks")::add);
+        ArrayNode allowed = body.putArray("names");
+        ArrayNode reachable = body.putArray("networks");
+        if (names != null) {
+            names.forEach(allowed::add);
+        }
+        if (networks != null) {
+            networks.forEach(reachable::add);
+        }
         body.put("httpPort", httpPort).put("attestation", attestation);
         try (ApiClient api = session.api()) {
             session.output()

@@ -39,7 +39,8 @@ final class PostureCommands {
             session.output()
                     .table(
                             api.get("/posture-summary", query),
-                            "No evidence was appraised yet. Set a fleet's policy.attestation.freshness.",
+                            "No evidence was appraised yet. Ask a fleet's devices for it: %s fleet update FLEET --freshness 24h"
+                                    .formatted(session.program()),
                             "release",
                             "status",
                             "age",
