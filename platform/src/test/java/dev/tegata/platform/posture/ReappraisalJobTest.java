@@ -182,16 +182,15 @@ class ReappraisalJobTest {
     void takenOver() throws Exception {
         CountDownLatch reached = new CountDownLatch(1);
         CountDownLatch back = new CountDownLatch(1);
-        ReappraisalNode silent =
-                new ReappraisalNode(world.database, world.clock, new ReappraisalNode.Interruption() {
-                    @Override
-                    public void judged(int step) {
-                        if (step == 2) {
-                            reached.countDown();
-                            await(back);
-                        }
-                    }
-                });
+        ReappraisalNode silent = new ReappraisalNode(world.database, world.clock, new ReappraisalNode.Interruption() {
+            @Override
+            public void judged(int step) {
+                if (step == 2) {
+                    reached.countDown();
+                    await(back);
+                }
+            }
+        });
         await(reached);
         endLease();
         try (ReappraisalNode _ = new ReappraisalNode(world.database, world.clock, UNDISTURBED)) {
@@ -225,7 +224,9 @@ class ReappraisalJobTest {
             assertThat(System.nanoTime()).isLessThan(end);
             LockSupport.parkNanos(20_000_000);
         }
-        assertThat(world.jobs.list(tenant, Job.State.FAILED, Page.Request.first()).items())
+        assertThat(world.jobs
+                        .list(tenant, Job.State.FAILED, Page.Request.first())
+                        .items())
                 .isEmpty();
     }
 

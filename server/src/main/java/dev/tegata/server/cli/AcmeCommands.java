@@ -49,12 +49,14 @@ final class AcmeCommands {
                             names = "--name",
                             paramLabel = "NAME",
                             description = "Host names that devices may have; '*.' stands for one label. Repeat it.")
-                    @Nullable List<String> names,
+                    @Nullable
+                    List<String> names,
             @Option(
                             names = "--network",
                             paramLabel = "CIDR",
                             description = "Where http-01 may be fetched from; nowhere else. Repeat it.")
-                    @Nullable List<String> networks,
+                    @Nullable
+                    List<String> networks,
             @Option(
                             names = "--http-port",
                             paramLabel = "PORT",
