@@ -32,6 +32,7 @@ import dev.tegata.protocol.OrderContent;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import org.bouncycastle.cert.X509CertificateHolder;
 import org.bouncycastle.crypto.params.MLDSAPublicKeyParameters;
 import org.bouncycastle.crypto.signers.MLDSASigner;
@@ -102,7 +103,7 @@ final class ParallelChainsTest {
         for (DeviceCertificate one : world.devices.certificates(world.tenant, unit.id())) {
             if (one.current()) {
                 try {
-                    current.add(Certificate.parse(one.encoded()));
+                    current.add(Certificate.parse(Objects.requireNonNull(one.encoded())));
                 } catch (dev.tegata.pki.certificate.InvalidCertificateException e) {
                     throw new AssertionError(e);
                 }

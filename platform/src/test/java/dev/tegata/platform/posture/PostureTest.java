@@ -78,8 +78,8 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
+import java.util.Map;
 import java.util.Set;
 import java.util.UUID;
 import org.junit.jupiter.api.AfterEach;
@@ -406,7 +406,7 @@ class PostureTest {
 
     private boolean isRevoked(Unit unit) {
         return world.devices.certificates(tenant, unit.id).stream()
-                .filter(each -> unit.certificate.equals(each.encoded()))
+                .filter(each -> Objects.equals(unit.certificate, each.encoded()))
                 .anyMatch(each -> each.revokedAt() != null);
     }
 

@@ -193,9 +193,10 @@ final class RolloverTest {
 
         /// Takes a certificate of the second chain, which must lead to something that it trusts too.
         void renewSecond() {
-            second = SoftwareKey.generate(KeyAlgorithm.ML_DSA_44);
+            SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.ML_DSA_44);
+            second = key;
             List<Certificate> first = shown;
-            hold(patiently(() -> world.reEnrol(fleet, first.getFirst(), second)));
+            hold(patiently(() -> world.reEnrol(fleet, first.getFirst(), key)));
             shown = first;
         }
 
@@ -626,7 +627,8 @@ final class RolloverTest {
         Rollover moved = live(units, rollover.id(), Rollover::settled);
 
         assertThat(moved.progress()).isEqualTo(Map.of(Step.MOVED, 2L));
-        AuthorityId successor = moved.authorities().get(pqIssuing.id());
+        AuthorityId successor =
+                Objects.requireNonNull(moved.authorities().get(pqIssuing.id()));
         for (Unit unit : units.subList(0, 2)) {
             assertThat(world.devices.certificates(tenant, unit.id()).stream()
                             .filter(DeviceCertificate::current)

@@ -80,7 +80,7 @@ final class DemoBroker implements DemoDoor {
             return Optional.empty();
         }
         int port = freePort();
-        Path tls = authority.toAbsolutePath().getParent();
+        Path anchors = authority.toAbsolutePath();
         Files.writeString(folder.resolve("devices.pem"), devices);
         Path socket = folder.resolve("guard.sock");
         Path configuration = Files.writeString(folder.resolve("mosquitto.conf"), """
@@ -98,8 +98,8 @@ final class DemoBroker implements DemoDoor {
                         port,
                         System.getProperty("user.name"),
                         folder.resolve("devices.pem"),
-                        tls.resolve("server.pem"),
-                        tls.resolve("server.key"),
+                        anchors.resolveSibling("server.pem"),
+                        anchors.resolveSibling("server.key"),
                         plugin,
                         socket));
         MqttGuard guard = MqttGuard.start(socket, judge(api, service), PACE, InstantSource.system());
