@@ -627,8 +627,7 @@ final class RolloverTest {
         Rollover moved = live(units, rollover.id(), Rollover::settled);
 
         assertThat(moved.progress()).isEqualTo(Map.of(Step.MOVED, 2L));
-        AuthorityId successor =
-                Objects.requireNonNull(moved.authorities().get(pqIssuing.id()));
+        AuthorityId successor = Objects.requireNonNull(moved.authorities().get(pqIssuing.id()));
         for (Unit unit : units.subList(0, 2)) {
             assertThat(world.devices.certificates(tenant, unit.id()).stream()
                             .filter(DeviceCertificate::current)
