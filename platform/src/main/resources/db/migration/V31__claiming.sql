@@ -1,23 +1,5 @@
 -- What each device costs when it is claimed, and what looking after the tables costs beside it.
 
--- A foreign key asks for the fleet of each device; this asks once for each fleet of a statement, and holds it likewise
--- until the transaction ends. Devices do not change their fleets.
-ALTER TABLE device DROP CONSTRAINT device_tenant_id_fleet_id_fkey;
-CREATE FUNCTION hold_fleets_of_devices() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    wanted record;
-BEGIN
-    FOR wanted IN SELECT DISTINCT tenant_id, fleet_id FROM added LOOP
-        PERFORM FROM fleet f WHERE f.tenant_id = wanted.tenant_id AND f.fleet_id = wanted.fleet_id FOR KEY SHARE;
-        IF NOT FOUND THEN
-            RAISE foreign_key_violation USING MESSAGE = 'there is no fleet ' || wanted.fleet_id;
-        END IF;
-    END LOOP;
-    RETURN NULL;
-END $$;
-CREATE TRIGGER device_fleets_held AFTER INSERT ON device REFERENCING NEW TABLE AS added
-    FOR EACH STATEMENT EXECUTE FUNCTION hold_fleets_of_devices();
-
 -- As count_devices_changed does: added up before they are named.
 CREATE OR REPLACE FUNCTION count_devices_added() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -143,7 +143,7 @@ final class FleetsTest {
                         settings("Theirs", other.authorities().getLast().id()))
                 .id();
         assertThatThrownBy(() -> platform.database.inTenant(tenant, tx -> insertDevice(tx, foreign)))
-                .hasMessageContaining("there is no fleet");
+                .hasMessageContaining("fleet_id_fkey");
     }
 
     private int insertDevice(Handle tx, FleetId fleet) {
