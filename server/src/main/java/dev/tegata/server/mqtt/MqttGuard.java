@@ -138,6 +138,11 @@ public final class MqttGuard implements AutoCloseable {
                     continue;
                 }
                 brokers.add(broker);
+                if (closed) {
+                    // It came while the others were hung up on, and must not wait for answers that never come.
+                    broker.close();
+                    return;
+                }
                 Thread.ofVirtual().name("mqtt-guard-broker").start(broker::serve);
             } catch (IOException e) {
                 if (!closed) {
