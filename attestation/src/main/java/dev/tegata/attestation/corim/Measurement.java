@@ -57,6 +57,11 @@ public record Measurement(@Nullable Cbor key, Cbor.MapItem values, List<Cbor> au
                 key, values, authorizedBy == null ? List.of() : authorizedBy.array("authorized-by", 1, 64));
     }
 
+    /// The value of [#VERSION] for a version of no particular scheme; null, which a map leaves out, for none.
+    public static @Nullable Cbor versionOf(@Nullable String text) {
+        return text == null ? null : Cbor.map().put(0, Cbor.of(text)).build();
+    }
+
     private static boolean isKey(Cbor key) {
         return key instanceof Cbor.TextString || key instanceof Cbor.Int || key instanceof Cbor.Tagged;
     }

@@ -124,11 +124,7 @@ public record DiceChain(List<Certificate> certificates, List<Layer> layers) {
         Measurement measurement = new Measurement(
                 null,
                 Cbor.map()
-                        .put(
-                                Measurement.VERSION,
-                                version == null
-                                        ? null
-                                        : Cbor.map().put(0, Cbor.of(version)).build())
+                        .put(Measurement.VERSION, Measurement.versionOf(version))
                         .put(Measurement.SVN, svn == null ? null : Cbor.of(svn))
                         .put(Measurement.DIGESTS, digests)
                         .put(Measurement.FLAGS, flags)

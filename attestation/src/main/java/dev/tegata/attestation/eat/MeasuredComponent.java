@@ -103,11 +103,7 @@ public record MeasuredComponent(
         return new Measurement(
                 MEASUREMENT_KEY,
                 Cbor.map()
-                        .put(
-                                Measurement.VERSION,
-                                version == null
-                                        ? null
-                                        : Cbor.map().put(0, Cbor.of(version)).build())
+                        .put(Measurement.VERSION, Measurement.versionOf(version))
                         .put(
                                 Measurement.DIGESTS,
                                 algorithm == null || digest == null

@@ -69,11 +69,7 @@ public record SoftwareComponent(
         return new Measurement(
                 key,
                 Cbor.map()
-                        .put(
-                                Measurement.VERSION,
-                                version == null
-                                        ? null
-                                        : Cbor.map().put(0, Cbor.of(version)).build())
+                        .put(Measurement.VERSION, Measurement.versionOf(version))
                         .put(Measurement.DIGESTS, Cbor.array(Cbor.array(Cbor.of(algorithm), Cbor.of(measurement))))
                         .put(Measurement.NAME, type == null ? null : Cbor.of(type))
                         .put(
