@@ -25,6 +25,13 @@ final class Bodies {
         }
     }
 
+    /// Puts an object of members where any of their options is given.
+    static void put(ObjectNode body, String name, ObjectNode members) {
+        if (!members.isEmpty()) {
+            body.set(name, members);
+        }
+    }
+
     /// `1y`, `90d`, `12h` and `5m` as ISO 8601 has them; what begins with `P` is ISO already.
     static final class Length implements ITypeConverter<String> {
         @Override

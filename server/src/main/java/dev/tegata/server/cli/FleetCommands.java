@@ -261,9 +261,7 @@ final class FleetCommands {
                 ArrayNode algorithms = profile.putArray("keyAlgorithms");
                 keyAlgorithms.forEach(algorithms::add);
             }
-            if (!profile.isEmpty()) {
-                body.set("profile", profile);
-            }
+            Bodies.put(body, "profile", profile);
             ObjectNode policy = ApiClient.object();
             Bodies.put(policy, "approvalRequired", approval);
             Bodies.put(policy, "serverKeyGeneration", serverKeyGeneration);
@@ -275,43 +273,31 @@ final class FleetCommands {
             Bodies.put(checkIn, "settling", checkInSettling);
             Bodies.put(checkIn, "slow", checkInSlow);
             Bodies.put(checkIn, "suspendClones", suspendClones);
-            if (!checkIn.isEmpty()) {
-                policy.set("checkIn", checkIn);
-            }
+            Bodies.put(policy, "checkIn", checkIn);
             ObjectNode life = ApiClient.object();
             Bodies.put(life, "renewalOverlap", renewalOverlap);
             Bodies.put(life, "orderRenewalBefore", orderRenewalBefore);
             Bodies.put(life, "renewOutdated", renewOutdated);
             Bodies.put(life, "birthKeyEndsRefurbishment", birthKeyEndsRefurbishment);
-            if (!life.isEmpty()) {
-                policy.set("life", life);
-            }
+            Bodies.put(policy, "life", life);
             ObjectNode attestation = ApiClient.object();
             Bodies.put(attestation, "freshness", freshness);
             if (consequences != null) {
                 ArrayNode steps = attestation.putArray("consequences");
                 consequences.stream().filter(step -> !step.isEmpty()).forEach(steps::add);
             }
-            if (!attestation.isEmpty()) {
-                policy.set("attestation", attestation);
-            }
+            Bodies.put(policy, "attestation", attestation);
             ObjectNode evidence = ApiClient.object();
             Bodies.put(evidence, "atEnrolment", evidenceAtEnrolment);
             Bodies.put(evidence, "atRenewal", evidenceAtRenewal);
             Bodies.put(evidence, "acceptWarnings", acceptWarnings);
             Bodies.put(evidence, "certificateLife", longestLife);
-            if (!evidence.isEmpty()) {
-                policy.set("evidence", evidence);
-            }
+            Bodies.put(policy, "evidence", evidence);
             ObjectNode transfer = ApiClient.object();
             Bodies.put(transfer, "consent", consent);
             Bodies.put(transfer, "coolDown", coolDown);
-            if (!transfer.isEmpty()) {
-                policy.set("transfer", transfer);
-            }
-            if (!policy.isEmpty()) {
-                body.set("policy", policy);
-            }
+            Bodies.put(policy, "transfer", transfer);
+            Bodies.put(body, "policy", policy);
             return body;
         }
 
