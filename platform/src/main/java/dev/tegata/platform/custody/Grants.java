@@ -29,7 +29,8 @@ import java.util.random.RandomGenerator;
 import org.jdbi.v3.core.Handle;
 
 /// Temporary use of devices by other tenants, as when a flat with a lock is let. Never moves ownership:
-/// the holder sees how the device is, and can neither enrol, order nor hand it on.
+/// the holder sees how the device is and asks at the door whether it may come in ([Loans]), and can neither enrol,
+/// order nor hand it on.
 ///
 /// The owner's row decides, at each look: a grant ends by the clock and needs nobody to end it.
 public final class Grants {
@@ -37,6 +38,7 @@ public final class Grants {
 
     private final Database database;
     private final Devices devices;
+    private final Loans loans;
     private final AuditLog audit;
     private final Outbox outbox;
     private final InstantSource clock;
@@ -51,6 +53,7 @@ public final class Grants {
             RandomGenerator random) {
         this.database = database;
         this.devices = devices;
+        this.loans = new Loans(database, clock);
         this.audit = audit;
         this.outbox = outbox;
         this.clock = clock;
@@ -186,40 +189,9 @@ public final class Grants {
     /// @throws RefusedException [ErrorCode#NOT_FOUND] where it may not, or not any more: the answer is
     ///     the same
     public Device device(TenantId holder, DeviceId device) {
-        Held held = database
-                .inTenant(
-                        holder,
-                        tx -> tx.createQuery("""
-                                        SELECT grant_id, device_id, owner_id, ends_at FROM held_grant
-                                        WHERE tenant_id = :tenant AND device_id = :device AND ends_at > :now
-                                        ORDER BY grant_id DESC LIMIT 100""")
-                                .bind("tenant", holder)
-                                .bind("device", device)
-                                .bind("now", clock.instant())
-                                .map((row, context) -> held(row))
-                                .list())
-                .stream()
-                .filter(this::isOpen)
-                .findFirst()
+        return loans.find(holder, device)
+                .map(loan -> devices.get(loan.owner(), device))
                 .orElseThrow(() -> noDevice(device));
-        return devices.get(held.owner(), device);
-    }
-
-    /// The owner's word, at this moment.
-    private boolean isOpen(Held held) {
-        return database.inTenant(
-                held.owner(),
-                tx -> tx.createQuery("""
-                                SELECT count(*) FROM device_grant
-                                WHERE tenant_id = :tenant AND grant_id = :grant AND device_id = :device
-                                    AND ends_at > :now""")
-                                .bind("tenant", held.owner())
-                                .bind("grant", held.id())
-                                .bind("device", held.device())
-                                .bind("now", clock.instant())
-                                .mapTo(Integer.class)
-                                .one()
-                        > 0);
     }
 
     private static void requireDevice(Handle tx, TenantId owner, DeviceId device) {

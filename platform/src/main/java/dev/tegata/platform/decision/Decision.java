@@ -9,9 +9,9 @@ import org.jspecify.annotations.Nullable;
 
 /// Whether a device may come in.
 ///
-/// @param device null where it is not one of the tenant's
+/// @param device null where it is none that the tenant has or may use
 /// @param party whose policy it was decided by; `default` where that was nobody's
-/// @param posture the verdict, `stale`, or `unknown`
+/// @param posture the verdict, `stale`, `unknown`, or `withheld` where the device is another tenant's
 /// @param reasons why not; empty where it may
 /// @param validUntil when to ask again
 public record Decision(

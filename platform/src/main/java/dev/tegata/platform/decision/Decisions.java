@@ -9,6 +9,7 @@ import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.custody.Loans;
 import dev.tegata.platform.decision.Decision.Reason;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.store.Database;
@@ -41,11 +42,13 @@ public final class Decisions {
     private final Database database;
     private final InstantSource clock;
     private final RelyingParties parties;
+    private final Loans loans;
     private final Remembered<Key, Optional<Facts>> facts;
 
     public Decisions(Database database, RelyingParties parties, InstantSource clock) {
         this.database = database;
         this.parties = parties;
+        this.loans = new Loans(database, clock);
         this.clock = clock;
         this.facts = new Remembered<>(database.changes(), CAPACITY, this::load);
     }
@@ -54,14 +57,19 @@ public final class Decisions {
 
     /// What is known of a device.
     ///
+    /// @param fleet null where whoever asks has no business with it
     /// @param standing what its last evidence came to; null where there never was any
     private record Facts(
             DeviceId device,
-            FleetId fleet,
+            @Nullable FleetId fleet,
             DeviceState state,
             @Nullable Instant certificateEnd,
             boolean revoked,
-            @Nullable Standing standing) {}
+            @Nullable Standing standing) {
+        Facts ofNoFleet() {
+            return new Facts(device, null, state, certificateEnd, revoked, standing);
+        }
+    }
 
     /// @param why the first reason; null where there is none
     private record Standing(
@@ -115,16 +123,26 @@ public final class Decisions {
                 clock.instant().plus(ASK_AGAIN));
     }
 
-    /// Decides by the policy of a relying party.
+    /// Decides by the policy of a relying party: on a device of the tenant's own, or on one that is lent to it.
     ///
     /// @param moment of the question ([System#nanoTime])
     public Decision decide(TenantId tenant, Subject subject, RelyingParty party, long moment) {
-        Optional<Facts> found = facts.get(new Key(tenant, subject), moment);
-        Instant now = clock.instant();
-        if (found.isEmpty()) {
-            return new Decision(false, null, party.name(), "unknown", List.of(unknown(subject)), now.plus(ASK_AGAIN));
+        Optional<Facts> own = facts.get(new Key(tenant, subject), moment);
+        if (own.isPresent()) {
+            return decide(own.get(), party, clock.instant());
         }
-        Facts known = found.get();
+        return lent(tenant, subject, moment)
+                .flatMap(lent -> decide(lent, party, clock.instant()))
+                .orElseGet(() -> new Decision(
+                        false,
+                        null,
+                        party.name(),
+                        "unknown",
+                        List.of(unknown(subject)),
+                        clock.instant().plus(ASK_AGAIN)));
+    }
+
+    private static Decision decide(Facts known, RelyingParty party, Instant now) {
         PartyPolicy policy = party.policy();
         List<Reason> reasons = new ArrayList<>();
         if (!policy.states().contains(known.state)) {
@@ -138,7 +156,8 @@ public final class Decisions {
         if (end != null && !now.isBefore(end)) {
             reasons.add(new Reason("certificate-expired", "the certificate ended at " + end));
         }
-        if (!policy.fleets().isEmpty() && !policy.fleets().contains(known.fleet)) {
+        if (!policy.fleets().isEmpty()
+                && (known.fleet == null || !policy.fleets().contains(known.fleet))) {
             reasons.add(new Reason("wrong-fleet", "the device's fleet is not let in here"));
         }
         judge(known.standing, policy, now, reasons);
@@ -150,6 +169,45 @@ public final class Decisions {
                 word(known.standing, now),
                 List.copyOf(reasons),
                 allowed ? validUntil(known, policy, now) : now.plus(ASK_AGAIN));
+    }
+
+    /// What its owner knows of a device that a tenant may use, and until when that is.
+    private record Lent(Facts facts, Instant until) {}
+
+    private Optional<Lent> lent(TenantId holder, Subject subject, long moment) {
+        return switch (subject) {
+            case Subject.Id(DeviceId device) ->
+                loans.find(holder, device)
+                        .flatMap(loan -> facts.get(new Key(loan.owner(), subject), moment)
+                                .map(known -> new Lent(known, loan.endsAt())));
+            case Subject.Certificate _ ->
+                loans.lenders(holder).stream()
+                        .flatMap(owner -> facts.get(new Key(owner, subject), moment).stream()
+                                .flatMap(known -> loans.find(owner, holder, known.device).stream()
+                                        .map(loan -> new Lent(known, loan.endsAt()))))
+                        .findFirst();
+            case Subject.Passport _ -> Optional.empty();
+        };
+    }
+
+    /// The owner's truth through the tenants' wall: yes or no, why in one word, and until when. Fleets are the
+    /// owner's own affair: a party that names fleets does not let in what comes from others.
+    private static Optional<Decision> decide(Lent lent, RelyingParty party, Instant now) {
+        if (!now.isBefore(lent.until)) {
+            return Optional.empty();
+        }
+        Decision whole = decide(lent.facts.ofNoFleet(), party, now);
+        return Optional.of(new Decision(
+                whole.allowed(),
+                whole.device(),
+                whole.party(),
+                "withheld",
+                whole.reasons().stream()
+                        .map(reason -> new Reason(
+                                reason.code(),
+                                "its owner says: " + reason.code().replace('-', ' ')))
+                        .toList(),
+                whole.validUntil().isBefore(lent.until) ? whole.validUntil() : lent.until));
     }
 
     private static Reason unknown(Subject subject) {

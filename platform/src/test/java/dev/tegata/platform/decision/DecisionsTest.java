@@ -12,12 +12,15 @@ import dev.tegata.platform.FleetId;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.access.Actor;
+import dev.tegata.platform.custody.Grants;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.enrol.EnrolmentWorld;
+import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.fleet.FleetPolicy;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.testing.TestDatabase;
 import dev.tegata.platform.testing.Waits;
+import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
@@ -226,6 +229,95 @@ class DecisionsTest {
             assertThatThrownBy(() ->
                             elsewhere.decide(other.tenant, certificate, new Decisions.Asker(KEY, "broker", moment)))
                     .isInstanceOf(RefusedException.class);
+        }
+    }
+
+    /// Its owner lends a device to `holder`.
+    private Grants.Given lend(DeviceId device, TenantId holder, Duration length) {
+        return grants().grant(
+                        tenant, ACTOR, device, holder, world.clock.instant().plus(length));
+    }
+
+    private Grants grants() {
+        SecureRandom random = new SecureRandom();
+        Outbox outbox = new Outbox(world.database, world.clock, random);
+        return new Grants(world.database, world.devices, world.audit, outbox, world.clock, random);
+    }
+
+    private Decision ask(TenantId holder, Subject subject, RelyingParty party) {
+        return elsewhere.decide(holder, subject, party, System.nanoTime());
+    }
+
+    @Test
+    @DisplayName("a device that is lent comes in by its owner's truth while the grant lives, and not a moment longer")
+    void lent() {
+        DeviceId device = device();
+        List<Subject> subjects = List.of(new Subject.Id(device), certificate(device));
+        try (EnrolmentWorld guest = new EnrolmentWorld(DATABASE.database())) {
+            TenantId holder = guest.tenant;
+            Grants.Given first = lend(device, holder, Duration.ofMinutes(3));
+            for (Subject subject : subjects) {
+                assertThat(ask(holder, subject, BROKER))
+                        .isEqualTo(new Decision(true, device, "broker", "withheld", List.of(), first.endsAt()));
+                world.devices.suspend(tenant, device, ACTOR, "a secret of the owner's");
+                assertThat(ask(holder, subject, BROKER).reasons())
+                        .contains(new Decision.Reason("device-suspended", "its owner says: device suspended"));
+                world.devices.resume(tenant, device, ACTOR, "found");
+                assertThat(codes(ask(holder, subject, party(Tier.AFFIRMING)))).containsExactly("never-attested");
+            }
+            Grants.Given second = lend(device, holder, Duration.ofDays(2));
+            assertThat(ask(holder, subjects.getFirst(), BROKER).validUntil())
+                    .as("as long as a yes holds")
+                    .isEqualTo(world.clock.instant().plus(BROKER.policy().life()));
+            world.clock.advance(Duration.ofMinutes(3));
+            assertThat(ask(holder, subjects.getLast(), BROKER).allowed())
+                    .as("by the grant that lasts longer")
+                    .isTrue();
+            grants().revoke(tenant, ACTOR, device, second.id());
+            assertNotLent(holder, device);
+
+            Grants.Given third = lend(device, holder, Duration.ofMinutes(3));
+            world.clock.advance(Duration.ofMinutes(3).minusMillis(1));
+            assertThat(ask(holder, subjects.getLast(), BROKER).validUntil()).isEqualTo(third.endsAt());
+            world.clock.advance(Duration.ofMillis(1));
+            assertNotLent(holder, device);
+        }
+    }
+
+    private void assertNotLent(TenantId other, DeviceId device) {
+        assertThat(codes(ask(other, new Subject.Id(device), BROKER))).containsExactly("unknown-device");
+        Decision byCertificate = ask(other, certificate(device), BROKER);
+        assertThat(codes(byCertificate)).containsExactly("unknown-certificate");
+        assertThat(byCertificate.device()).isNull();
+    }
+
+    @Test
+    @DisplayName("a loan opens that device to that tenant: no other device, no third tenant, no fleet, no posture")
+    void wallsAroundALoan() {
+        DeviceId device = device();
+        DeviceId kept = device();
+        update("""
+                INSERT INTO device_posture (tenant_id, device_id, fleet_id, appraisal_id, status, vector, reasons,
+                    release, boot_epoch, appraised_at, judged_at, changed_at)
+                SELECT tenant_id, device_id, fleet_id, device_id, 'WARNING', '{}',
+                    '{"list": [{"sentence": "a secret of its owner"}]}', '', '', now(), now(), now()
+                FROM device WHERE device_id = :device""", device);
+        try (EnrolmentWorld guest = new EnrolmentWorld(DATABASE.database());
+                EnrolmentWorld stranger = new EnrolmentWorld(DATABASE.database())) {
+            lend(device, guest.tenant, Duration.ofDays(1));
+            assertNotLent(guest.tenant, kept);
+            assertNotLent(stranger.tenant, device);
+            assertThat(ask(guest.tenant, certificate(device), party(Tier.AFFIRMING))
+                            .reasons())
+                    .containsExactly(new Decision.Reason("posture-warning", "its owner says: posture warning"));
+            assertThat(ask(guest.tenant, certificate(device), party(Tier.WARNING)))
+                    .matches(
+                            decision -> decision.allowed() && decision.posture().equals("withheld"));
+            PartyPolicy fleets =
+                    new PartyPolicy(Tier.NONE, false, Set.of(fleet), Set.of(DeviceState.ACTIVE), Duration.ofMinutes(5));
+            assertThat(codes(ask(guest.tenant, new Subject.Id(device), new RelyingParty("gate", null, fleets))))
+                    .as("whoever guesses the owner's fleet learns nothing")
+                    .containsExactly("wrong-fleet");
         }
     }
 

@@ -8,6 +8,7 @@ import dev.tegata.server.RunningServer;
 import dev.tegata.server.RunningServer.TestTenant;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ThreadLocalRandom;
 import org.junit.jupiter.api.BeforeEach;
@@ -136,7 +137,22 @@ class TransferCommandsTest {
                 .asString();
         assertThat(buyer.run("grant", "held").text()).contains(device);
         assertThat(buyer.run("grant", "show", device).text()).contains(serial);
+        assertThat(whyNot("--device", device))
+                .as("its owner has never enrolled it")
+                .contains("device-claimed");
         seller.run("grant", "revoke", device, grant).text();
         assertThat(buyer.run("grant", "show", device).exitCode()).isEqualTo(1);
+        assertThat(whyNot("--device", device)).containsExactly("unknown-device");
+    }
+
+    private List<String> whyNot(String... subject) {
+        List<String> arguments = new ArrayList<>(List.of("decision", "ask", "--json"));
+        arguments.addAll(List.of(subject));
+        return buyer.run(arguments.toArray(String[]::new))
+                .json()
+                .at("/reasons")
+                .valueStream()
+                .map(reason -> reason.at("/code").asString())
+                .toList();
     }
 }

@@ -20,6 +20,8 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.nio.file.Path;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.DisplayName;
@@ -179,6 +181,69 @@ class AttestingDeviceTest {
         HttpResponse<String> other =
                 TENANT.running.get(new EstTenant("Empty").tenant.ownerKey(), "/api/v1/posture-summary?format=csv");
         assertThat(other.body()).isEqualTo("release,status,age,devices\r\n");
+    }
+
+    @Test
+    @DisplayName("a tenant that a device is lent to asks about it with its own key, until the loan ends")
+    void loan() {
+        Enrolled lock = Enrolled.one();
+        EstTenant guest = new EstTenant("Guest");
+        EstTenant stranger = new EstTenant("Stranger");
+        String fingerprint = lock.certificate.encoded().sha256().hex();
+        String pem = "{\"party\":\"flat\",\"certificate\":\""
+                + lock.certificate.pem().replace("\n", "\\n") + "\"}";
+        for (EstTenant tenant : List.of(guest, stranger)) {
+            tenant.running.post(
+                    tenant.tenant.ownerKey(),
+                    "/api/v1/relying-parties",
+                    "{\"name\":\"flat\",\"tier\":\"none\",\"life\":\"PT24H\"}");
+            assertNotLent(tenant, lock, fingerprint, pem);
+        }
+        Instant until = Instant.now().plusSeconds(3600).truncatedTo(ChronoUnit.SECONDS);
+        JsonNode grant = RunningServer.body(post(
+                "/api/v1/devices/" + lock.id + "/grants",
+                "{\"to\":\"" + guest.tenant.id() + "\",\"until\":\"" + until + "\"}",
+                201));
+        JsonNode in = ask(guest, pem);
+        assertThat(in.path("allowed").asBoolean()).as(in.toString()).isTrue();
+        assertThat(in.path("validUntil").asString()).isEqualTo(until.toString());
+        assertThat(in.propertyNames())
+                .containsExactlyInAnyOrder("allowed", "device", "party", "posture", "reasons", "validUntil");
+        assertThat(in.path("posture").asString()).isEqualTo("withheld");
+        for (String subject : List.of(lock.id, fingerprint)) {
+            assertThat(lean(guest, subject).at("/reasons/0/code").asString())
+                    .as("nobody's policy asks for evidence")
+                    .isEqualTo("never-attested");
+        }
+        assertNotLent(stranger, lock, fingerprint, pem);
+
+        TENANT.change(lock.id, "suspend");
+        assertThat(ask(guest, pem).at("/reasons/0/detail").asString()).isEqualTo("its owner says: device suspended");
+        TENANT.change(lock.id, "resume");
+        HttpResponse<String> revoked = TENANT.running.send(TENANT.running
+                .to(
+                        TENANT.tenant.ownerKey(),
+                        "/api/v1/devices/" + lock.id + "/grants/"
+                                + grant.path("id").asString())
+                .DELETE());
+        assertThat(revoked.statusCode()).isEqualTo(204);
+        assertNotLent(guest, lock, fingerprint, pem);
+    }
+
+    private static void assertNotLent(EstTenant tenant, Enrolled lock, String fingerprint, String pem) {
+        assertThat(lean(tenant, lock.id).at("/reasons/0/code").asString()).isEqualTo("unknown-device");
+        for (JsonNode answer : List.of(lean(tenant, fingerprint), ask(tenant, pem))) {
+            assertThat(answer.at("/reasons/0/code").asString()).isEqualTo("unknown-certificate");
+            assertThat(answer.has("device")).isFalse();
+        }
+    }
+
+    private static JsonNode lean(EstTenant tenant, String subject) {
+        return RunningServer.body(tenant.running.get(tenant.tenant.ownerKey(), "/api/v1/decisions/" + subject));
+    }
+
+    private static JsonNode ask(EstTenant tenant, String body) {
+        return RunningServer.body(tenant.running.post(tenant.tenant.ownerKey(), "/api/v1/decisions", body));
     }
 
     /// What a device fetches after it has sent evidence.

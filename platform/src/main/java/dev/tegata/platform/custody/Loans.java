@@ -1,0 +1,92 @@
+// SPDX-FileCopyrightText: The Tegata authors
+// SPDX-License-Identifier: Apache-2.0
+package dev.tegata.platform.custody;
+
+import dev.tegata.platform.DeviceId;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.store.Database;
+import java.sql.Timestamp;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.Optional;
+
+/// Which devices of others a tenant may use at this moment.
+///
+/// The holder's rows lead to the owner's, and the owner's decide: nothing here is remembered, so that a
+/// grant which is revoked or over opens nothing from that instant on.
+public final class Loans {
+    /// How many owners are looked for, one after the other.
+    private static final int MOST_LENDERS = 1_000;
+
+    private final Database database;
+    private final InstantSource clock;
+
+    public Loans(Database database, InstantSource clock) {
+        this.database = database;
+        this.clock = clock;
+    }
+
+    /// A device that another tenant lends.
+    ///
+    /// @param endsAt of the grant that lasts longest
+    public record Loan(TenantId owner, Instant endsAt) {}
+
+    /// By whose grant a tenant may use a device now.
+    public Optional<Loan> find(TenantId holder, DeviceId device) {
+        List<TenantId> owners = database.inTenant(
+                holder,
+                tx -> tx.createQuery("""
+                                SELECT DISTINCT owner_id FROM held_grant
+                                WHERE tenant_id = :tenant AND device_id = :device AND ends_at > :now LIMIT :most""")
+                        .bind("tenant", holder)
+                        .bind("device", device)
+                        .bind("now", clock.instant())
+                        .bind("most", MOST_LENDERS)
+                        .mapTo(TenantId.class)
+                        .list());
+        return owners.stream()
+                .flatMap(owner -> find(owner, holder, device).stream())
+                .findFirst();
+    }
+
+    /// The owner's word.
+    public Optional<Loan> find(TenantId owner, TenantId holder, DeviceId device) {
+        return database.inTenant(
+                        owner,
+                        tx -> tx.createQuery("""
+                                SELECT ends_at FROM device_grant
+                                WHERE tenant_id = :tenant AND device_id = :device AND holder_id = :holder
+                                    AND ends_at > :now
+                                ORDER BY ends_at DESC LIMIT 1""")
+                                .bind("tenant", owner)
+                                .bind("device", device)
+                                .bind("holder", holder)
+                                .bind("now", clock.instant())
+                                .mapTo(Timestamp.class)
+                                .findOne())
+                .map(end -> new Loan(owner, end.toInstant()));
+    }
+
+    /// Who may be lending something to a tenant now; a thousand at the most.
+    public List<TenantId> lenders(TenantId holder) {
+        return database.inTenant(
+                holder,
+                tx -> tx.createQuery("""
+                                WITH RECURSIVE lender (owner_id) AS (
+                                    SELECT min(owner_id) FROM held_grant WHERE tenant_id = :tenant
+                                    UNION ALL
+                                    SELECT (SELECT min(h.owner_id) FROM held_grant h
+                                        WHERE h.tenant_id = :tenant AND h.owner_id > lender.owner_id)
+                                    FROM lender WHERE lender.owner_id IS NOT NULL)
+                                SELECT owner_id FROM lender
+                                WHERE EXISTS (SELECT FROM held_grant h WHERE h.tenant_id = :tenant
+                                    AND h.owner_id = lender.owner_id AND h.ends_at > :now)
+                                LIMIT :most""")
+                        .bind("tenant", holder)
+                        .bind("now", clock.instant())
+                        .bind("most", MOST_LENDERS)
+                        .mapTo(TenantId.class)
+                        .list());
+    }
+}
