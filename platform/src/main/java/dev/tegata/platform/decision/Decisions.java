@@ -312,19 +312,17 @@ public final class Decisions {
 
     private static Facts facts(ResultSet row) throws SQLException {
         String status = row.getString("status");
+        Instant appraisedAt = instant(row, "appraised_at");
         return new Facts(
                 new DeviceId(row.getObject("device_id", UUID.class)),
                 new FleetId(row.getString("fleet_id")),
                 DeviceState.valueOf(row.getString("state")),
                 instant(row, "not_after"),
                 row.getTimestamp("revoked_at") != null,
-                status == null
+                status == null || appraisedAt == null
                         ? null
                         : new Standing(
-                                Tier.valueOf(status),
-                                row.getTimestamp("appraised_at").toInstant(),
-                                instant(row, "stale_at"),
-                                row.getString("why")));
+                                Tier.valueOf(status), appraisedAt, instant(row, "stale_at"), row.getString("why")));
     }
 
     private static @Nullable Instant instant(ResultSet row, String column) throws SQLException {

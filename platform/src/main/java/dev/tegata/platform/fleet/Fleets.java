@@ -78,6 +78,7 @@ public final class Fleets {
                     .bindByType("parallel", settings.parallelAuthority(), AuthorityId.class)
                     .bind("now", clock.instant())
                     .execute();
+            watch(tx, tenant, id, settings.policy().attestation());
             audit.append(tx, tenant, List.of(event(actor, "fleet.created", id, settings)));
             return require(tx, tenant, id);
         });
@@ -127,11 +128,36 @@ public final class Fleets {
                         ErrorCode.PRECONDITION_FAILED,
                         "the fleet has version " + before.version() + ", the change was made for version " + version);
             }
+            if (!settings.policy().attestation().equals(before.policy().attestation())) {
+                watch(tx, tenant, id, settings.policy().attestation());
+            }
             audit.append(tx, tenant, List.of(event(actor, "fleet.updated", id, settings)));
             return require(tx, tenant, id);
         });
         issuing.forget(id);
         return changed;
+    }
+
+    /// Has the devices of a fleet looked at (`V48__silent_devices.sql`) where its policy draws consequences, and
+    /// no more where it draws none.
+    private void watch(Handle tx, TenantId tenant, FleetId id, AttestationPolicy policy) {
+        if (policy.consequences().isEmpty()) {
+            tx.createUpdate("DELETE FROM posture_watch WHERE tenant_id = :tenant AND fleet_id = :fleet")
+                    .bind("tenant", tenant)
+                    .bind("fleet", id)
+                    .execute();
+            return;
+        }
+        tx.createUpdate("""
+                        INSERT INTO posture_watch AS w (tenant_id, fleet_id, since, grace, walked)
+                        VALUES (:tenant, :fleet, :now, make_interval(secs => :grace), :first)
+                        ON CONFLICT (tenant_id, fleet_id) DO UPDATE SET grace = excluded.grace, walked = excluded.walked""")
+                .bind("tenant", tenant)
+                .bind("fleet", id)
+                .bind("now", clock.instant())
+                .bind("grace", policy.consequences().getFirst().after().toSeconds())
+                .bind("first", new UUID(0, 0))
+                .execute();
     }
 
     /// Deletes a fleet that has never had a device, with the reports of imports into it and its settings

@@ -48,11 +48,12 @@ public final class AttestationOrders implements DueOrders, EvidenceSink, OrderRe
 
     /// Evidence is due where there is none, where it grows old, and where the device has booted since: what
     /// runs now is not what was measured. A device that is not good is asked as often as it would check in
-    /// otherwise.
+    /// otherwise. A fleet that draws consequences without a limit to the age of evidence asks once.
     @Override
     public List<OrderContent> due(IssuingFleet fleet, Candidate device, CheckIn said, Instant now) {
         AttestationPolicy policy = fleet.fleet().policy().attestation();
-        if (!policy.asksForEvidence() && !device.isToProveItself()) {
+        boolean asks = policy.asksForEvidence() || !policy.consequences().isEmpty();
+        if (!asks && !device.isToProveItself()) {
             return List.of();
         }
         Optional<Posture> posture = postures.find(fleet.tenant(), device.id());
@@ -65,12 +66,19 @@ public final class AttestationOrders implements DueOrders, EvidenceSink, OrderRe
     }
 
     private static boolean isDue(Posture posture, FleetPolicy policy, CheckIn said, Instant now) {
+        Instant last = posture.appraisedAt();
         Long bootCount = posture.bootCount();
-        Instant again = Postures.askAgain(posture, policy.attestation().freshness());
-        Instant usual = posture.appraisedAt().plus(policy.checkIn().slow());
-        boolean soon = posture.isGood(now)
-                || again.isBefore(usual) && policy.attestation().asksForEvidence();
-        return !now.isBefore(soon ? again : usual) || bootCount != null && said.bootCount() > bootCount;
+        if (last == null || bootCount != null && said.bootCount() > bootCount) {
+            return true;
+        }
+        Instant usual = last.plus(policy.checkIn().slow());
+        if (!policy.attestation().asksForEvidence()) {
+            return !posture.isGood(now) && !now.isBefore(usual);
+        }
+        // One that comes in time never grows stale.
+        Instant again =
+                last.plus(policy.attestation().freshness().multipliedBy(2).dividedBy(3));
+        return !now.isBefore(posture.isGood(now) || again.isBefore(usual) ? again : usual);
     }
 
     @Override

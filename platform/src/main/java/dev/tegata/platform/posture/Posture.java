@@ -13,21 +13,21 @@ import org.jspecify.annotations.Nullable;
 
 /// How a device is, as far as its last evidence tells.
 ///
-/// @param appraisal of the last evidence
+/// @param appraisal of the last evidence; null where it has never shown any
 /// @param previous the status before this one; null where there was none
 /// @param vector the worst value of each trustworthiness claim, by its name
 /// @param reasons why claims are not affirming, and what would make them so
 /// @param release the version of what runs; empty where the evidence does not tell
 /// @param bootEpoch what the evidence says of the boot; empty where it says nothing
 /// @param bootCount as the device had reported it when the evidence came
-/// @param appraisedAt when the evidence came
+/// @param appraisedAt when the evidence came; null where none ever did
 /// @param judgedAt when it was judged last, with or without the device
 /// @param changedAt when the status became what it is
 /// @param staleAt when the evidence ceases to count; null where the fleet sets no limit
 public record Posture(
         DeviceId device,
         FleetId fleet,
-        AppraisalId appraisal,
+        @Nullable AppraisalId appraisal,
         Tier status,
         @Nullable Tier previous,
         Map<String, Integer> vector,
@@ -35,7 +35,7 @@ public record Posture(
         String release,
         String bootEpoch,
         @Nullable Long bootCount,
-        Instant appraisedAt,
+        @Nullable Instant appraisedAt,
         Instant judgedAt,
         Instant changedAt,
         @Nullable Instant staleAt,

@@ -52,6 +52,7 @@ public final class PostureWatch implements AutoCloseable {
     private final Outbox outbox;
     private final AuditLog audit;
     private final InstantSource clock;
+    private final SilentDevices silent;
     private final PeriodicWork work;
 
     /// What the watch rests on.
@@ -64,11 +65,15 @@ public final class PostureWatch implements AutoCloseable {
         this.outbox = services.outbox();
         this.audit = services.audit();
         this.clock = clock;
+        this.silent = new SilentDevices(clock);
         this.work = PeriodicWork.start("posture-watch", PAUSE, () -> tenants.forEachId(this::run));
     }
 
     /// Does what is due in a tenant.
     public void run(TenantId tenant) {
+        while (database.inTenant(tenant, tx -> silent.look(tx, tenant))) {
+            // There is more.
+        }
         int told;
         do {
             told = database.inTenant(tenant, tx -> tellStale(tx, tenant));

@@ -24,7 +24,6 @@ import dev.tegata.platform.store.Json;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Timestamp;
-import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.time.LocalDate;
@@ -82,8 +81,8 @@ public final class Postures implements Standing {
             return;
         }
         Optional<Posture> before = find(tx, tenant, device);
-        if (before.isPresent()
-                && before.get().appraisal().value().compareTo(stored.id().value()) >= 0) {
+        AppraisalId last = before.map(Posture::appraisal).orElse(null);
+        if (last != null && last.value().compareTo(stored.id().value()) >= 0) {
             return;
         }
         AttestationPolicy policy = Fleets.attestation(tx, tenant, fleet.get());
@@ -103,7 +102,7 @@ public final class Postures implements Standing {
                             :now, :now, :now, :stale, :bad, :due)
                         ON CONFLICT (tenant_id, device_id) DO UPDATE SET fleet_id = excluded.fleet_id,
                             appraisal_id = excluded.appraisal_id, order_id = NULL, status = excluded.status,
-                            previous = p.status, vector = excluded.vector, reasons = excluded.reasons,
+                            previous = CASE WHEN p.appraisal_id IS NOT NULL THEN p.status END, vector = excluded.vector, reasons = excluded.reasons,
                             release = excluded.release, boot_epoch = excluded.boot_epoch,
                             boot_count = excluded.boot_count, appraised_at = excluded.appraised_at,
                             judged_at = excluded.judged_at,
@@ -186,7 +185,8 @@ public final class Postures implements Standing {
                 .one();
     }
 
-    /// The posture of a device; empty where none of its evidence was ever appraised.
+    /// The posture of a device; empty where none of its evidence was ever appraised, and its fleet draws no
+    /// consequences from that.
     public static Optional<Posture> find(Handle tx, TenantId tenant, DeviceId device) {
         return tx.createQuery("SELECT * FROM device_posture WHERE tenant_id = :tenant AND device_id = :device")
                 .bind("tenant", tenant)
@@ -217,8 +217,7 @@ public final class Postures implements Standing {
         return database.inTenant(tenant, tx -> find(tx, tenant, device));
     }
 
-    /// @throws RefusedException where there is no such device, or none of its evidence was ever
-    ///     appraised
+    /// @throws RefusedException where there is no such device, or nothing is known of its posture
     public Posture get(TenantId tenant, DeviceId device) {
         return find(tenant, device)
                 .orElseThrow(() -> new RefusedException(
@@ -251,7 +250,8 @@ public final class Postures implements Standing {
 
     /// How many devices run a release with a verdict by evidence of an age.
     ///
-    /// @param age of the evidence in whole UTC days: `today`, `week`, `month` or `older`
+    /// @param age of the evidence in whole UTC days: `today`, `week`, `month` or `older`; `never` where there was
+    ///     none
     public record Count(String release, Tier status, String age, long devices) {}
 
     /// The matrix of release, verdict and age, the most devices first.
@@ -263,7 +263,8 @@ public final class Postures implements Standing {
                 tenant,
                 tx -> tx.createQuery("""
                         SELECT release, status, age, sum(devices) AS n FROM (
-                            SELECT release, status, devices, CASE WHEN day >= :today THEN 'today'
+                            SELECT release, status, devices, CASE WHEN day = '-infinity' THEN 'never'
+                                WHEN day >= :today THEN 'today'
                                 WHEN day > :today - 7 THEN 'week' WHEN day > :today - 30 THEN 'month'
                                 ELSE 'older' END AS age
                             FROM posture_count
@@ -284,13 +285,15 @@ public final class Postures implements Standing {
     /// Reads a stored row, for those who join it to others.
     public static Posture posture(ResultSet row) throws SQLException {
         String previous = row.getString("previous");
+        UUID appraisal = row.getObject("appraisal_id", UUID.class);
+        Timestamp appraised = row.getTimestamp("appraised_at");
         Timestamp stale = row.getTimestamp("stale_at");
         long bootCount = row.getLong("boot_count");
         Long knownBootCount = row.wasNull() ? null : bootCount;
         return new Posture(
                 new DeviceId(row.getObject("device_id", UUID.class)),
                 new FleetId(row.getString("fleet_id")),
-                new AppraisalId(row.getObject("appraisal_id", UUID.class)),
+                appraisal == null ? null : new AppraisalId(appraisal),
                 Tier.valueOf(row.getString("status")),
                 previous == null ? null : Tier.valueOf(previous),
                 new TreeMap<>(Json.read("{\"values\":" + row.getString("vector") + "}", Vector.class)
@@ -299,16 +302,10 @@ public final class Postures implements Standing {
                 row.getString("release"),
                 row.getString("boot_epoch"),
                 knownBootCount,
-                row.getTimestamp("appraised_at").toInstant(),
+                appraised == null ? null : appraised.toInstant(),
                 row.getTimestamp("judged_at").toInstant(),
                 row.getTimestamp("changed_at").toInstant(),
                 stale == null ? null : stale.toInstant(),
                 row.getBoolean("suspended"));
-    }
-
-    /// When a device is asked for evidence again: after two thirds of the time, so that one that comes in
-    /// time never grows stale.
-    static Instant askAgain(Posture posture, Duration freshness) {
-        return posture.appraisedAt().plus(freshness.multipliedBy(2).dividedBy(3));
     }
 }

@@ -37,6 +37,7 @@ import dev.tegata.platform.Page;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.access.Actor;
+import dev.tegata.platform.appraisal.AppraisalId;
 import dev.tegata.platform.appraisal.EnrolmentEvidence;
 import dev.tegata.platform.appraisal.Verification;
 import dev.tegata.platform.claim.TrustedCertificates;
@@ -59,7 +60,9 @@ import dev.tegata.platform.fleet.AttestationPolicy;
 import dev.tegata.platform.fleet.AttestationPolicy.Action;
 import dev.tegata.platform.fleet.AttestationPolicy.Consequence;
 import dev.tegata.platform.fleet.EvidencePolicy;
+import dev.tegata.platform.fleet.Fleet;
 import dev.tegata.platform.fleet.FleetPolicy;
+import dev.tegata.platform.fleet.FleetSettings;
 import dev.tegata.platform.job.Job;
 import dev.tegata.platform.job.JobWorkers;
 import dev.tegata.platform.job.Jobs;
@@ -82,6 +85,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.UUID;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
@@ -139,10 +143,13 @@ class PostureTest {
         decisions = new Decisions(world.database, parties, world.clock);
     }
 
+    /// It works when it is told to, and not beside the test.
     private PostureWatch watch() {
-        return new PostureWatch(
+        PostureWatch made = new PostureWatch(
                 new PostureWatch.Services(world.database, world.tenants(), world.devices, outbox, world.audit),
                 world.clock);
+        made.close();
+        return made;
     }
 
     @AfterEach
@@ -394,6 +401,141 @@ class PostureTest {
         assertThat(decide(stolen).allowed()).isFalse();
     }
 
+    @Test
+    @DisplayName("a device that has never shown evidence is not good from its activation on, until it shows some")
+    void silent() throws Exception {
+        reference(FIRMWARE);
+        FleetId fleet = fleet(
+                new Consequence(Action.NOTIFY, Duration.ZERO),
+                new Consequence(Action.REFUSE_RENEWAL, Duration.ofMinutes(30)),
+                new Consequence(Action.SUSPEND, Duration.ofHours(1)));
+        watch.run(tenant);
+        Unit unit = unit(fleet);
+        Unit other = unit(fleet());
+        watch.run(tenant);
+        watch.run(tenant);
+        Posture posture = postures.get(tenant, unit.id);
+        assertThat(posture.status()).isEqualTo(Tier.NONE);
+        assertThat(posture.appraisal()).isNull();
+        assertThat(postures.find(tenant, other.id)).isEmpty();
+        assertThat(postures.summary(tenant, fleet)).containsExactly(new Postures.Count("", Tier.NONE, "never", 1));
+        assertThat(decide(unit).reasons()).extracting(Decision.Reason::code).containsExactly("never-attested");
+        assertThat(drawn()).containsExactly("notify");
+        assertThat(lifeOfNext(unit)).isPositive();
+        world.clock.advance(Duration.ofMinutes(30));
+        assertThat(assertInstanceOf(EnrolmentOutcome.Refused.class, renew(unit)).told())
+                .startsWith("posture-none: ");
+        world.clock.advance(Duration.ofMinutes(30));
+        watch.run(tenant);
+        assertThat(world.state(unit.id)).isEqualTo(DeviceState.SUSPENDED);
+        assertThat(world.state(other.id)).isEqualTo(DeviceState.ACTIVE);
+        attest(unit, FIRMWARE);
+        assertThat(world.state(unit.id)).isEqualTo(DeviceState.ACTIVE);
+        assertThat(postures.get(tenant, unit.id).trend()).isEqualTo(Posture.Trend.SAME);
+        assertThat(drawn()).containsExactly("notify", "refuse-renewal", "suspend", "taken-back");
+        assertThat(postures.summary(tenant, fleet))
+                .containsExactly(new Postures.Count("1.3.5", Tier.AFFIRMING, "today", 1));
+    }
+
+    @Test
+    @DisplayName(
+            "consequences that are switched on later reach whoever is silent or not good by then, after their grace")
+    void switchedOn() {
+        reference(FIRMWARE);
+        FleetId fleet = fleet();
+        Unit silent = unit(fleet);
+        Unit bad = unit(fleet);
+        Unit good = unit(fleet);
+        attest(bad, NEWER);
+        world.clock.advance(Duration.ofDays(10));
+        attest(good, FIRMWARE);
+        watch.run(tenant);
+        attestation(
+                fleet, new AttestationPolicy(BUDGET, List.of(new Consequence(Action.SUSPEND, Duration.ofHours(2)))));
+        world.clock.advance(Duration.ofHours(1));
+        watch.run(tenant);
+        assertThat(states(silent, bad, good)).containsOnly(DeviceState.ACTIVE);
+        world.clock.advance(Duration.ofHours(1));
+        watch.run(tenant);
+        assertThat(states(silent, bad, good))
+                .containsExactly(DeviceState.SUSPENDED, DeviceState.SUSPENDED, DeviceState.ACTIVE);
+        // A shorter budget counts at once: evidence is as old as it is.
+        attestation(
+                fleet,
+                new AttestationPolicy(
+                        Duration.ofHours(1), List.of(new Consequence(Action.SUSPEND, Duration.ofHours(1)))));
+        watch.run(tenant);
+        assertThat(decide(good).posture()).isEqualTo("stale");
+        world.clock.advance(Duration.ofHours(1));
+        watch.run(tenant);
+        assertThat(world.state(good.id)).isEqualTo(DeviceState.SUSPENDED);
+        // Switched off and on again, the grace begins anew.
+        Unit late = unit(fleet);
+        attestation(fleet, new AttestationPolicy(BUDGET, List.of()));
+        world.clock.advance(Duration.ofDays(1));
+        watch.run(tenant);
+        attestation(
+                fleet, new AttestationPolicy(BUDGET, List.of(new Consequence(Action.SUSPEND, Duration.ofHours(1)))));
+        watch.run(tenant);
+        assertThat(world.state(late.id)).isEqualTo(DeviceState.ACTIVE);
+        world.clock.advance(Duration.ofHours(1));
+        watch.run(tenant);
+        assertThat(world.state(late.id)).isEqualTo(DeviceState.SUSPENDED);
+    }
+
+    private void attestation(FleetId id, AttestationPolicy policy) {
+        Fleet fleet = world.fleets.get(tenant, id);
+        world.fleets.update(
+                tenant,
+                ACTOR,
+                id,
+                fleet.version(),
+                new FleetSettings(
+                        fleet.name(),
+                        fleet.authority(),
+                        fleet.profile(),
+                        fleet.policy().with(policy)));
+    }
+
+    private List<DeviceState> states(Unit... units) {
+        return Stream.of(units).map(unit -> world.state(unit.id)).toList();
+    }
+
+    @Test
+    @DisplayName("a fleet is looked through once: afterwards a round reads what has happened, in any number of pieces")
+    void lookedThroughOnce() {
+        FleetId fleet = fleet();
+        addSilently(fleet, 2_500);
+        attestation(fleet, new AttestationPolicy(BUDGET, List.of(new Consequence(Action.NOTIFY, Duration.ofDays(1)))));
+        watch.run(tenant);
+        assertThat(postures.summary(tenant, fleet).getFirst().devices()).isEqualTo(2_500);
+        // Nobody told of these, and nobody looks.
+        addSilently(fleet, 1);
+        Unit told = unit(fleet);
+        try (EnrolmentWorld other = new EnrolmentWorld(DATABASE.database())) {
+            watch.run(other.tenant);
+            assertThat(postures.summary(other.tenant, null)).isEmpty();
+        }
+        watch.run(tenant);
+        assertThat(postures.summary(tenant, fleet).getFirst().devices()).isEqualTo(2_501);
+        assertThat(postures.find(tenant, told.id)).isPresent();
+    }
+
+    private void addSilently(FleetId fleet, int devices) {
+        world.database.inTenant(
+                tenant,
+                tx -> tx.createUpdate("""
+                        INSERT INTO device (tenant_id, device_id, fleet_id, chip, serial, state, proof, claimed_at,
+                            activated_at)
+                        SELECT :tenant, id, :fleet, 'other', id::text, 'ACTIVE', 'STATEMENT', :now, :now
+                        FROM (SELECT gen_random_uuid() AS id FROM generate_series(1, :devices)) AS made""")
+                        .bind("tenant", tenant)
+                        .bind("fleet", fleet)
+                        .bind("now", world.clock.instant())
+                        .bind("devices", devices)
+                        .execute());
+    }
+
     private EnrolmentOutcome renew(Unit unit) throws Exception {
         return world.reEnrol(unit.fleet, Certificate.parse(unit.certificate), unit.key);
     }
@@ -536,7 +678,7 @@ class PostureTest {
         Bytes fresh = verification.nonces().issue(tenant, 32, life, null).value();
         EvidenceGate.Shown shown = new EvidenceGate.Shown(unit.id, request(unit, key, fresh), fresh);
         UUID appraisal = gate.pass(tenant, policy, shown);
-        assertThat(postures.get(tenant, unit.id).appraisal().value()).isEqualTo(appraisal);
+        assertThat(postures.get(tenant, unit.id).appraisal()).isEqualTo(new AppraisalId(appraisal));
         assertThatThrownBy(() -> gate.pass(tenant, policy, shown))
                 .isInstanceOfSatisfying(
                         RefusedException.class,

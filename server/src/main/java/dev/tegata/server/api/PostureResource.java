@@ -7,6 +7,7 @@ import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.Fields;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.access.Permission;
+import dev.tegata.platform.appraisal.AppraisalId;
 import dev.tegata.platform.posture.Posture;
 import dev.tegata.platform.posture.Postures;
 import dev.tegata.server.http.Response;
@@ -33,7 +34,7 @@ final class PostureResource {
     record ReasonView(String claim, int value, String rule, String reason, String remedy) {}
 
     /// @param posture the status, or `stale`
-    /// @param age of the evidence
+    /// @param age of the evidence; null where there never was any
     record View(
             String device,
             String fleet,
@@ -45,14 +46,16 @@ final class PostureResource {
             List<ReasonView> reasons,
             String release,
             String bootEpoch,
-            Duration age,
-            Instant appraisedAt,
+            @Nullable Duration age,
+            @Nullable Instant appraisedAt,
             Instant judgedAt,
             Instant changedAt,
             @Nullable Instant staleAt,
-            String appraisal) {
+            @Nullable String appraisal) {
         static View of(Posture posture, Instant now) {
             Tier previous = posture.previous();
+            Instant appraisedAt = posture.appraisedAt();
+            AppraisalId appraisal = posture.appraisal();
             return new View(
                     posture.device().toString(),
                     posture.fleet().toString(),
@@ -67,13 +70,15 @@ final class PostureResource {
                             .toList(),
                     posture.release(),
                     posture.bootEpoch(),
-                    Duration.ofSeconds(
-                            Duration.between(posture.appraisedAt(), now).toSeconds()),
-                    posture.appraisedAt(),
+                    appraisedAt == null
+                            ? null
+                            : Duration.ofSeconds(
+                                    Duration.between(appraisedAt, now).toSeconds()),
+                    appraisedAt,
                     posture.judgedAt(),
                     posture.changedAt(),
                     posture.staleAt(),
-                    posture.appraisal().toString());
+                    appraisal == null ? null : appraisal.toString());
         }
     }
 
