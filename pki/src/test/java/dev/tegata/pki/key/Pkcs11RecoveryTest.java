@@ -39,7 +39,7 @@ class Pkcs11RecoveryTest {
     void aKilledHsmIsBackWithoutARestartOfOurs(int sessions) throws Exception {
         Pkcs11Config config = Pkcs11Config.tokenPerSpace(RemoteHsm.LIBRARY, SECRET)
                 .withSessions(sessions)
-                .withTimeout(Duration.ofSeconds(3));
+                .withTimeout(Duration.ofSeconds(5));
         try (RemoteHsm hsm = new RemoteHsm(directory);
                 Pkcs11Vault vault = Pkcs11Vault.open(config, new SecureRandom())) {
             vault.createSpace(ACME);
@@ -63,7 +63,7 @@ class Pkcs11RecoveryTest {
     void anHsmThatSaysNothingIsAskedNowAndThenAndIsBackWhenItTalks() throws Exception {
         Pkcs11Config config = Pkcs11Config.tokenPerSpace(RemoteHsm.LIBRARY, SECRET)
                 .withSessions(3)
-                .withTimeout(Duration.ofSeconds(2));
+                .withTimeout(Duration.ofSeconds(5));
         try (RemoteHsm hsm = new RemoteHsm(directory);
                 Pkcs11Vault vault = Pkcs11Vault.open(config, new SecureRandom())) {
             vault.createSpace(ACME);

@@ -48,7 +48,7 @@ final class RemoteHsm implements AutoCloseable {
         Process started = builder.redirectErrorStream(true)
                 .redirectOutput(ProcessBuilder.Redirect.DISCARD)
                 .start();
-        long patience = System.nanoTime() + TimeUnit.SECONDS.toNanos(10);
+        long patience = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
         while (!Files.exists(socket)) {
             if (System.nanoTime() > patience || !started.isAlive()) {
                 throw new IllegalStateException("p11-kit server does not start");

@@ -60,7 +60,7 @@ class JobsTest {
     }
 
     private Job ended(TenantId owner, JobId id) throws InterruptedException {
-        for (int i = 0; i < 3_000; i++) {
+        for (int i = 0; i < 12_000; i++) {
             Job job = platform.jobs.get(owner, id);
             if (job.state() != Job.State.RUNNING) {
                 return job;
@@ -254,7 +254,7 @@ class JobsTest {
 
     private static void await(CountDownLatch latch) {
         try {
-            if (!latch.await(Duration.ofSeconds(30).toSeconds(), TimeUnit.SECONDS)) {
+            if (!latch.await(Duration.ofSeconds(60).toSeconds(), TimeUnit.SECONDS)) {
                 throw new AssertionError("waited in vain");
             }
         } catch (InterruptedException e) {

@@ -144,7 +144,7 @@ class EmbeddedPostgresTest {
         Process program = program();
         ProcessHandle server = serverOf(program);
         program.destroyForcibly();
-        server.onExit().get(30, TimeUnit.SECONDS);
+        server.onExit().get(120, TimeUnit.SECONDS);
         try (EmbeddedPostgres postgres = start()) {
             assertThat(query(postgres, "SELECT value FROM kept")).isEqualTo("once written");
         }
@@ -155,7 +155,7 @@ class EmbeddedPostgresTest {
         Process program = program();
         ProcessHandle server = serverOf(program);
         program.getOutputStream().close();
-        server.onExit().get(30, TimeUnit.SECONDS);
+        server.onExit().get(120, TimeUnit.SECONDS);
     }
 
     @Test
@@ -169,7 +169,9 @@ class EmbeddedPostgresTest {
                         "-c",
                         "unix_socket_directories=",
                         "-c",
-                        "port=" + FREE_PORT))
+                        "port=" + FREE_PORT,
+                        "-c",
+                        "listen_addresses=" + addressOfThisProcess()))
                 .redirectOutput(ProcessBuilder.Redirect.DISCARD)
                 .start();
         Path state = cluster.resolve("postmaster.pid");
@@ -186,8 +188,8 @@ class EmbeddedPostgresTest {
     @Test
     void aServerThatCannotBeSeenIsWaitedFor() throws Exception {
         Path lock = data.resolve("postgres/server.lock");
-        Process unseen = new ProcessBuilder("flock", lock.toString(), "sleep", "1").start();
-        Thread.sleep(200);
+        Process unseen = new ProcessBuilder("flock", lock.toString(), "sh", "-c", "echo locked; sleep 1").start();
+        assertThat(firstLine(unseen)).isEqualTo("locked");
         try (EmbeddedPostgres postgres = start()) {
             assertThat(unseen.isAlive()).isFalse();
             assertThat(query(postgres, "SELECT 1")).isEqualTo("1");
@@ -197,7 +199,7 @@ class EmbeddedPostgresTest {
     @Test
     void aNumberThatAnotherProcessHasByNowIsNoServer() throws Exception {
         Path cluster = data.resolve("postgres/data");
-        Process innocent = new ProcessBuilder("sleep", "60").start();
+        Process innocent = new ProcessBuilder("sleep", "600").start();
         Files.writeString(
                 cluster.resolve("postmaster.pid"), innocent.pid() + "\n" + cluster + "\n1\n1\n\n\n1 1\nready\n");
         try (EmbeddedPostgres postgres = start()) {
@@ -266,7 +268,7 @@ class EmbeddedPostgresTest {
         assertThat(Files.getAttribute(Path.of("/proc/" + server.pid()), "unix:uid"))
                 .isEqualTo(NOBODY);
         program.destroyForcibly();
-        server.onExit().get(30, TimeUnit.SECONDS);
+        server.onExit().get(120, TimeUnit.SECONDS);
     }
 
     @Test
@@ -278,6 +280,12 @@ class EmbeddedPostgresTest {
                 TestServers.binaries(),
                 System.getProperty("java.class.path"));
         assertThat(firstLine(program)).contains("belongs to user");
+    }
+
+    /// Of this machine, and so that another run of this test beside this one has another.
+    private static String addressOfThisProcess() {
+        long pid = ProcessHandle.current().pid();
+        return "127.%d.%d.%d".formatted(1 + (pid >> 16), pid >> 8 & 0xff, 1 + (pid & 0x7f));
     }
 
     private EmbeddedPostgres start() {

@@ -25,7 +25,6 @@ import dev.tegata.platform.testing.TestClock;
 import dev.tegata.platform.testing.TestDatabase;
 import dev.tegata.platform.testing.TestPlatform;
 import dev.tegata.platform.testing.TestVault;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -94,11 +93,8 @@ final class TenantsTest {
         try (TestPlatform other = new TestPlatform(DATABASE.database(), kind.open(DATABASE.database()), CLOCK)) {
             for (AuthorityLayout layout : AuthorityLayout.values()) {
                 NewTenant wanted = new NewTenant("Pumps", SUBJECT, layout, KeyAlgorithm.EC_P256);
-                long start = System.nanoTime();
                 CreatedTenant created = other.tenants.create(Actor.OPERATOR, wanted);
-                Duration taken = Duration.ofNanos(System.nanoTime() - start);
                 checkLayout(created, layout, KeyAlgorithm.EC_P256);
-                assertThat(taken).isLessThan(Duration.ofSeconds(2));
             }
         }
     }

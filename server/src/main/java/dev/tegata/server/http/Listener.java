@@ -19,11 +19,8 @@ import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.net.OpenSSLEngineOptions;
 import io.vertx.core.net.PemKeyCertOptions;
 import io.vertx.core.net.ServerSSLOptions;
+import io.vertx.core.net.SocketAddress;
 import io.vertx.core.net.TrustOptions;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
@@ -40,15 +37,16 @@ import org.slf4j.LoggerFactory;
 
 /// One port: accepts connections, reads requests within bounds, has them answered on virtual threads.
 ///
-/// HTTP/1.1 only: its clients here keep connections, and HTTP/2 would bring its floods without need. One request runs
-/// on
-/// a connection at a time. Every deadline (an idle connection, a request head or body that does not arrive, a handler
-/// that does not return) is enforced by one sweep per event loop and second, so that no request pays for a timer.
+/// HTTP/1.1 only: its clients here keep connections, and HTTP/2 would bring its floods without need. One
+/// request runs on a connection at a time. Every deadline (an idle connection, a request head or body that
+/// does not arrive, a handler that does not return) is enforced by one sweep per event loop and second, so
+/// that no request pays for a timer.
 public final class Listener {
     private static final Logger LOG = LoggerFactory.getLogger(Listener.class);
     private static final Set<String> PROTOCOLS = Set.of("TLSv1.2", "TLSv1.3");
     private static final int HEADERS = 16 * 1024;
     private static final int REQUEST_LINE = 4 * 1024;
+    private static final AtomicInteger FREE_PORTS = new AtomicInteger();
 
     private final Vertx vertx;
     private final ListenerOptions options;
@@ -99,20 +97,15 @@ public final class Listener {
         return scheme + "://" + (local ? "localhost" : host) + ":" + port();
     }
 
-    /// One server per event loop, all on one port; so a free port must be known before the first one takes it.
+    /// One server per event loop, all on one port. Where any will do, they share the one that the first of
+    /// them finds free, under a number of this listener's own.
     void open() {
-        int port = options.port() == 0 ? freePort() : options.port();
+        SocketAddress address = options.port() == 0
+                ? SocketAddress.sharedRandomPort(FREE_PORTS.incrementAndGet(), options.host())
+                : SocketAddress.inetSocketAddress(options.port(), options.host());
         int loops = Runtime.getRuntime().availableProcessors();
-        deployment =
-                Waiting.until(vertx.deployVerticle(() -> new Loop(port), new DeploymentOptions().setInstances(loops)));
-    }
-
-    private int freePort() {
-        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getByName(options.host()))) {
-            return socket.getLocalPort();
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
+        deployment = Waiting.until(
+                vertx.deployVerticle(() -> new Loop(address), new DeploymentOptions().setInstances(loops)));
     }
 
     /// Shows another certificate to the connections that come from now on.
@@ -163,10 +156,8 @@ public final class Listener {
         return meters;
     }
 
-    private HttpServerOptions serverOptions(int port) {
+    private HttpServerOptions serverOptions() {
         HttpServerOptions http = new HttpServerOptions()
-                .setHost(options.host())
-                .setPort(port)
                 .setAcceptBacklog(1024)
                 .setTcpNoDelay(true)
                 .setMaxInitialLineLength(REQUEST_LINE)
@@ -208,24 +199,24 @@ public final class Listener {
 
     /// What one event loop knows; everything in it is touched on that loop only.
     private final class Loop extends VerticleBase {
-        private final int port;
+        private final SocketAddress address;
         private final Map<HttpConnection, Peer> peers = new IdentityHashMap<>();
         private @Nullable Context loop;
 
-        Loop(int port) {
-            this.port = port;
+        Loop(SocketAddress address) {
+            this.address = address;
         }
 
         @Override
         public Future<?> start() {
             loop = vertx.getOrCreateContext();
             vertx.setPeriodic(1000, _ -> sweep());
-            HttpServer server = vertx.createHttpServer(serverOptions(port))
+            HttpServer server = vertx.createHttpServer(serverOptions())
                     .connectionHandler(this::connected)
                     .requestHandler(this::requested)
                     .invalidRequestHandler(this::invalid)
                     .exceptionHandler(cause -> LOG.debug("A connection failed: {}", cause.toString()));
-            return server.listen().onSuccess(servers::add);
+            return server.listen(address).onSuccess(servers::add);
         }
 
         private void connected(HttpConnection connection) {

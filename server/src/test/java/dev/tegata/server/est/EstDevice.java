@@ -62,7 +62,7 @@ public final class EstDevice implements AutoCloseable {
         try {
             return HttpClient.newBuilder()
                     .sslContext(TlsClient.context(tlsAuthority, key == null ? null : key.privateKey(), chain))
-                    .connectTimeout(Duration.ofSeconds(10))
+                    .connectTimeout(Duration.ofSeconds(60))
                     .version(HttpClient.Version.HTTP_1_1)
                     .build();
         } catch (Exception e) {

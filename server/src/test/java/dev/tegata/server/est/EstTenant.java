@@ -145,7 +145,7 @@ public final class EstTenant {
 
     /// Waits until the audit shows this action on the subject.
     public void awaitRecord(String subject, String action) {
-        long deadline = System.nanoTime() + 20_000_000_000L;
+        long deadline = System.nanoTime() + 90_000_000_000L;
         while (get("/api/v1/audit/records?subject=" + subject)
                 .path("items")
                 .valueStream()
@@ -182,7 +182,7 @@ public final class EstTenant {
     /// Waits until the device's history shows a refusal with this code: refusals are written in the
     /// background.
     public JsonNode awaitRefusal(String subject, String code) {
-        long deadline = System.nanoTime() + 10_000_000_000L;
+        long deadline = System.nanoTime() + 90_000_000_000L;
         while (true) {
             JsonNode records = get("/api/v1/audit/records?subject=" + subject).path("items");
             for (JsonNode record : records) {

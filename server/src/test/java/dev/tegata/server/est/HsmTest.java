@@ -81,7 +81,7 @@ final class HsmTest {
         setEnvironment("P11_KIT_SERVER_ADDRESS", "unix:path=" + socket);
         Process hsm = remoteHsm(directory, socket);
         Map<Setting, String> settings = Map.of(
-                Setting.PKCS11_LIBRARY, CLIENT.toString(), Setting.PKCS11_SESSIONS, "2", Setting.PKCS11_TIMEOUT, "3");
+                Setting.PKCS11_LIBRARY, CLIENT.toString(), Setting.PKCS11_SESSIONS, "2", Setting.PKCS11_TIMEOUT, "5");
         try (RunningServer server = new RunningServer(data -> config(directory, data, settings))) {
             NewDevice device = new NewDevice(server);
             signal(hsm, "STOP");

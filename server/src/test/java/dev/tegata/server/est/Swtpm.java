@@ -12,7 +12,6 @@ import dev.tegata.pki.certificate.InvalidCertificateException;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
-import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -79,7 +78,7 @@ final class Swtpm implements AutoCloseable {
     }
 
     private void start() throws IOException, InterruptedException {
-        int port = freePort();
+        int port = Tool.freePort();
         process = new ProcessBuilder(
                         "swtpm",
                         "socket",
@@ -89,7 +88,7 @@ final class Swtpm implements AutoCloseable {
                         "--server",
                         "type=tcp,port=" + port + ",bindaddr=127.0.0.1",
                         "--ctrl",
-                        "type=tcp,port=" + freePort() + ",bindaddr=127.0.0.1",
+                        "type=tcp,port=" + Tool.freePort() + ",bindaddr=127.0.0.1",
                         "--flags",
                         "not-need-init,startup-clear")
                 .redirectErrorStream(true)
@@ -97,18 +96,12 @@ final class Swtpm implements AutoCloseable {
                 .start();
         // To connect in order to see would take the one connection that it gives.
         String listening = "0100007F:%04X 00000000:0000 0A".formatted(port);
-        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+        long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
         while (!Files.readString(Path.of("/proc/net/tcp")).contains(listening)) {
             assertThat(System.nanoTime()).as("swtpm does not start").isLessThan(deadline);
             Thread.sleep(20);
         }
         tpm = new Tpm(TpmPort.tcp(new InetSocketAddress(InetAddress.getLoopbackAddress(), port), 30_000));
-    }
-
-    private static int freePort() throws IOException {
-        try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-            return socket.getLocalPort();
-        }
     }
 
     Tpm tpm() {

@@ -31,7 +31,7 @@ public final class TlsClient {
         try {
             return HttpClient.newBuilder()
                     .sslContext(context(authorityFile, null, null))
-                    .connectTimeout(Duration.ofSeconds(5))
+                    .connectTimeout(Duration.ofSeconds(60))
                     .localAddress(source)
                     .build();
         } catch (Exception e) {

@@ -101,7 +101,7 @@ final class Receiver implements AutoCloseable {
 
     /// Waits until what has come is as wanted.
     synchronized List<Received> await(Predicate<Receiver> wanted) throws InterruptedException {
-        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
+        long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
         while (!wanted.test(this)) {
             long left = TimeUnit.NANOSECONDS.toMillis(end - System.nanoTime());
             if (left <= 0) {

@@ -148,12 +148,15 @@ class WebhooksTest {
         AtomicBoolean sick = new AtomicBoolean(true);
         receiver.answers(one -> sick.get() && one.subject().equals("device:sick") && one.number() == 0 ? 503 : 200);
         WebhookId id = create();
-        try (WebhookWorkers _ = node(HASTY)) {
+        try (WebhookWorkers _ = node(PATIENT)) {
             append("device:sick", 0);
             append("device:sick", 1);
             append("device:well", 0);
-            receiver.await(all -> all.taken().size() == 2);
+            receiver.await(all -> all.taken().size() == 1 && all.all().size() >= 3);
             assertThat(receiver.taken().getFirst().subject()).isEqualTo("device:well");
+        }
+        try (WebhookWorkers _ = node(HASTY)) {
+            receiver.await(all -> all.taken().size() == 2);
             Delivery dead = deliveries(id, Delivery.State.DEAD).getFirst();
             assertThat(dead.attempts()).isGreaterThan(1);
             assertThat(dead.status()).isEqualTo(503);
