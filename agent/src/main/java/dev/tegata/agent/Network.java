@@ -87,8 +87,7 @@ public interface Network {
         Uplink.Reply refusedCheckIn() throws IOException {
             return switch (status) {
                 case 429, 503 -> new Uplink.Reply.Later(Duration.ofSeconds(retryAfter(60)));
-                case 401, 403, 404 -> new Uplink.Reply.Refused(status, text());
-                default -> throw new IOException("the server answers a check-in with status " + status);
+                default -> Uplink.Reply.refused(status, text());
             };
         }
 

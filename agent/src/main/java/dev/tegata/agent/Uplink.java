@@ -34,7 +34,7 @@ interface Uplink {
     /// The uplink of a device that belongs there.
     static Uplink of(Home home, List<Certificate> anchors, Agent.Setup setup, DeviceClock clock) {
         return setup.network().isGateway()
-                ? new RelayedUplink(home, anchors, setup.network(), clock)
+                ? new RelayedUplink(home, anchors, setup, clock)
                 : new DirectUplink(home, anchors, setup, clock);
     }
 
@@ -55,6 +55,14 @@ interface Uplink {
         record Heard(CheckInAnswer answer) implements Reply {}
 
         record Later(Duration retryAfter) implements Reply {}
+
+        /// What a no means that is not about being busy.
+        static Reply refused(int status, String reason) throws IOException {
+            if (status == 401 || status == 403 || status == 404) {
+                return new Refused(status, reason);
+            }
+            throw new IOException("the server answers a check-in with status " + status);
+        }
 
         /// The server does not take this identity.
         ///

@@ -66,6 +66,7 @@ final class DocumentedExamplesTest {
                         examples.answer(),
                         examples.signerKey.signer(),
                         Examples.encoded(examples.signer)));
+        bytes("Signed refusal of it: 403, certificate-revoked", examples.refused(asked));
         Bytes wanted = examples.relayedEnrolment();
         bytes("Certificate around the birth key (self-signed, DER)", examples.birth.encoded());
         bytes("Private key of birth (the P-256 scalar)", secret(examples.birthKey));
@@ -79,6 +80,10 @@ final class DocumentedExamplesTest {
                         examples.enrolled(),
                         examples.signerKey.signer(),
                         Examples.encoded(examples.signer)));
+        bytes(
+                "Request that holds evidence: a CMW of the type application/eat+cwt (PKCS#10)",
+                examples.requestWithEvidence());
+        bytes("Signed enrolment that holds it, with the nonce above", examples.relayedEnrolmentWithEvidence());
         bytes(
                 "Receipt for a REFURBISH order, signed with the birth key",
                 new Receipt(Examples.DEVICE, Examples.CHIP, Examples.ORDER, List.of("operational-key", "objects"))

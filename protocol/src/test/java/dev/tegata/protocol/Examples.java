@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.protocol;
 
+import dev.tegata.attestation.cbor.Cbor;
 import dev.tegata.attestation.cose.Signer;
+import dev.tegata.attestation.csr.AttestationBundle;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.CertificateProfile;
@@ -10,6 +12,7 @@ import dev.tegata.pki.certificate.CertificateRequest;
 import dev.tegata.pki.certificate.Issuance;
 import dev.tegata.pki.certificate.KeyUsage;
 import dev.tegata.pki.certificate.Name;
+import dev.tegata.pki.certificate.RequestAttribute;
 import dev.tegata.pki.certificate.SerialNumber;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.PublicKeyInfo;
@@ -115,6 +118,33 @@ final class Examples {
 
     Bytes relayedEnrolment() {
         return RelayedEnrolment.sign(nonce, checkIn.fleet(), false, request(), birthKey.signer(), encoded(birth));
+    }
+
+    RelayedRefusal refusal() {
+        return new RelayedRefusal(NOW.plusSeconds(60), 403, "certificate-revoked", "", 0);
+    }
+
+    Bytes refused(Bytes asked) {
+        return refusal().sign(asked.sha256(), signerKey.signer(), encoded(signer));
+    }
+
+    /// A PSA token stands for evidence of any kind.
+    Bytes requestWithEvidence() {
+        Bytes message = Cbor.array(Cbor.of("application/eat+cwt"), Cbor.of(Bytes.ofHex("d28443a10126a0")), Cbor.of(4))
+                .encode();
+        AttestationBundle bundle =
+                new AttestationBundle(List.of(AttestationBundle.Statement.ofMessage(message)), List.of());
+        return CertificateRequest.create(
+                        Name.EMPTY,
+                        deviceKey.publicKey(),
+                        List.of(new RequestAttribute(AttestationBundle.ATTRIBUTE, bundle.encode())),
+                        deviceKey::sign)
+                .encoded();
+    }
+
+    Bytes relayedEnrolmentWithEvidence() {
+        return RelayedEnrolment.sign(
+                nonce, checkIn.fleet(), false, requestWithEvidence(), birthKey.signer(), encoded(birth));
     }
 
     RelayedEnrolment.Answer enrolled() {

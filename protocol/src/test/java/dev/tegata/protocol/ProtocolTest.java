@@ -197,6 +197,27 @@ final class ProtocolTest {
         assertThatThrownBy(() -> RelayedEnrolment.parse(EXAMPLES.relayed())).isInstanceOf(MalformedException.class);
     }
 
+    @Test
+    void takesTheServersRefusalOfItsOwnMessageAndNoOther() throws MalformedException {
+        TrustAnchors anchors = EXAMPLES.verifier().anchors();
+        for (Bytes asked : List.of(EXAMPLES.relayed(), EXAMPLES.relayedEnrolment())) {
+            Bytes refused = EXAMPLES.refused(asked);
+            assertThat(RelayedRefusal.parse(refused, asked, anchors)).isEqualTo(EXAMPLES.refusal());
+            assertThatThrownBy(() -> RelayedRefusal.parse(refused, Bytes.EMPTY, anchors))
+                    .hasMessageContaining("another message");
+            assertThatThrownBy(() -> RelayedRefusal.parse(refused, asked, TrustAnchors.of(EXAMPLES.birth)))
+                    .isInstanceOf(MalformedException.class);
+            assertThatThrownBy(() -> RelayedCheckIn.parseAnswer(refused, asked, anchors))
+                    .as("a no in the place of a yes")
+                    .isInstanceOf(MalformedException.class);
+            Bytes byTheDevice = EXAMPLES.refusal()
+                    .sign(asked.sha256(), EXAMPLES.deviceKey.signer(), Examples.encoded(EXAMPLES.device));
+            assertThatThrownBy(() -> RelayedRefusal.parse(byTheDevice, asked, anchors))
+                    .as("whoever may not give orders")
+                    .isInstanceOf(MalformedException.class);
+        }
+    }
+
     private static Bytes enrolled(Bytes asked) {
         return RelayedEnrolment.signAnswer(
                 asked.sha256(), EXAMPLES.enrolled(), EXAMPLES.signerKey.signer(), Examples.encoded(EXAMPLES.signer));
@@ -242,6 +263,7 @@ final class ProtocolTest {
         Bytes wanted = EXAMPLES.relayedEnrolment();
         feed(wanted, RelayedEnrolment::parse);
         feed(enrolled(wanted), input -> RelayedEnrolment.parseAnswer(input, wanted, anchors));
+        feed(EXAMPLES.refused(asked), input -> RelayedRefusal.parse(input, asked, anchors));
         feed(
                 new KeyActivation.Wish("t4h2k9x0qm-7d3fz1", Bytes.of(new byte[90]), List.of(EXAMPLES.root.encoded()))
                         .encode(),

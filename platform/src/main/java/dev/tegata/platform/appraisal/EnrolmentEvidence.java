@@ -50,8 +50,11 @@ public final class EnrolmentEvidence implements EvidenceGate {
     public UUID pass(TenantId tenant, EvidencePolicy policy, Shown shown) {
         AttestationBundle bundle = bundle(shown.request());
         Wrapped wrapped = wrapped(bundle);
-        Bytes nonce = nonce(shown, wrapped);
-        use(tenant, nonce, shown);
+        Nonce given = shown.nonce();
+        Bytes nonce = given == null ? nonce(wrapped) : given.value();
+        if (given == null || !given.isUsedUp()) {
+            use(tenant, nonce, shown);
+        }
         PublicKeyInfo key = shown.request().publicKey();
         Bytes expected =
                 wrapped.tiesKeyItself() ? nonce : nonce.concat(key.encoded()).sha256();
@@ -124,12 +127,9 @@ public final class EnrolmentEvidence implements EvidenceGate {
         }
     }
 
-    /// What the channel remembers; else what a TPM repeats. A nonce that is hidden in a hash cannot be
+    /// What a TPM repeats, where the channel remembers none. A nonce that is hidden in a hash cannot be
     /// found.
-    private static Bytes nonce(Shown shown, Wrapped wrapped) {
-        if (shown.nonce() != null) {
-            return shown.nonce();
-        }
+    private static Bytes nonce(Wrapped wrapped) {
         if (!wrapped.isTpm()) {
             throw refused("nonce-missing", "the request does not say which nonce its evidence was made for");
         }

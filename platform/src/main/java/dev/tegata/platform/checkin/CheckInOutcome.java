@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.checkin;
 
-import dev.tegata.pki.Bytes;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.protocol.CheckInAnswer;
 
@@ -10,8 +9,22 @@ import dev.tegata.protocol.CheckInAnswer;
 public sealed interface CheckInOutcome {
     record Answered(CheckInAnswer answer) implements CheckInOutcome {}
 
-    /// As [Answered], signed for a device that came by way of a gateway.
-    record Signed(Bytes message) implements CheckInOutcome {}
-
-    record Refused(ErrorCode code, String detail) implements CheckInOutcome {}
+    record Refused(ErrorCode code, String detail) implements CheckInOutcome {
+        /// The detail, as far as it is about the request itself: what is known of other devices is not
+        /// told.
+        public String told() {
+            return switch (code) {
+                case INVALID_IDENTIFIER,
+                        INVALID_FIELD,
+                        NONCE_INVALID,
+                        NOT_FOUND,
+                        REQUEST_INVALID,
+                        KEY_NOT_ALLOWED,
+                        EVIDENCE_REQUIRED,
+                        EVIDENCE_REFUSED,
+                        POSTURE_NOT_GOOD -> detail;
+                default -> "";
+            };
+        }
+    }
 }

@@ -185,18 +185,25 @@ public final class CheckIns {
     ///
     /// @param message the signed check-in
     /// @throws MalformedException where it is none, or its signature is wrong
-    public CheckInOutcome answerRelayed(Bytes message, String source) throws MalformedException {
+    /// @throws RefusedException where there is no fleet in whose name to answer
+    public SignedAnswer answerRelayed(Bytes message, String source) throws MalformedException {
         RelayedCheckIn relayed = RelayedCheckIn.parse(message);
-        return counted(() -> {
-            IssuingFleet fleet = fleet(relayed.checkIn());
+        IssuingFleet fleet = fleet(relayed.checkIn());
+        CheckInOutcome outcome = counted(() -> {
             OptionalLong time = nonces.timeOf(fleet.fleet().id(), relayed.nonce());
             List<Bytes> chain =
                     relayed.chain().stream().map(Certificate::encoded).toList();
-            CheckInAnswer answer = new Attempt(fleet, relayed.checkIn(), chain, source).run(time);
-            OrderSigners.OrderSigner signer = signers.of(fleet);
-            return new CheckInOutcome.Signed(
-                    RelayedCheckIn.signAnswer(relayed.digest(), answer, signer.signer(), signer.chain()));
+            return new CheckInOutcome.Answered(new Attempt(fleet, relayed.checkIn(), chain, source).run(time));
         });
+        OrderSigners.OrderSigner signer = signers.of(fleet);
+        return switch (outcome) {
+            case CheckInOutcome.Answered(CheckInAnswer answer) ->
+                SignedAnswer.yes(
+                        RelayedCheckIn.ANSWER_CONTENT_TYPE,
+                        RelayedCheckIn.signAnswer(relayed.digest(), answer, signer.signer(), signer.chain()));
+            case CheckInOutcome.Refused refused ->
+                SignedAnswer.no(relayed.digest(), refused, Duration.ZERO, signer, clock.instant());
+        };
     }
 
     private IssuingFleet fleet(CheckIn said) {

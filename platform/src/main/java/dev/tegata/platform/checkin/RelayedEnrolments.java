@@ -13,6 +13,7 @@ import dev.tegata.platform.enrol.EnrolmentOutcome;
 import dev.tegata.platform.enrol.EnrolmentRequest;
 import dev.tegata.platform.enrol.EnrolmentRequest.Purpose;
 import dev.tegata.platform.enrol.Enrolments;
+import dev.tegata.platform.enrol.EvidenceGate;
 import dev.tegata.platform.enrol.Identification;
 import dev.tegata.platform.fleet.IssuingFleet;
 import dev.tegata.platform.order.OrderSigners;
@@ -41,32 +42,50 @@ public final class RelayedEnrolments {
         this.clock = clock;
     }
 
-    /// What came of a request.
-    public sealed interface Outcome {
-        /// The answer for the device.
-        record Signed(Bytes message) implements Outcome {}
-
-        /// An operator has to approve first.
-        record Pending(Duration retryAfter) implements Outcome {}
-
-        record Refused(ErrorCode code, String detail) implements Outcome {}
-    }
-
     /// Answers one request. Blocks until the certificate is durable.
     ///
     /// @param message the signed request
     /// @throws MalformedException where it is none, or its signature is wrong
-    public Outcome answer(Bytes message, String source) throws MalformedException {
+    /// @throws RefusedException where there is no fleet in whose name to answer
+    public SignedAnswer answer(Bytes message, String source) throws MalformedException {
         RelayedEnrolment asked = RelayedEnrolment.parse(message);
+        IssuingFleet fleet = enrolments.fleet(new FleetId(asked.fleet()));
+        EnrolmentOutcome outcome = outcome(fleet, asked, source);
+        OrderSigners.OrderSigner signer = signers.of(fleet);
+        return switch (outcome) {
+            case EnrolmentOutcome.Issued issued ->
+                SignedAnswer.yes(
+                        RelayedEnrolment.ANSWER_CONTENT_TYPE,
+                        RelayedEnrolment.signAnswer(
+                                asked.digest(),
+                                new RelayedEnrolment.Answer(
+                                        clock.instant(),
+                                        issued.certificate(),
+                                        fleet.authority().published()),
+                                signer.signer(),
+                                signer.chain()));
+            case EnrolmentOutcome.Pending(Duration retryAfter) ->
+                no(asked, new CheckInOutcome.Refused(ErrorCode.APPROVAL_PENDING, ""), retryAfter, signer);
+            case EnrolmentOutcome.Refused(ErrorCode code, String detail) ->
+                no(asked, new CheckInOutcome.Refused(code, detail), Duration.ZERO, signer);
+        };
+    }
+
+    private SignedAnswer no(
+            RelayedEnrolment asked, CheckInOutcome.Refused why, Duration retryAfter, OrderSigners.OrderSigner signer) {
+        return SignedAnswer.no(asked.digest(), why, retryAfter, signer, clock.instant());
+    }
+
+    private EnrolmentOutcome outcome(IssuingFleet fleet, RelayedEnrolment asked, String source) {
         try {
-            return answer(asked, source);
+            return enrol(fleet, asked, source);
         } catch (RefusedException e) {
-            return new Outcome.Refused(e.code(), e.detail());
+            return new EnrolmentOutcome.Refused(e.code(), e.detail());
         }
     }
 
-    private Outcome answer(RelayedEnrolment asked, String source) {
-        IssuingFleet fleet = enrolments.fleet(new FleetId(asked.fleet()));
+    /// Evidence in the request is for the nonce of the message, which serves once as it is.
+    private EnrolmentOutcome enrol(IssuingFleet fleet, RelayedEnrolment asked, String source) {
         OptionalLong nonce = nonces.timeOf(fleet.fleet().id(), asked.nonce());
         List<Bytes> chain = asked.chain().stream().map(Certificate::encoded).toList();
         DeviceCredential credential = new DeviceCredential.SignedMessage(chain);
@@ -74,32 +93,20 @@ public final class RelayedEnrolments {
                         instanceof Identification.Result.Found found
                 && useUp(fleet, found, nonce);
         EnrolmentOutcome outcome = enrolments.enrol(new EnrolmentRequest(
-                fleet.fleet().id(),
-                credential,
-                asked.request(),
-                asked.renewal() ? Purpose.RE_ENROL : Purpose.ENROL,
-                source));
-        return switch (outcome) {
-            case EnrolmentOutcome.Issued issued -> {
-                if (!known) {
-                    nonces.useUp(fleet.tenant(), issued.device(), nonce);
-                }
-                yield signed(fleet, asked, issued.certificate());
-            }
-            case EnrolmentOutcome.Pending(Duration retryAfter) -> new Outcome.Pending(retryAfter);
-            case EnrolmentOutcome.Refused(ErrorCode code, String detail) -> new Outcome.Refused(code, detail);
-        };
+                        fleet.fleet().id(),
+                        credential,
+                        asked.request(),
+                        asked.renewal() ? Purpose.RE_ENROL : Purpose.ENROL,
+                        source)
+                .withNonce(new EvidenceGate.Nonce(asked.nonce(), true)));
+        if (!known && outcome instanceof EnrolmentOutcome.Issued issued) {
+            nonces.useUp(fleet.tenant(), issued.device(), nonce);
+        }
+        return outcome;
     }
 
     private boolean useUp(IssuingFleet fleet, Identification.Result.Found found, OptionalLong nonce) {
         nonces.useUp(fleet.tenant(), found.device().id(), nonce);
         return true;
-    }
-
-    private Outcome signed(IssuingFleet fleet, RelayedEnrolment asked, Certificate certificate) {
-        OrderSigners.OrderSigner signer = signers.of(fleet);
-        RelayedEnrolment.Answer answer = new RelayedEnrolment.Answer(
-                clock.instant(), certificate, fleet.authority().published());
-        return new Outcome.Signed(RelayedEnrolment.signAnswer(asked.digest(), answer, signer.signer(), signer.chain()));
     }
 }

@@ -26,7 +26,7 @@ public record EnrolmentRequest(
         Purpose purpose,
         String source,
         List<String> hostNames,
-        @Nullable Bytes nonce) {
+        EvidenceGate.@Nullable Nonce nonce) {
     public EnrolmentRequest {
         hostNames = List.copyOf(hostNames);
     }
@@ -49,7 +49,7 @@ public record EnrolmentRequest(
     }
 
     /// The same with evidence for this nonce.
-    public EnrolmentRequest withNonce(@Nullable Bytes other) {
+    public EnrolmentRequest withNonce(EvidenceGate.@Nullable Nonce other) {
         return new EnrolmentRequest(fleet, credential, request, form, purpose, source, hostNames, other);
     }
 

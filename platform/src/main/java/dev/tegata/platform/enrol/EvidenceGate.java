@@ -20,7 +20,12 @@ public interface EvidenceGate {
     record Shown(
             DeviceId device,
             CertificateRequest request,
-            @Nullable Bytes nonce) {}
+            @Nullable Nonce nonce) {}
+
+    /// What makes evidence fresh.
+    ///
+    /// @param isUsedUp whether the channel has seen to it that it is ours, new, and good for one request
+    record Nonce(Bytes value, boolean isUsedUp) {}
 
     /// Lets a device pass whose evidence is fresh, good enough, and of the very key that it wants
     /// certified.

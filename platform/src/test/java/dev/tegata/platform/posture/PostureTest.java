@@ -670,13 +670,15 @@ class PostureTest {
         Duration life = Duration.ofMinutes(10);
         Bytes late = verification.nonces().issue(tenant, 32, life, null).value();
         world.clock.advance(life);
-        EvidenceGate.Shown expired = new EvidenceGate.Shown(unit.id, request(unit, key, late), late);
+        EvidenceGate.Shown expired =
+                new EvidenceGate.Shown(unit.id, request(unit, key, late), new EvidenceGate.Nonce(late, false));
         assertThatThrownBy(() -> gate.pass(tenant, policy, expired))
                 .isInstanceOfSatisfying(
                         RefusedException.class,
                         refused -> assertThat(refused.detail()).startsWith("nonce-expired: "));
         Bytes fresh = verification.nonces().issue(tenant, 32, life, null).value();
-        EvidenceGate.Shown shown = new EvidenceGate.Shown(unit.id, request(unit, key, fresh), fresh);
+        EvidenceGate.Shown shown =
+                new EvidenceGate.Shown(unit.id, request(unit, key, fresh), new EvidenceGate.Nonce(fresh, false));
         UUID appraisal = gate.pass(tenant, policy, shown);
         assertThat(postures.get(tenant, unit.id).appraisal()).isEqualTo(new AppraisalId(appraisal));
         assertThatThrownBy(() -> gate.pass(tenant, policy, shown))

@@ -14,6 +14,7 @@ import dev.tegata.platform.appraisal.DeviceIntroductions;
 import dev.tegata.platform.checkin.CheckInOutcome;
 import dev.tegata.platform.checkin.CheckIns;
 import dev.tegata.platform.checkin.RelayedEnrolments;
+import dev.tegata.platform.checkin.SignedAnswer;
 import dev.tegata.platform.endorsement.AttestationKeys;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.CheckInCodec;
@@ -21,19 +22,16 @@ import dev.tegata.protocol.CheckInForm;
 import dev.tegata.protocol.KeyActivation;
 import dev.tegata.protocol.RelayedCheckIn;
 import dev.tegata.protocol.RelayedEnrolment;
-import dev.tegata.server.http.Problem;
-import dev.tegata.server.http.ProblemException;
 import dev.tegata.server.http.Request;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 
 /// Translates check-ins to [CheckIns], and signed requests for certificates to [RelayedEnrolments], and
-/// back. Errors are problem documents, with no more of the detail
-/// than is about the request itself: what the server knows of other devices is not told.
+/// back. Errors are problem documents, or signed where the question was, with no more of the detail than is
+/// about the request itself.
 public final class DeviceEndpoint {
     public static final String CHECK_IN = "/device/v1/check-in";
     public static final String ENROLMENT = "/device/v1/enrolment";
@@ -53,10 +51,10 @@ public final class DeviceEndpoint {
 
     public List<Route> routes() {
         return List.of(
-                Route.post(CHECK_IN, this::checkIn)
+                Route.post(CHECK_IN, request -> told(() -> checkIn(request)))
                         .withBodyLimit(RelayedCheckIn.MAX_SIZE)
                         .withTimeout(LONGEST),
-                Route.post(ENROLMENT, this::enrolment)
+                Route.post(ENROLMENT, request -> told(() -> enrolment(request)))
                         .withBodyLimit(RelayedEnrolment.MAX_SIZE)
                         .withTimeout(LONGEST),
                 Route.post(KeyActivation.PATH, request -> told(() -> begin(request)))
@@ -68,72 +66,40 @@ public final class DeviceEndpoint {
                 Route.get(NONCE, this::nonce).withTimeout(LONGEST));
     }
 
-    private Response checkIn(Request request) {
+    private Response checkIn(Request request) throws MalformedException {
         Bytes body = Bytes.of(request.body());
         String contentType = request.contentType();
-        try {
-            if (contentType.equals(RelayedCheckIn.CONTENT_TYPE)) {
-                return response(checkIns.answerRelayed(body, request.remoteAddress()), CheckInForm.CBOR);
-            }
-            Optional<CheckInForm> form = CheckInForm.of(contentType);
-            if (form.isEmpty()) {
-                throw new RefusedException(
-                        ErrorCode.UNSUPPORTED_MEDIA_TYPE,
-                        "send application/json, application/cbor or " + RelayedCheckIn.CONTENT_TYPE);
-            }
-            CheckIn said = CheckInCodec.parseCheckIn(body, form.get());
-            return response(checkIns.answer(said, request.peerChain(), request.remoteAddress()), form.get());
-        } catch (MalformedException e) {
-            throw new RefusedException(ErrorCode.MALFORMED_REQUEST, String.valueOf(e.getMessage()));
+        if (contentType.equals(RelayedCheckIn.CONTENT_TYPE)) {
+            return response(checkIns.answerRelayed(body, request.remoteAddress()));
         }
-    }
-
-    private static Response response(CheckInOutcome outcome, CheckInForm form) {
-        return switch (outcome) {
+        CheckInForm form = CheckInForm.of(contentType)
+                .orElseThrow(() -> new RefusedException(
+                        ErrorCode.UNSUPPORTED_MEDIA_TYPE,
+                        "send application/json, application/cbor or " + RelayedCheckIn.CONTENT_TYPE));
+        CheckIn said = CheckInCodec.parseCheckIn(body, form);
+        return switch (checkIns.answer(said, request.peerChain(), request.remoteAddress())) {
             case CheckInOutcome.Answered(var answer) ->
                 Response.of(
                         200, form.mediaType(), CheckInCodec.encode(answer, form).toArray());
-            case CheckInOutcome.Signed(Bytes message) ->
-                Response.of(200, RelayedCheckIn.ANSWER_CONTENT_TYPE, message.toArray());
-            case CheckInOutcome.Refused(ErrorCode code, String detail) ->
-                throw new RefusedException(code, isAboutTheRequest(code) ? detail : "");
+            case CheckInOutcome.Refused(ErrorCode code, String detail) -> throw new RefusedException(code, detail);
         };
     }
 
-    private static boolean isAboutTheRequest(ErrorCode code) {
-        return switch (code) {
-            case INVALID_IDENTIFIER,
-                    INVALID_FIELD,
-                    NONCE_INVALID,
-                    NOT_FOUND,
-                    REQUEST_INVALID,
-                    KEY_NOT_ALLOWED,
-                    EVIDENCE_REQUIRED,
-                    EVIDENCE_REFUSED,
-                    POSTURE_NOT_GOOD -> true;
-            default -> false;
-        };
+    private static Response response(SignedAnswer answer) {
+        Response response = Response.of(
+                answer.status(), answer.contentType(), answer.message().toArray());
+        return answer.retryAfter().isZero()
+                ? response
+                : response.with("Retry-After", Long.toString(answer.retryAfter().toSeconds()));
     }
 
-    private Response enrolment(Request request) {
+    private Response enrolment(Request request) throws MalformedException {
         if (!request.contentType().equals(RelayedEnrolment.CONTENT_TYPE)) {
             throw new RefusedException(
                     ErrorCode.UNSUPPORTED_MEDIA_TYPE,
                     "send " + RelayedEnrolment.CONTENT_TYPE + "; what comes over TLS of its own uses EST");
         }
-        try {
-            return switch (enrolments.answer(Bytes.of(request.body()), request.remoteAddress())) {
-                case RelayedEnrolments.Outcome.Signed(Bytes message) ->
-                    Response.of(200, RelayedEnrolment.ANSWER_CONTENT_TYPE, message.toArray());
-                case RelayedEnrolments.Outcome.Pending(Duration retryAfter) ->
-                    throw new ProblemException(new Problem(ErrorCode.APPROVAL_PENDING, "")
-                            .with("Retry-After", Long.toString(retryAfter.toSeconds())));
-                case RelayedEnrolments.Outcome.Refused(ErrorCode code, String detail) ->
-                    throw new RefusedException(code, isAboutTheRequest(code) ? detail : "");
-            };
-        } catch (MalformedException e) {
-            throw new RefusedException(ErrorCode.MALFORMED_REQUEST, String.valueOf(e.getMessage()));
-        }
+        return response(enrolments.answer(Bytes.of(request.body()), request.remoteAddress()));
     }
 
     private interface Exchange {
@@ -146,7 +112,7 @@ public final class DeviceEndpoint {
         } catch (MalformedException e) {
             throw new RefusedException(ErrorCode.MALFORMED_REQUEST, String.valueOf(e.getMessage()));
         } catch (RefusedException e) {
-            throw new RefusedException(e.code(), isAboutTheRequest(e.code()) ? e.detail() : "");
+            throw new RefusedException(e.code(), new CheckInOutcome.Refused(e.code(), e.detail()).told());
         }
     }
 

@@ -15,6 +15,7 @@ import dev.tegata.platform.enrol.EnrolmentOutcome;
 import dev.tegata.platform.enrol.EnrolmentRequest;
 import dev.tegata.platform.enrol.EnrolmentRequest.Purpose;
 import dev.tegata.platform.enrol.Enrolments;
+import dev.tegata.platform.enrol.EvidenceGate;
 import dev.tegata.platform.fleet.EvidencePolicy;
 import dev.tegata.platform.fleet.IssuingFleet;
 import dev.tegata.platform.store.Json;
@@ -150,11 +151,12 @@ public final class EstEndpoint {
         return Response.text(200, NONCE_TYPE, Json.write(nonce)).with("Cache-Control", "no-store");
     }
 
-    private static @Nullable Bytes shownNonce(Request request) {
+    private static EvidenceGate.@Nullable Nonce shownNonce(Request request) {
         for (String cookie : request.header("Cookie").orElse("").split(";", 20)) {
             if (cookie.strip().startsWith(NONCE_COOKIE + "=")) {
                 try {
-                    return Bytes.ofBase64Url(cookie.strip().substring(NONCE_COOKIE.length() + 1));
+                    return new EvidenceGate.Nonce(
+                            Bytes.ofBase64Url(cookie.strip().substring(NONCE_COOKIE.length() + 1)), false);
                 } catch (IllegalArgumentException e) {
                     throw new RefusedException(ErrorCode.EVIDENCE_REFUSED, "nonce-unknown: the cookie holds no nonce");
                 }

@@ -8,12 +8,16 @@ import dev.tegata.agent.Agent;
 import dev.tegata.agent.AgentEvent;
 import dev.tegata.agent.ChipAttester;
 import dev.tegata.agent.ChipKeys;
+import dev.tegata.agent.DeviceClock;
+import dev.tegata.agent.DeviceIdentity;
+import dev.tegata.agent.DeviceKeys;
 import dev.tegata.agent.FileKeys;
 import dev.tegata.agent.Network;
 import dev.tegata.agent.store.AgentState.Home;
 import dev.tegata.agent.store.Disk;
 import dev.tegata.agent.store.StateStore;
 import dev.tegata.attestation.cose.Signer;
+import dev.tegata.attestation.csr.AttestationBundle;
 import dev.tegata.chip.ChipFactory;
 import dev.tegata.chip.Preset;
 import dev.tegata.chip.VirtualChip;
@@ -23,12 +27,15 @@ import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.CertificateRequest;
 import dev.tegata.pki.certificate.Name;
+import dev.tegata.pki.certificate.RequestAttribute;
+import dev.tegata.pki.der.Pem;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.pki.path.TrustAnchors;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.CheckInForm;
 import dev.tegata.protocol.RelayedEnrolment;
+import dev.tegata.protocol.RelayedRefusal;
 import dev.tegata.server.RunningServer;
 import dev.tegata.server.cli.Tegata;
 import java.io.BufferedReader;
@@ -41,20 +48,26 @@ import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.json.JsonMapper;
 
 @DisplayName("A device without a network of its own")
 final class GatewayLifeTest {
@@ -101,13 +114,21 @@ final class GatewayLifeTest {
     }
 
     private static Certificate root() {
-        return TENANT.authorities().stream()
+        return root(TENANT);
+    }
+
+    private static Certificate root(EstTenant tenant) {
+        return tenant.authorities().stream()
                 .filter(Certificate::isSelfIssued)
                 .findFirst()
                 .orElseThrow();
     }
 
     private Agent.Setup setup(ChipKeys keys, String serial, String fleet) {
+        return setup(keys, serial, fleet, Network.behind(relay));
+    }
+
+    private Agent.Setup setup(ChipKeys keys, String serial, String fleet, Network network) {
         return new Agent.Setup(
                 keys,
                 serial,
@@ -116,7 +137,7 @@ final class GatewayLifeTest {
                 Optional.of(new ChipAttester(keys.chip())),
                 Agent.Habits.USUAL,
                 StateStore.inFile(Disk.local(), folder.resolve("state")),
-                Network.behind(relay),
+                network,
                 InstantSource.system(),
                 new Random(1),
                 Agent.Pace.USUAL,
@@ -182,6 +203,138 @@ final class GatewayLifeTest {
         }
     }
 
+    @Test
+    @DisplayName("has its certificates with evidence where its fleet asks for it: the first one and the next")
+    void evidence() throws Exception {
+        VirtualChip chip = FACTORY.make(Preset.TRUST_GO, Instant.now());
+        String serial = HexFormat.of().formatHex(chip.serial());
+        String body = JsonMapper.shared()
+                .createObjectNode()
+                .put("purpose", "attestation-ca")
+                .put("certificate", Pem.encode(Pem.CERTIFICATE, Bytes.of(FACTORY.rootCertificate())))
+                .toString();
+        HttpResponse<String> trusted =
+                TENANT.running.post(TENANT.tenant.ownerKey(), "/api/v1/trusted-certificates", body);
+        assertThat(trusted.statusCode()).as(trusted.body()).isEqualTo(201);
+        String fleet = TENANT.fleet(
+                "\"policy\":{\"evidence\":{\"atEnrolment\":true,\"atRenewal\":true,\"acceptWarnings\":true}}");
+        TENANT.claim(fleet, FACTORY, List.of(chip));
+        String device = TENANT.deviceOf(serial);
+        try (ChipKeys keys = ChipKeys.of(new Ecc608(Transport.of(chip), new SecureRandom()))) {
+            Agent agent = Agent.start(setup(keys, serial, fleet));
+            agent.step();
+            assertThat(TENANT.state(device)).as(events.toString()).isEqualTo("active");
+            String renewKey = order(device, "{\"kind\":\"renew-key\"}");
+            agent.step();
+            agent.step();
+            assertThat(stateOf(renewKey)).as(events.toString()).isEqualTo("done");
+        }
+        assertThat(TENANT.history(device)
+                        .valueStream()
+                        .filter(record -> record.at("/detail/appraisal").isString())
+                        .map(record -> record.path("action").asString()))
+                .contains("device.activated", "certificate.renewed");
+    }
+
+    @Test
+    @DisplayName("has no certificate by evidence for another message than the one that it comes in")
+    void evidenceOfAnotherMessage() throws Exception {
+        String fleet = TENANT.fleet("\"policy\":{\"evidence\":{\"atEnrolment\":true}}");
+        SoftwareKey birth = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+        TENANT.claim(fleet, birth);
+        Unit unit = Unit.of(birth);
+        assertRefused(unit.asks(fleet, nonce(fleet), Unit.request(unit.key())), 403, "evidence-required");
+        VirtualChip chip = FACTORY.make(Preset.TRUST_GO, Instant.now());
+        try (ChipKeys keys = ChipKeys.of(new Ecc608(Transport.of(chip), new SecureRandom()))) {
+            DeviceKeys.Made made = keys.make(Set.of());
+            AttestationBundle bundle =
+                    new AttestationBundle(new ChipAttester(keys.chip()).vouch(nonce(fleet), made), List.of());
+            Bytes request = CertificateRequest.create(
+                            Name.EMPTY,
+                            made.key().publicKey(),
+                            List.of(new RequestAttribute(AttestationBundle.ATTRIBUTE, bundle.encode())),
+                            made.key()::sign)
+                    .encoded();
+            assertRefused(unit.asks(fleet, nonce(fleet), request), 403, "evidence-refused");
+        }
+    }
+
+    /// A gateway that invents the server's answers.
+    private record Liar(Network honest, AtomicReference<Network.HttpAnswer> lie) implements Network {
+        @Override
+        public boolean isGateway() {
+            return true;
+        }
+
+        @Override
+        public Connection connect(URI server, DeviceIdentity identity, List<Certificate> anchors, DeviceClock clock)
+                throws IOException {
+            Connection connection = honest.connect(server, identity, anchors, clock);
+            return new Connection() {
+                @Override
+                public HttpAnswer ask(Question question) throws IOException {
+                    HttpAnswer answer = connection.ask(question);
+                    HttpAnswer invented = lie.get();
+                    if (question.method().equals("GET") || invented == null) {
+                        return answer;
+                    }
+                    return invented;
+                }
+
+                @Override
+                public void close() {
+                    connection.close();
+                }
+            };
+        }
+    }
+
+    @Test
+    @DisplayName("believes the server's no, and none that a gateway invents or has kept from another time")
+    void inventedRefusals() throws Exception {
+        VirtualChip chip = FACTORY.make(Preset.TRUST_GO, Instant.now());
+        String serial = HexFormat.of().formatHex(chip.serial());
+        String fleet = TENANT.fleet("");
+        TENANT.claim(fleet, FACTORY, List.of(chip));
+        AtomicReference<Network.HttpAnswer> lie = new AtomicReference<>();
+        try (ChipKeys keys = ChipKeys.of(new Ecc608(Transport.of(chip), new SecureRandom()))) {
+            Agent agent = Agent.start(setup(keys, serial, fleet, new Liar(Network.behind(relay), lie)));
+            agent.step();
+            assertThat(agent.state().identity()).as(events.toString()).isPresent();
+            Unit stranger = Unit.of(SoftwareKey.generate(KeyAlgorithm.EC_P256));
+            HttpResponse<byte[]> meant = send(
+                    RelayedEnrolment.CONTENT_TYPE, stranger.asks(fleet, nonce(fleet), Unit.request(stranger.key())));
+            for (Network.HttpAnswer invented : List.of(
+                    new Network.HttpAnswer(
+                            403,
+                            Map.of("content-type", "application/problem+json"),
+                            "{\"code\":\"certificate-revoked\"}".getBytes(StandardCharsets.UTF_8)),
+                    new Network.HttpAnswer(403, Map.of("content-type", RelayedRefusal.CONTENT_TYPE), new byte[9]),
+                    new Network.HttpAnswer(403, Map.of("content-type", RelayedRefusal.CONTENT_TYPE), meant.body()))) {
+                lie.set(invented);
+                events.clear();
+                agent.step();
+                assertThat(events).singleElement().isInstanceOf(AgentEvent.Failed.class);
+            }
+            lie.set(new Network.HttpAnswer(503, Map.of("retry-after", "999999999"), new byte[0]));
+            assertThat(agent.step()).as("an hour at the most").isLessThanOrEqualTo(Duration.ofHours(1));
+            lie.set(null);
+            events.clear();
+            agent.step();
+            assertThat(events).singleElement().isInstanceOf(AgentEvent.CheckedIn.class);
+
+            // The server's own no, and its reason.
+            String elsewhere = TENANT.fleet("");
+            Files.delete(folder.resolve("state"));
+            events.clear();
+            Agent.start(setup(keys, serial, elsewhere)).step();
+            assertThat(events)
+                    .filteredOn(AgentEvent.Refused.class::isInstance)
+                    .singleElement()
+                    .isEqualTo(new AgentEvent.Refused(403, "wrong-fleet"));
+        }
+    }
+
     /// A device whose messages are made by hand.
     private record Unit(SoftwareKey birth, SoftwareKey key, Certificate certificate) {
         static Unit of(SoftwareKey birth) throws Exception {
@@ -230,10 +383,17 @@ final class GatewayLifeTest {
     }
 
     private static void assertRefused(Bytes message, int status, String code) throws Exception {
+        assertRefused(message, status, code, root());
+    }
+
+    private static void assertRefused(Bytes message, int status, String code, Certificate by) throws Exception {
         HttpResponse<byte[]> response = send(RelayedEnrolment.CONTENT_TYPE, message);
-        String body = new String(response.body(), StandardCharsets.UTF_8);
-        assertThat(response.statusCode()).as(body).isEqualTo(status);
-        assertThat(body).contains("\"code\":\"" + code + "\"");
+        assertThat(response.headers().firstValue("Content-Type"))
+                .as(new String(response.body(), StandardCharsets.UTF_8))
+                .contains(RelayedRefusal.CONTENT_TYPE);
+        RelayedRefusal refusal = RelayedRefusal.parse(Bytes.of(response.body()), message, TrustAnchors.of(by));
+        assertThat(refusal.code()).isEqualTo(code);
+        assertThat(refusal.status()).isEqualTo(status).isEqualTo(response.statusCode());
     }
 
     @Test
@@ -248,14 +408,22 @@ final class GatewayLifeTest {
         // The gateway puts its own key in the place of the device's: the signature is wrong.
         byte[] changed = message.toArray();
         changed[message.size() - 100] ^= 1;
-        assertRefused(Bytes.of(changed), 400, "malformed-request");
+        HttpResponse<byte[]> malformed = send(RelayedEnrolment.CONTENT_TYPE, Bytes.of(changed));
+        assertThat(malformed.statusCode()).isEqualTo(400);
+        assertThat(new String(malformed.body(), StandardCharsets.UTF_8))
+                .as("in nobody's name")
+                .contains("\"code\":\"malformed-request\"");
         // Somebody else's nonce, or none of this server's.
         EstTenant neighbour = new EstTenant("Gateway's neighbour");
         String otherFleet = neighbour.fleet("");
         assertRefused(unit.asks(fleet, nonce(otherFleet), Unit.request(unit.key())), 403, "nonce-invalid");
         assertRefused(unit.asks(fleet, Bytes.of(new byte[32]), Unit.request(unit.key())), 403, "nonce-invalid");
         // A device that nobody claimed there, with a good nonce of that fleet.
-        assertRefused(unit.asks(otherFleet, nonce(otherFleet), Unit.request(unit.key())), 403, "device-unknown");
+        assertRefused(
+                unit.asks(otherFleet, nonce(otherFleet), Unit.request(unit.key())),
+                403,
+                "device-unknown",
+                root(neighbour));
         // The birth key of another device in the request.
         SoftwareKey other = SoftwareKey.generate(KeyAlgorithm.EC_P256);
         TENANT.claim(fleet, other);
