@@ -77,7 +77,11 @@ public final class CheckIns {
 
     private static final Duration POLICY_ORDER_LIFE = Duration.ofDays(30);
     private static final Duration RELEASE_LIFE = Duration.ofDays(1);
-    private static final Duration POLICY_ORDER_PAUSE = Duration.ofDays(1);
+    private static final Orders.Pause POLICY_ORDER_PAUSE = new Orders.Pause(Duration.ofDays(1), Duration.ofDays(1));
+    /// What a device could not prove a moment ago it often can a little later: eight attempts in four hours, then one
+    /// every six.
+    private static final Orders.Pause ATTEST_PAUSE = new Orders.Pause(Duration.ofMinutes(2), Duration.ofHours(6));
+    private static final Duration SHORTEST_ATTEST_LIFE = Duration.ofHours(1);
     private static final Set<OrderKind> EVIDENCE_ONLY = Set.of(OrderKind.ATTEST);
     private static final Actor POLICY = Actor.system("policy");
 
@@ -233,6 +237,8 @@ public final class CheckIns {
         private final List<Bytes> chain;
         private final String source;
         private final Instant now = clock.instant();
+        /// When evidence is asked for again that could not be given; null where there is nothing to ask again.
+        private @Nullable Instant asksAgainAt;
 
         Attempt(IssuingFleet fleet, CheckIn said, List<Bytes> chain, String source) {
             this.fleet = fleet;
@@ -382,12 +388,26 @@ public final class CheckIns {
             }
             database.inTenant(tenant, tx -> {
                 for (OrderContent content : due) {
-                    if (orders.mayPlace(tx, tenant, device.id(), content, now.minus(POLICY_ORDER_PAUSE))) {
-                        orders.place(tx, tenant, device.id(), content, POLICY_ORDER_LIFE, POLICY);
+                    boolean attests = content.kind() == OrderKind.ATTEST;
+                    Instant from = orders.mayPlaceFrom(
+                                    tx, tenant, device.id(), content, attests ? ATTEST_PAUSE : POLICY_ORDER_PAUSE)
+                            .orElse(null);
+                    if (from != null && !now.isBefore(from)) {
+                        orders.place(
+                                tx, tenant, device.id(), content, attests ? attestLife() : POLICY_ORDER_LIFE, POLICY);
+                    } else if (attests) {
+                        asksAgainAt = from;
                     }
                 }
                 return null;
             });
+        }
+
+        /// A device hears of an order twice. One that leaves it unanswered is asked with another nonce then: evidence
+        /// is to be fresh.
+        private Duration attestLife() {
+            Duration twice = fleet.fleet().policy().checkIn().slow().multipliedBy(2);
+            return twice.compareTo(SHORTEST_ATTEST_LIFE) < 0 ? SHORTEST_ATTEST_LIFE : twice;
         }
 
         private Optional<Contacts.Identity> identity(Candidate device) {
@@ -464,6 +484,10 @@ public final class CheckIns {
         /// devices that started together do not come together; less often under load.
         private int next(CheckInPolicy policy, boolean waiting, @Nullable Instant activatedAt) {
             Duration base = waiting ? policy.quick() : policy.interval(now, activatedAt);
+            if (asksAgainAt != null && now.plus(base).isAfter(asksAgainAt)) {
+                Duration until = Duration.between(now, asksAgainAt);
+                base = until.compareTo(policy.quick()) < 0 ? policy.quick() : until;
+            }
             int bend = Math.clamp(underWay.get() / RELAXED, 1, MOST_BENT);
             double jitter = SHORTEST_JITTER + (LONGEST_JITTER - SHORTEST_JITTER) * random.nextDouble();
             return (int) Math.max(1, Math.round(base.toSeconds() * bend * jitter));

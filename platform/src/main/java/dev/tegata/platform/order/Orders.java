@@ -24,6 +24,7 @@ import dev.tegata.platform.store.Database;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.OrderContent;
 import dev.tegata.protocol.OrderKind;
+import java.sql.Timestamp;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -192,20 +193,55 @@ public final class Orders {
         }
     }
 
-    /// Whether policy may place an order on this topic: none is open, and none has failed since `since`.
-    public boolean mayPlace(Handle tx, TenantId tenant, DeviceId device, OrderContent content, Instant since) {
-        return tx.createQuery("""
-                        SELECT NOT EXISTS (SELECT FROM device_order
-                            WHERE tenant_id = :tenant AND device_id = :device AND topic = :topic
-                                AND (state IN ('PLACED', 'DELIVERED') AND expires_at > :now
-                                    OR state IN ('FAILED', 'WITHDRAWN') AND ended_at > :since))""")
+    /// How long policy waits with the next order on a topic after one that the device could not carry out: twice as
+    /// long after each, until it has carried one out.
+    public record Pause(Duration first, Duration longest) {
+        Duration after(long failures) {
+            Duration pause = first;
+            for (long i = 1; i < failures && pause.compareTo(longest) < 0; i++) {
+                pause = pause.multipliedBy(2);
+            }
+            return pause.compareTo(longest) < 0 ? pause : longest;
+        }
+    }
+
+    /// When policy may place an order on this topic: not while one is open, and not soon after one that failed or was
+    /// withdrawn.
+    ///
+    /// @return a time that may have passed; empty while one is open
+    public Optional<Instant> mayPlaceFrom(
+            Handle tx, TenantId tenant, DeviceId device, OrderContent content, Pause pause) {
+        record Known(boolean open, @Nullable Instant withdrawn, @Nullable Instant failed, long failures) {}
+        Known known = tx.createQuery("""
+                        SELECT coalesce(bool_or(state IN ('PLACED', 'DELIVERED') AND expires_at > :now), false) AS open,
+                            max(ended_at) FILTER (WHERE state = 'WITHDRAWN') AS withdrawn,
+                            max(ended_at) FILTER (WHERE state = 'FAILED') AS failed,
+                            count(*) FILTER (WHERE state = 'FAILED') AS failures
+                        FROM device_order o
+                        WHERE tenant_id = :tenant AND device_id = :device AND topic = :topic
+                            AND sequence > (SELECT coalesce(max(done.sequence), -1) FROM device_order done
+                                WHERE done.tenant_id = :tenant AND done.device_id = :device AND done.topic = :topic
+                                    AND done.state = 'DONE')""")
                 .bind("tenant", tenant)
                 .bind("device", device)
                 .bind("topic", topic(content))
                 .bind("now", clock.instant())
-                .bind("since", since)
-                .mapTo(Boolean.class)
+                .map((row, context) -> new Known(
+                        row.getBoolean("open"),
+                        instant(row.getTimestamp("withdrawn")),
+                        instant(row.getTimestamp("failed")),
+                        row.getLong("failures")))
                 .one();
+        if (known.open) {
+            return Optional.empty();
+        }
+        Instant afterFailure = known.failed == null ? Instant.EPOCH : known.failed.plus(pause.after(known.failures));
+        Instant afterWithdrawal = known.withdrawn == null ? Instant.EPOCH : known.withdrawn.plus(pause.longest);
+        return Optional.of(afterFailure.isAfter(afterWithdrawal) ? afterFailure : afterWithdrawal);
+    }
+
+    private static @Nullable Instant instant(@Nullable Timestamp time) {
+        return time == null ? null : time.toInstant();
     }
 
     /// Takes an order back. A device that has it already may still carry it out.

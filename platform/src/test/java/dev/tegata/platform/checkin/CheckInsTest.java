@@ -447,6 +447,48 @@ final class CheckInsTest {
     }
 
     @Test
+    void asksForEvidenceAgainSoonAfterAFailureAndLaterAfterEach() {
+        Unit unit = new Unit(fleet);
+        world.clock.advance(DAY);
+        due.add(new OrderContent.Attest(Bytes.of(new byte[32])));
+        unit.checksIn();
+        for (int minutes : List.of(2, 4, 8, 16, 32, 64, 128, 256, 360, 360)) {
+            CheckInAnswer failed = unit.checksIn(result(openOrder(unit), CheckIn.Status.FAILED));
+            assertThat(failed.orders()).isEmpty();
+            // Sooner than it comes otherwise, which is every six hours, give or take a fifth.
+            assertThat(failed.next()).isLessThanOrEqualTo((int) (Math.max(minutes, 5) * 60 * 1.21));
+            world.clock.advance(Duration.ofMinutes(minutes).minusSeconds(1));
+            assertThat(unit.checksIn().orders()).isEmpty();
+            world.clock.advance(Duration.ofSeconds(1));
+            assertThat(unit.checksIn().orders()).hasSize(1);
+        }
+        unit.checksIn(result(openOrder(unit), CheckIn.Status.DONE));
+        unit.checksIn(result(openOrder(unit), CheckIn.Status.FAILED));
+        world.clock.advance(Duration.ofMinutes(2));
+        assertThat(unit.checksIn().orders()).hasSize(1);
+    }
+
+    @Test
+    void asksWithAnotherOrderWhereOneForEvidenceStaysUnanswered() {
+        Unit unit = new Unit(fleet);
+        due.add(new OrderContent.Attest(Bytes.of(new byte[32])));
+        unit.checksIn();
+        DeviceOrder first = openOrder(unit);
+        world.clock.advance(Duration.ofHours(11));
+        assertThat(unit.checksIn().orders()).hasSize(1);
+        assertThat(openOrder(unit).id()).isEqualTo(first.id());
+        world.clock.advance(Duration.ofHours(1));
+        assertThat(unit.checksIn().orders()).hasSize(1);
+        assertThat(openOrder(unit).id()).isNotEqualTo(first.id());
+    }
+
+    private DeviceOrder openOrder(Unit unit) {
+        return orders.list(world.tenant, new OrderQuery(unit.id(), OrderState.DELIVERED), Page.Request.first())
+                .items()
+                .getFirst();
+    }
+
+    @Test
     void tellsAShutOutDeviceSoAndNothingElse() {
         Unit unit = new Unit(fleet);
         DeviceOrder order = place(unit, new OrderContent.RenewKey());
