@@ -34,6 +34,11 @@ public enum ErrorCode {
             428,
             "The change does not say which version it is for.",
             "Send 'If-Match' with the ETag that you read."),
+    BREAKS_CHAINS(
+            14,
+            409,
+            "It would break chains that are in use.",
+            "See in 'breaks' who breaks; roll over first, or say that they may be left behind."),
 
     // Who asks.
     UNAUTHENTICATED(

@@ -2,7 +2,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.device;
 
+import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.platform.AuthorityId;
+import dev.tegata.platform.Fields;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.ManifestId;
 import java.time.Instant;
@@ -17,6 +19,7 @@ import org.jspecify.annotations.Nullable;
 /// @param expiresBefore when the current certificate ends at the latest
 /// @param notSeenSince since when nothing was heard of the device
 /// @param finding the code of one of `authority`'s findings that affects them, such as `KEY_SHARED`
+/// @param keyAlgorithm of the key that they live by, in service; of a fleet only
 public record DeviceQuery(
         @Nullable FleetId fleet,
         @Nullable DeviceState state,
@@ -27,8 +30,15 @@ public record DeviceQuery(
         @Nullable AuthorityId authority,
         @Nullable Instant expiresBefore,
         @Nullable Instant notSeenSince,
-        @Nullable String finding) {
-    /// Whatever was found of them.
+        @Nullable String finding,
+        @Nullable KeyAlgorithm keyAlgorithm) {
+    public DeviceQuery {
+        if (keyAlgorithm != null && fleet == null) {
+            throw Fields.invalid("fleet", "must be given with a key algorithm");
+        }
+    }
+
+    /// Whatever was found of them, and whatever keys they have.
     public DeviceQuery(
             @Nullable FleetId fleet,
             @Nullable DeviceState state,
@@ -39,7 +49,7 @@ public record DeviceQuery(
             @Nullable AuthorityId authority,
             @Nullable Instant expiresBefore,
             @Nullable Instant notSeenSince) {
-        this(fleet, state, serial, text, waiting, manifest, authority, expiresBefore, notSeenSince, null);
+        this(fleet, state, serial, text, waiting, manifest, authority, expiresBefore, notSeenSince, null, null);
     }
 
     public static final DeviceQuery ALL = new DeviceQuery(null, null, null, null, false, null, null, null, null);

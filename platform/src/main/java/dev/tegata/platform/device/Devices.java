@@ -126,6 +126,12 @@ public final class Devices {
                         AND c.serial_number = d.certificate AND c.authority_id = :authority)""");
             bindings.put("authority", query.authority());
         }
+        if (query.keyAlgorithm() != null) {
+            // As the index device_by_key has it.
+            sql.append(" AND d.key_algorithm = '")
+                    .append(query.keyAlgorithm().id())
+                    .append("' AND d.state IN ('ACTIVE', 'SUSPENDED')");
+        }
         if (query.expiresBefore() != null) {
             sql.append(" AND d.expires_at < :expiresBefore");
             bindings.put("expiresBefore", query.expiresBefore());

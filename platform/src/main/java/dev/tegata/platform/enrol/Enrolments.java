@@ -563,7 +563,7 @@ public final class Enrolments {
             IssuingAuthority authority = issuing.authority();
             int partition = partition(issuing);
             Certificate certificate = sign(found, proven, issuing, partition, longestLife);
-            boolean stored = journal.store(tenant, entry(found, certificate, authority, partition, appraisal));
+            boolean stored = journal.store(tenant, entry(found, proven, certificate, authority, partition, appraisal));
             if (stored) {
                 return new EnrolmentOutcome.Issued(device.id(), certificate, authority.chain());
             }
@@ -623,6 +623,7 @@ public final class Enrolments {
 
         private IssuanceJournal.Entry entry(
                 Identification.Result.Found found,
+                ProvenRequest proven,
                 Certificate certificate,
                 IssuingAuthority authority,
                 int partition,
@@ -637,6 +638,7 @@ public final class Enrolments {
                     certificate.serial().content(),
                     authority.id(),
                     publicKey.sha256(),
+                    proven.publicKey().algorithm(),
                     certificate.validity().notBefore(),
                     certificate.validity().notAfter(),
                     now,

@@ -3,6 +3,7 @@
 package dev.tegata.platform.enrol;
 
 import dev.tegata.pki.Bytes;
+import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.TenantId;
@@ -130,6 +131,7 @@ final class IssuanceJournal {
         byte[][] serialNumbers = new byte[count][];
         UUID[] authorities = new UUID[count];
         byte[][] fingerprints = new byte[count][];
+        String[] keyAlgorithms = new String[count];
         Timestamp[] notBefore = new Timestamp[count];
         Timestamp[] notAfter = new Timestamp[count];
         Timestamp[] issuedAt = new Timestamp[count];
@@ -142,6 +144,7 @@ final class IssuanceJournal {
             serialNumbers[i] = entry.serialNumber().toArray();
             authorities[i] = entry.authority().value();
             fingerprints[i] = entry.publicKeyFingerprint().toArray();
+            keyAlgorithms[i] = entry.keyAlgorithm().id();
             notBefore[i] = Timestamp.from(entry.notBefore());
             notAfter[i] = Timestamp.from(entry.notAfter());
             issuedAt[i] = Timestamp.from(entry.issuedAt());
@@ -150,15 +153,15 @@ final class IssuanceJournal {
         }
         try (PreparedStatement statement = connection.prepareStatement("""
                 WITH input AS (
-                    SELECT * FROM unnest(?::uuid[], ?::integer[], ?::bytea[], ?::uuid[], ?::bytea[], ?::timestamptz[],
-                            ?::timestamptz[], ?::timestamptz[], ?::integer[], ?::bytea[])
-                        AS i (device_id, version, serial_number, authority_id, fingerprint, not_before, not_after,
-                            issued_at, crl_partition, encoded)
+                    SELECT * FROM unnest(?::uuid[], ?::integer[], ?::bytea[], ?::uuid[], ?::bytea[], ?::text[],
+                            ?::timestamptz[], ?::timestamptz[], ?::timestamptz[], ?::integer[], ?::bytea[])
+                        AS i (device_id, version, serial_number, authority_id, fingerprint, key_algorithm, not_before,
+                            not_after, issued_at, crl_partition, encoded)
                     ORDER BY device_id),
                 changed AS (
                     UPDATE device d SET state = 'ACTIVE', certificate = i.serial_number, version = d.version + 1,
                         activated_at = coalesce(d.activated_at, i.issued_at), last_seen_at = i.issued_at,
-                        expires_at = i.not_after
+                        expires_at = i.not_after, key_algorithm = i.key_algorithm
                     FROM input i
                     WHERE d.tenant_id = ? AND d.device_id = i.device_id AND d.version = i.version
                         AND NOT EXISTS (SELECT FROM spent_key s
@@ -178,6 +181,7 @@ final class IssuanceJournal {
                 serialNumbers,
                 authorities,
                 fingerprints,
+                keyAlgorithms,
                 notBefore,
                 notAfter,
                 issuedAt,
@@ -202,6 +206,7 @@ final class IssuanceJournal {
         return switch (column) {
             case UUID[] ignored -> "uuid";
             case Integer[] ignored -> "integer";
+            case String[] ignored -> "text";
             case Timestamp[] ignored -> "timestamptz";
             default -> "bytea";
         };
@@ -275,6 +280,7 @@ final class IssuanceJournal {
             Bytes serialNumber,
             AuthorityId authority,
             Bytes publicKeyFingerprint,
+            KeyAlgorithm keyAlgorithm,
             Instant notBefore,
             Instant notAfter,
             Instant issuedAt,

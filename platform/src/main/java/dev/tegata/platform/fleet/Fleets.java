@@ -6,6 +6,7 @@ import dev.tegata.pki.certificate.CertificateProfile;
 import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.pki.certificate.Issuance;
 import dev.tegata.platform.AuthorityId;
+import dev.tegata.platform.Broken;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.Fields;
 import dev.tegata.platform.FleetId;
@@ -30,6 +31,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.function.Consumer;
 import java.util.random.RandomGenerator;
 import org.jdbi.v3.core.Handle;
 
@@ -66,7 +68,7 @@ public final class Fleets {
     public Fleet create(TenantId tenant, Actor actor, FleetSettings settings) {
         FleetId id = FleetId.random(tenant, random);
         return database.inTenant(tenant, tx -> {
-            checkAuthority(tx, tenant, settings);
+            checkAuthority(tx, tenant, settings, id);
             tx.createUpdate("""
                             INSERT INTO fleet (tenant_id, fleet_id, name, authority_id, parallel_authority_id, profile,
                                 policy, created_at)
@@ -79,7 +81,7 @@ public final class Fleets {
                     .bind("now", clock.instant())
                     .execute();
             watch(tx, tenant, id, settings.policy().attestation());
-            audit.append(tx, tenant, List.of(event(actor, "fleet.created", id, settings)));
+            audit.append(tx, tenant, List.of(event(actor, "fleet.created", id, settings, List.of())));
             return require(tx, tenant, id);
         });
     }
@@ -108,11 +110,37 @@ public final class Fleets {
     /// Changes a fleet. Takes effect at once on this node, and within [IssuingFleets#LIFETIME] on others.
     ///
     /// @param version the one that the change was decided on
-    /// @throws RefusedException [ErrorCode#PRECONDITION_FAILED] where the fleet has another version by now
+    /// @throws RefusedException [ErrorCode#PRECONDITION_FAILED] where the fleet has another version by now;
+    ///     [ErrorCode#BREAKS_CHAINS], with whom, where devices would lose their chain
     public Fleet update(TenantId tenant, Actor actor, FleetId id, int version, FleetSettings settings) {
+        return update(tenant, actor, id, version, settings, broken -> {
+            throw new RefusedException(
+                    ErrorCode.BREAKS_CHAINS,
+                    "devices of the fleet would lose their chain: "
+                            + broken.getFirst().detail(),
+                    broken);
+        });
+    }
+
+    /// As the other, whoever breaks; the audit says whom.
+    public Fleet updateLeavingBehind(TenantId tenant, Actor actor, FleetId id, int version, FleetSettings settings) {
+        return update(tenant, actor, id, version, settings, broken -> {});
+    }
+
+    private Fleet update(
+            TenantId tenant,
+            Actor actor,
+            FleetId id,
+            int version,
+            FleetSettings settings,
+            Consumer<List<Broken>> whereBroken) {
         Fleet changed = database.inTenant(tenant, tx -> {
             Fleet before = require(tx, tenant, id);
-            checkAuthority(tx, tenant, settings);
+            checkAuthority(tx, tenant, settings, id);
+            List<Broken> broken = ChainBreaks.of(tx, authorities, before, settings);
+            if (!broken.isEmpty()) {
+                whereBroken.accept(broken);
+            }
             int rows = tx.createUpdate("""
                             UPDATE fleet SET name = :name, authority_id = :authority,
                                 parallel_authority_id = :parallel, profile = :profile::jsonb, policy = :policy::jsonb, version = version + 1
@@ -131,7 +159,7 @@ public final class Fleets {
             if (!settings.policy().attestation().equals(before.policy().attestation())) {
                 watch(tx, tenant, id, settings.policy().attestation());
             }
-            audit.append(tx, tenant, List.of(event(actor, "fleet.updated", id, settings)));
+            audit.append(tx, tenant, List.of(event(actor, "fleet.updated", id, settings, broken)));
             return require(tx, tenant, id);
         });
         issuing.forget(id);
@@ -238,7 +266,7 @@ public final class Fleets {
 
     /// A fleet may be made before its authority has its certificate, so that both can be prepared side by
     /// side.
-    private void checkAuthority(Handle tx, TenantId tenant, FleetSettings settings) {
+    private void checkAuthority(Handle tx, TenantId tenant, FleetSettings settings, FleetId id) {
         Authority authority = authorities
                 .find(tx, tenant, settings.authority())
                 .orElseThrow(() ->
@@ -253,17 +281,17 @@ public final class Fleets {
             try {
                 Issuance.of(authority.certificate(), settings.profile());
             } catch (InvalidCertificateException | IllegalArgumentException e) {
-                throw Fields.invalid("profile", "does not fit the authority: " + e.getMessage());
+                throw unfit(tx, id, "does not fit the authority: " + e.getMessage());
             }
         }
         if (settings.parallelAuthority() != null) {
-            checkParallel(tx, tenant, settings, settings.parallelAuthority());
+            checkParallel(tx, settings, settings.parallelAuthority(), id);
         }
     }
 
-    private void checkParallel(Handle tx, TenantId tenant, FleetSettings settings, AuthorityId id) {
+    private void checkParallel(Handle tx, FleetSettings settings, AuthorityId id, FleetId fleet) {
         Authority authority = authorities
-                .find(tx, tenant, id)
+                .find(tx, fleet.tenant(), id)
                 .orElseThrow(() -> Fields.invalid("parallelAuthority", "names no authority of this tenant: " + id));
         if (authority.state() != State.ACTIVE || authority.isForAuthorities()) {
             throw Fields.invalid("parallelAuthority", "must be an active authority for devices");
@@ -274,8 +302,16 @@ public final class Fleets {
         try {
             Issuance.of(authority.requireCertificate(), IssuingFleets.parallel(settings.profile()));
         } catch (InvalidCertificateException | IllegalArgumentException e) {
-            throw Fields.invalid("profile", "does not fit the parallel authority: " + e.getMessage());
+            throw unfit(tx, fleet, "does not fit the parallel authority: " + e.getMessage());
         }
+    }
+
+    /// A profile by which nobody could get a certificate.
+    private static RefusedException unfit(Handle tx, FleetId fleet, String problem) {
+        return new RefusedException(
+                ErrorCode.INVALID_FIELD,
+                "profile " + problem,
+                ChainBreaks.everybody(tx, fleet, "profile-unfit", "they would get no certificates"));
     }
 
     private static Map<String, Object> columns(FleetSettings settings) {
@@ -286,7 +322,8 @@ public final class Fleets {
                 "policy", Json.write(settings.policy()));
     }
 
-    private static AuditEvent event(Actor actor, String action, FleetId id, FleetSettings settings) {
+    private static AuditEvent event(
+            Actor actor, String action, FleetId id, FleetSettings settings, List<Broken> leftBehind) {
         Map<String, Object> detail = new LinkedHashMap<>();
         detail.put("name", settings.name());
         detail.put("authority", settings.authority());
@@ -295,6 +332,13 @@ public final class Fleets {
         }
         detail.put("profile", Json.mapper().convertValue(settings.profile(), Map.class));
         detail.put("policy", Json.mapper().convertValue(settings.policy(), Map.class));
+        if (!leftBehind.isEmpty()) {
+            detail.put(
+                    "leftBehind",
+                    leftBehind.stream()
+                            .map(broken -> Map.of("reason", broken.reason(), "devices", broken.count()))
+                            .toList());
+        }
         return new AuditEvent(actor, action, "fleet:" + id, detail);
     }
 

@@ -4,6 +4,7 @@ package dev.tegata.platform.rollover;
 
 import dev.tegata.pki.Bytes;
 import dev.tegata.platform.AuthorityId;
+import dev.tegata.platform.Broken;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.Page;
@@ -26,7 +27,6 @@ import org.jspecify.annotations.Nullable;
 /// Who breaks if an authority ends today: what works under it, and the devices that live by its
 /// certificates, by what they have said of themselves.
 public final class Dependents {
-    private static final int COUNTED = 10_000;
     private static final int READ_AT_ONCE = 1_000;
 
     private final Database database;
@@ -83,7 +83,7 @@ public final class Dependents {
                     .bind("tenant", tenant)
                     .bindArray("issuers", UUID.class, issuers)
                     .bind("now", clock.instant())
-                    .bind("limit", COUNTED + 1)
+                    .bind("limit", Broken.COUNTED + 1)
                     .mapTo(Long.class)
                     .one();
             return new Summary(
@@ -92,9 +92,48 @@ public final class Dependents {
                             .map(AuthorityId::new)
                             .toList(),
                     fleets,
-                    Math.min(certificates, COUNTED),
-                    certificates > COUNTED);
+                    Math.min(certificates, Broken.COUNTED),
+                    certificates > Broken.COUNTED);
         });
+    }
+
+    /// Whom the end of an authority breaks; empty where nobody.
+    ///
+    /// @throws dev.tegata.platform.RefusedException where there is no such authority
+    public List<Broken> broken(TenantId tenant, AuthorityId id) {
+        Summary who = summary(tenant, id);
+        List<Broken> broken = new ArrayList<>();
+        addAll(broken, "authority", who.authorities(), "they work under it", id);
+        addAll(broken, "fleet", who.fleets(), "their devices would get no certificates", id);
+        if (who.certificates() > 0) {
+            List<String> first = devices(tenant, id, new Page.Request(null, Broken.NAMED)).items().stream()
+                    .map(dependent -> dependent.device().toString())
+                    .toList();
+            broken.add(new Broken(
+                    "certificate-not-renewed",
+                    "devices live by certificates that lead to it",
+                    "device",
+                    who.certificates(),
+                    who.more(),
+                    first,
+                    "/api/v1/authorities/" + id + "/dependents/devices",
+                    "tegata authority dependent-devices " + id));
+        }
+        return broken;
+    }
+
+    private static void addAll(List<Broken> broken, String what, List<?> ids, String detail, AuthorityId authority) {
+        if (!ids.isEmpty()) {
+            broken.add(new Broken(
+                    what + "-depends",
+                    detail,
+                    what,
+                    ids.size(),
+                    false,
+                    ids.stream().limit(Broken.NAMED).map(Object::toString).toList(),
+                    "/api/v1/authorities/" + authority + "/dependents",
+                    "tegata authority dependents " + authority));
+        }
     }
 
     private List<UUID> issuers(TenantId tenant, Authority authority) {

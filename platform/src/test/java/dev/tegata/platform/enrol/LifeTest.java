@@ -227,7 +227,7 @@ class LifeTest {
             assertThat(due(unit)).containsExactly(new OrderContent.RenewCertificate());
 
             Fleet before = world.fleets.get(world.tenant, fleet);
-            world.fleets.update(
+            world.fleets.updateLeavingBehind(
                     world.tenant,
                     EnrolmentWorld.OPERATOR,
                     fleet,

@@ -9,6 +9,7 @@ import dev.tegata.pki.der.EncodingException;
 import dev.tegata.pki.der.Pem;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.platform.AuthorityId;
+import dev.tegata.platform.Broken;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.Fields;
 import dev.tegata.platform.RefusedException;
@@ -29,6 +30,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /// The authorities of a tenant.
@@ -280,19 +282,19 @@ final class AuthorityResource {
         return Response.json(View.of(authorities.retire(call.tenant(), call.actor(), id(call))));
     }
 
-    /// Who breaks is listed at `/dependents`.
     private void requireUnused(Call call) {
         if (authorities.get(call.tenant(), id(call)).state() != Authority.State.ACTIVE) {
             return;
         }
-        Dependents.Summary who = dependents.summary(call.tenant(), id(call));
-        if (!who.authorities().isEmpty() || !who.fleets().isEmpty() || who.certificates() > 0) {
+        List<Broken> broken = dependents.broken(call.tenant(), id(call));
+        if (!broken.isEmpty()) {
             throw new RefusedException(
-                    ErrorCode.CONFLICT,
-                    who.fleets().size() + " fleets, " + who.authorities().size() + " authorities and "
-                            + who.certificates() + (who.more() ? " and more" : "")
-                            + " certificates of devices depend on it, as its dependents list; roll it over, or say that"
-                            + " they may be left behind");
+                    ErrorCode.BREAKS_CHAINS,
+                    "it is still depended on, by "
+                            + broken.stream()
+                                    .map(one -> one.count() + (one.more() ? " and more " : " ") + one.what() + "s")
+                                    .collect(Collectors.joining(", ")),
+                    broken);
         }
     }
 

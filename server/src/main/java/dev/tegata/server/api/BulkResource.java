@@ -55,6 +55,7 @@ final class BulkResource {
             @Nullable Instant expiresBefore,
             @Nullable Instant notSeenSince,
             @Nullable String finding,
+            @Nullable String keyAlgorithm,
             @Nullable Boolean all) {
         DeviceQuery query() {
             if (finding != null && authority == null) {
@@ -70,7 +71,8 @@ final class BulkResource {
                     authority == null ? null : AuthorityId.parse(authority),
                     expiresBefore,
                     notSeenSince,
-                    finding == null ? null : HealthResource.code(finding).name());
+                    finding == null ? null : HealthResource.code(finding).name(),
+                    keyAlgorithm == null ? null : Names.algorithm("filter.keyAlgorithm", keyAlgorithm));
             if (query.narrowsNothing() != Boolean.TRUE.equals(all)) {
                 throw Fields.invalid("filter", "must narrow by something, or say \"all\": true and nothing else");
             }

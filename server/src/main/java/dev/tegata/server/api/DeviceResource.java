@@ -195,7 +195,8 @@ final class DeviceResource {
                 "manifest",
                 "authority",
                 "expiresBefore",
-                "notSeenSince");
+                "notSeenSince",
+                "keyAlgorithm");
         DeviceQuery query = new DeviceQuery(
                 request.query("fleet").map(FleetId::new).orElse(null),
                 request.query("state")
@@ -207,7 +208,11 @@ final class DeviceResource {
                 request.query("manifest").map(ManifestId::parse).orElse(null),
                 request.query("authority").map(AuthorityId::parse).orElse(null),
                 Queries.instant(request, "expiresBefore"),
-                Queries.instant(request, "notSeenSince"));
+                Queries.instant(request, "notSeenSince"),
+                null,
+                request.query("keyAlgorithm")
+                        .map(id -> Names.algorithm("keyAlgorithm", id))
+                        .orElse(null));
         return Response.json(Queries.Listing.of(devices.search(call.tenant(), query, page), View::of));
     }
 

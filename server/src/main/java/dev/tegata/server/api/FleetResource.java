@@ -189,12 +189,15 @@ final class FleetResource {
             @Nullable PolicyBody policy) {}
 
     /// An empty `parallelAuthority` takes the second chain away.
+    ///
+    /// @param leaveBehind whether to change it though devices lose their chain
     record UpdateBody(
             @Nullable String name,
             @Nullable String authority,
             @Nullable String parallelAuthority,
             @Nullable ProfileBody profile,
-            @Nullable PolicyBody policy) {}
+            @Nullable PolicyBody policy,
+            @Nullable Boolean leaveBehind) {}
 
     record View(
             String id,
@@ -278,7 +281,10 @@ final class FleetResource {
                 parallel(body.parallelAuthority(), before),
                 body.profile() == null ? before.profile() : body.profile().over(before.profile()),
                 body.policy() == null ? before.policy() : body.policy().over(before.policy()));
-        return answer(fleets.update(call.tenant(), call.actor(), id, before.version(), settings));
+        return answer(
+                Boolean.TRUE.equals(body.leaveBehind())
+                        ? fleets.updateLeavingBehind(call.tenant(), call.actor(), id, before.version(), settings)
+                        : fleets.update(call.tenant(), call.actor(), id, before.version(), settings));
     }
 
     private static @Nullable AuthorityId parallel(@Nullable String given, Fleet before) {

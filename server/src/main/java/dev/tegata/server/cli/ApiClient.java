@@ -236,11 +236,12 @@ final class ApiClient implements AutoCloseable {
         try (InputStream body = response.body()) {
             if (JSON.readTree(body) instanceof ObjectNode problem && problem.has("code")) {
                 return CommandFailure.refused(
-                        "%s (%s)%n%s%n%s"
+                        "%s (%s)%n%s%n%s%s"
                                 .formatted(
                                         problem.path("title").asString(""),
                                         problem.path("code").asString(""),
                                         sentence(problem.path("detail").asString("")),
+                                        breaks(problem.path("breaks")),
                                         problem.path("next").asString(""))
                                 .strip(),
                         problem.toString());
@@ -249,6 +250,23 @@ final class ApiClient implements AutoCloseable {
             // Not one of ours; told by its status.
         }
         return CommandFailure.refused("the server answered with status " + response.statusCode());
+    }
+
+    /// Whom a refused change would break: for each reason how many, some of them, and the command that lists all.
+    private static String breaks(JsonNode breaks) {
+        StringBuilder text = new StringBuilder();
+        for (JsonNode one : breaks) {
+            text.append("  %s%s %s(s), %s: %s%n"
+                    .formatted(
+                            one.path("count").asString(),
+                            one.path("more").asBoolean(false) ? " and more" : "",
+                            one.path("what").asString(),
+                            one.path("reason").asString(),
+                            one.path("detail").asString()));
+            one.path("first").forEach(id -> text.append("    %s%n".formatted(id.asString())));
+            text.append("    All: %s%n".formatted(one.path("command").asString()));
+        }
+        return text.toString();
     }
 
     private static String sentence(String detail) {

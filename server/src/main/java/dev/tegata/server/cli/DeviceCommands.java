@@ -96,6 +96,13 @@ final class DeviceCommands {
                 description = "Only devices of which nothing was heard since.")
         @Nullable
         String notSeenSince;
+
+        @Option(
+                names = "--key",
+                paramLabel = "ALGORITHM",
+                description = "Only devices in service that live by such a key, as rsa-2048; with --fleet.")
+        @Nullable
+        String key;
     }
 
     @Command(
@@ -111,6 +118,7 @@ final class DeviceCommands {
         Paging.filter(query, "manifest", filters.manifest);
         Paging.filter(query, "expiresBefore", filters.expiresBefore);
         Paging.filter(query, "notSeenSince", filters.notSeenSince);
+        Paging.filter(query, "keyAlgorithm", filters.key);
         try (ApiClient api = session.api()) {
             session.output()
                     .table(

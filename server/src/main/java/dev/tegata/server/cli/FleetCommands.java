@@ -254,6 +254,7 @@ final class FleetCommands {
 
         ObjectNode putInto(ObjectNode body, Terminal terminal) {
             Bodies.put(body, "authority", authority);
+            Bodies.put(body, "parallelAuthority", parallelAuthority);
             ObjectNode profile = certificateProfile == null ? ApiClient.object() : read(certificateProfile, terminal);
             Bodies.put(profile, "lifetime", lifetime);
             Bodies.put(profile, "subject", subject);
@@ -385,6 +386,8 @@ final class FleetCommands {
             @Parameters(paramLabel = "FLEET", description = "Its id, as listed.") String fleet,
             @Option(names = "--name", paramLabel = "NAME", description = "What people call it from now on.") @Nullable
                     String name,
+            @Option(names = "--leave-behind", description = "Do so though devices lose their chain by it.")
+                    boolean leaveBehind,
             @Mixin Rules rules) {
         ObjectNode body = ApiClient.object();
         Bodies.put(body, "name", name);
@@ -392,6 +395,7 @@ final class FleetCommands {
         if (body.isEmpty()) {
             throw CommandFailure.usage("nothing to change: give at least one option, see 'tegata fleet update --help'");
         }
+        Bodies.put(body, "leaveBehind", leaveBehind ? true : null);
         try (ApiClient api = session.api()) {
             session.output().fields(api.change(PATH + "/" + ApiClient.segment(fleet), body));
         }

@@ -3,39 +3,44 @@
 package dev.tegata.server.http;
 
 import dev.tegata.pki.key.VaultException;
+import dev.tegata.platform.Broken;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.UnavailableException;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /// Why a request failed, before it takes the form of a protocol. This is the one place that maps what was thrown to a
 /// code, and a code to an RFC 9457 document.
 ///
-/// `headers` go with the answer whatever its form: `Retry-After`, `WWW-Authenticate`, `Allow`.
-public record Problem(ErrorCode code, String detail, Map<String, String> headers) {
+/// `headers` go with the answer whatever its form: `Retry-After`, `WWW-Authenticate`, `Allow`. `breaks` names whom a
+/// refused change would break.
+public record Problem(ErrorCode code, String detail, Map<String, String> headers, List<Broken> breaks) {
     public static final String MEDIA_TYPE = "application/problem+json";
 
     public Problem {
         headers = Map.copyOf(headers);
+        breaks = List.copyOf(breaks);
     }
 
     public Problem(ErrorCode code, String detail) {
-        this(code, detail, defaultHeaders(code));
+        this(code, detail, defaultHeaders(code), List.of());
     }
 
     /// This problem with one more header, or another value for one that it has.
     public Problem with(String name, String value) {
         Map<String, String> more = new HashMap<>(headers);
         more.put(name, value);
-        return new Problem(code, detail, more);
+        return new Problem(code, detail, more, breaks);
     }
 
     /// What may be told of `thrown`. Only the exceptions that are meant as answers have their words repeated.
     public static Problem of(Throwable thrown) {
         return switch (thrown) {
             case ProblemException e -> e.problem();
-            case RefusedException e -> new Problem(e.code(), e.detail());
+            case RefusedException e -> new Problem(e.code(), e.detail(), defaultHeaders(e.code()), e.broken());
             case UnavailableException _ -> new Problem(ErrorCode.UNAVAILABLE, "the storage cannot be used now");
             case VaultException e
             when e.retryable() -> new Problem(ErrorCode.UNAVAILABLE, "the key vault cannot be used now");
@@ -51,7 +56,8 @@ public record Problem(ErrorCode code, String detail, Map<String, String> headers
                 code.httpStatus(),
                 detail,
                 code.next(),
-                requestId);
+                requestId,
+                breaks.isEmpty() ? null : breaks);
         Response response = Response.of(code.httpStatus(), MEDIA_TYPE, Json.write(document));
         for (Map.Entry<String, String> header : headers.entrySet()) {
             response = response.with(header.getKey(), header.getValue());
@@ -70,5 +76,12 @@ public record Problem(ErrorCode code, String detail, Map<String, String> headers
     }
 
     private record Document(
-            String type, String code, String title, int status, String detail, String next, String requestId) {}
+            String type,
+            String code,
+            String title,
+            int status,
+            String detail,
+            String next,
+            String requestId,
+            @Nullable List<Broken> breaks) {}
 }

@@ -26,6 +26,8 @@ import dev.tegata.pki.path.Purpose;
 import dev.tegata.pki.path.TrustAnchors;
 import dev.tegata.protocol.CheckInForm;
 import dev.tegata.server.RunningServer;
+import dev.tegata.server.cli.Shell;
+import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.file.Path;
 import java.security.SecureRandom;
@@ -136,12 +138,15 @@ final class ParallelChainTest {
             HttpResponse<String> refused =
                     TENANT.running.post(TENANT.tenant.ownerKey(), "/api/v1/authorities/" + authority + "/retire", "{}");
             assertThat(refused.statusCode()).isEqualTo(409);
-            assertThat(refused.body()).contains("1 fleets").contains("certificates of devices depend on it");
+            assertThat(refused.body()).contains("1 fleets").contains("\"breaks-chains\"");
+            assertThat(RunningServer.body(refused).at("/breaks/1/first/0").asString())
+                    .isEqualTo(device);
             assertThat(get("/api/v1/authorities/" + authority + "/dependents/devices")
                             .at("/items/0/device")
                             .asString())
                     .isEqualTo(device);
         }
+        refusesToBreak(fleet, device);
         assertThat(get("/api/v1/fleets/" + fleet + "/readiness").path("items")).hasSize(KeyAlgorithm.values().length);
         HttpResponse<String> left = TENANT.running.post(
                 TENANT.tenant.ownerKey(), "/api/v1/authorities/" + pq + "/retire", "{\"leaveBehind\":true}");
@@ -154,6 +159,43 @@ final class ParallelChainTest {
                             .statusCode())
                     .isEqualTo(404);
         }
+    }
+
+    /// Over the API, with each list read; and as the command tells a person.
+    private void refusesToBreak(String fleet, String device) {
+        String path = "/api/v1/fleets/" + fleet;
+        String change = "{\"parallelAuthority\":\"\",\"profile\":{\"keyAlgorithms\":[\"rsa-2048\"]}}";
+        HttpResponse<String> refused = TENANT.running.send(TENANT.running
+                .to(TENANT.tenant.ownerKey(), path)
+                .header("Content-Type", "application/json")
+                .header("If-Match", "\"1\"")
+                .method("PATCH", HttpRequest.BodyPublishers.ofString(change)));
+        assertThat(refused.statusCode()).as(refused.body()).isEqualTo(409);
+        JsonNode breaks = RunningServer.body(refused).path("breaks");
+        assertThat(breaks.valueStream().map(one -> one.path("reason").asString()))
+                .containsExactly("key-not-allowed", "second-chain-ends");
+        for (JsonNode one : breaks) {
+            assertThat(one.path("count").asInt()).isEqualTo(1);
+            assertThat(one.at("/first/0").asString()).isEqualTo(device);
+            assertThat(get(one.path("path").asString()).path("items").toString())
+                    .contains(device);
+        }
+        assertThat(get("/api/v1/devices?fleet=" + fleet + "&keyAlgorithm=rsa-2048")
+                        .path("items"))
+                .isEmpty();
+        assertThat(TENANT.running
+                        .get(TENANT.tenant.ownerKey(), "/api/v1/devices?keyAlgorithm=rsa-2048")
+                        .statusCode())
+                .isEqualTo(422);
+
+        Shell.Result told = Shell.of(TENANT.running, folder)
+                .with("TEGATA_API_KEY", TENANT.tenant.ownerKey())
+                .run("fleet", "update", fleet, "--parallel-authority", "");
+        assertThat(told.exitCode()).as(told.err()).isEqualTo(1);
+        assertThat(told.err())
+                .contains("1 device(s), second-chain-ends")
+                .contains("    " + device)
+                .contains("All: tegata authority dependent-devices ");
     }
 
     private static List<Certificate> parse(List<Bytes> chain) throws Exception {
