@@ -153,6 +153,7 @@ abstract class TenantWallContract {
                                       WHEN 'jsonb' THEN '''{}'''
                                       WHEN 'ARRAY' THEN '''{}'''
                                       WHEN 'date' THEN '''2026-07-01'''
+                                      WHEN 'interval' THEN '''PT1H'''
                                       WHEN 'boolean' THEN 'true'
                                       WHEN 'timestamp with time zone' THEN 'now()'
                                       ELSE '1' END, '' ORDER BY ordinal_position))
