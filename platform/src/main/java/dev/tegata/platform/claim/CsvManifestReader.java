@@ -5,8 +5,10 @@ package dev.tegata.platform.claim;
 import de.siegmar.fastcsv.reader.CsvParseException;
 import de.siegmar.fastcsv.reader.CsvReader;
 import de.siegmar.fastcsv.reader.CsvRecord;
+import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.SequenceInputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -22,6 +24,9 @@ import org.jspecify.annotations.Nullable;
 final class CsvManifestReader implements ManifestReader {
     private static final int MAX_RECORD = 64 << 10;
     private static final int ABSENT = -1;
+
+    /// What is put after the file's end, to see whether it is inside quotes there.
+    private static final String END = "\0";
     private static final Set<String> SERIAL = Set.of("serial", "serialnumber", "uniqueid", "chipid", "mac", "sn");
     private static final Set<String> MODEL = Set.of("model", "partnumber");
     private static final Set<String> CERTIFICATE = Set.of("certificate", "cert", "pem", "ekcertificate");
@@ -85,12 +90,19 @@ final class CsvManifestReader implements ManifestReader {
                 .allowExtraCharsAfterClosingQuote(true)
                 .detectBomHeader(true)
                 .maxBufferSize(MAX_RECORD)
-                .ofCsvRecord(in, StandardCharsets.UTF_8)
+                .ofCsvRecord(
+                        new SequenceInputStream(
+                                in, new ByteArrayInputStream(("\n" + END).getBytes(StandardCharsets.UTF_8))),
+                        StandardCharsets.UTF_8)
                 .iterator();
         try {
             while (records.hasNext()) {
                 CsvRecord record = records.next();
-                if (position >= 0) {
+                String last = record.getField(record.getFieldCount() - 1);
+                if (last.endsWith("\n" + END)) {
+                    throw new BrokenManifestException("the file ends inside quotes, in element " + position);
+                }
+                if (position >= 0 && !last.equals(END)) {
                     sink.element(element(record));
                 }
                 position++;

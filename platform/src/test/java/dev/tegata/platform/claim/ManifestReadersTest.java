@@ -92,6 +92,25 @@ class ManifestReadersTest {
         }
 
         @Test
+        @DisplayName(
+                "a column twice is no header; what is cut off within quotes or too long breaks, after what stood before")
+        void badCsv() {
+            assertThat(Read.of("serial,model,serial\n1,x,2\n", STATEMENT).broken)
+                    .isEqualTo("not recognised");
+            String tooLong = "x".repeat(70_000);
+            for (String end : List.of("2,\"cut", "2,\"", "2,\"" + tooLong + "\"\n3,y\n", tooLong + "\n3\n")) {
+                Read read = Read.of("serial,model\n1,x\n" + end, STATEMENT);
+                assertThat(read.candidates()).extracting(Candidate::serial).containsExactly("1");
+                assertThat(read.broken).contains("quotes", "in element 1");
+            }
+            for (String end : List.of("", "\n", "\r\n", ",\"\"", ",\"a \"\"b\"\"\"")) {
+                Read read = Read.of("serial,model\n1,x\n2" + end, STATEMENT);
+                assertThat(read.candidates()).extracting(Candidate::serial).containsExactly("1", "2");
+                assertThat(read.broken).isNull();
+            }
+        }
+
+        @Test
         @DisplayName("public keys as PEM, base64, a point in hex; weak ones are conflicts")
         void keys() {
             var key = TestSigner.newKey();
