@@ -283,6 +283,7 @@ public final class Server implements AutoCloseable {
             CmpEndpoint cmp = new CmpEndpoint(
                     enrolments, sharedSecrets, new CmpTransactions(database, clock), refusals, vault, clock, random);
             Releases releases = new Releases(database, verification.endorsements(), auditLog, clock, random);
+            verification.signers().whenRemoved(releases::signerRemoved);
             opened(PeriodicWork.start("releases", RELEASES_KEPT, () -> tenants.forEachId(releases::keep)));
             RelyingParties parties = new RelyingParties(database, auditLog, clock);
             Decisions decisions = new Decisions(database, parties, clock);

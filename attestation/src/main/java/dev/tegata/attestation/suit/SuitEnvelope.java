@@ -10,8 +10,9 @@ import dev.tegata.attestation.cose.CoseMessage;
 import dev.tegata.pki.Bytes;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
-import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -22,14 +23,23 @@ import org.jspecify.annotations.Nullable;
 /// and the signatures over it. Says what the update leaves on a device; executes nothing and fetches
 /// nothing.
 ///
-/// `components` are those with an image digest. What the manifest says is true only where [#isSignedBy] is.
+/// What the manifest says is true only where [#isSignedBy] is.
+///
+/// @param variants what the update may leave, each with all components that have an image's digest then:
+/// one, or
+///     several where the manifest has an image for each slot, or chooses a component
 public record SuitEnvelope(
-        long sequenceNumber, List<Component> components, Bytes signedDigest, List<CoseMessage> signatures) {
+        long sequenceNumber, List<List<Component>> variants, Bytes signedDigest, List<CoseMessage> signatures) {
     /// A component and the digest of the image that the update puts there.
     ///
     /// @param name its identifier, with slashes between the parts
     /// @param digest of 32, 48 or 64 bytes: SHA-256, SHA-384 or SHA-512
-    public record Component(String name, @Nullable String version, Bytes digest) {}
+    /// @param slot that the image is for; null where the manifest has one for wherever it goes
+    public record Component(
+            String name,
+            @Nullable String version,
+            Bytes digest,
+            @Nullable Long slot) {}
 
     private static final int TAG = 107;
     private static final int AUTHENTICATION = 2;
@@ -46,6 +56,7 @@ public record SuitEnvelope(
     private static final int TEXT_COMPONENT_VERSION = 6;
     private static final int MAX_COMPONENTS = 64;
     private static final int MAX_SIGNATURES = 16;
+    private static final int MAX_VARIANTS = 16;
 
     public static SuitEnvelope parse(Bytes encoded) throws MalformedException {
         Cbor item = Cbor.read(encoded, CborLimits.DOCUMENT);
@@ -70,7 +81,7 @@ public record SuitEnvelope(
             throw new MalformedException("the sequence number is negative");
         }
         return new SuitEnvelope(
-                sequenceNumber, components(new Members(envelope, manifest)), signedDigest, List.copyOf(signatures));
+                sequenceNumber, variants(new Members(envelope, manifest)), signedDigest, List.copyOf(signatures));
     }
 
     /// Whether one of the signatures over the manifest is by this key.
@@ -124,53 +135,92 @@ public record SuitEnvelope(
         }
     }
 
-    private static List<Component> components(Members members) throws MalformedException {
+    private static List<List<Component>> variants(Members members) throws MalformedException {
         Cbor.MapItem common =
                 read(members.manifest.require(COMMON, "the common part")).mapping("the common part");
         List<Cbor> identifiers =
                 common.require(COMPONENTS, "the components").array("the components", 1, MAX_COMPONENTS);
-        Commands shared = new Commands(identifiers.size());
-        Cbor sequence = common.get(SHARED_SEQUENCE);
-        if (sequence != null) {
-            shared.run(read(sequence));
-        }
-        // What is checked at each boot says more than what is checked on the way there.
-        Commands validate = shared.copy();
-        Optional<Cbor> validation = members.find(VALIDATE);
-        if (validation.isPresent()) {
-            validate.run(validation.get());
-        }
-        Commands install = shared.copy();
-        for (int label : INSTALL) {
-            Optional<Cbor> installation = members.find(label);
-            if (installation.isPresent()) {
-                install.run(installation.get());
-            }
-        }
+        List<String> names = names(identifiers);
         Map<Cbor, String> versions =
                 versions(members.find(TEXT, CborLimits.DESCRIPTION).orElse(null));
-        List<Component> components = new ArrayList<>();
-        Set<String> names = new HashSet<>();
-        for (int index = 0; index < identifiers.size(); index++) {
-            String name = name(identifiers.get(index));
+        Commands commands = new Commands(identifiers.size());
+        Cbor sequence = common.get(SHARED_SEQUENCE);
+        Collection<Commands.Way> ways =
+                sequence == null ? commands.start() : commands.run(commands.start(), Commands.FIRST, read(sequence));
+        Set<Integer> chosen = commands.chosen();
+        Set<List<Component>> variants = new LinkedHashSet<>();
+        for (Commands.Way shared : ways) {
+            Collection<Commands.Way> validated = follow(commands, members, List.of(VALIDATE), shared, chosen);
+            for (Commands.Way installed : follow(commands, members, INSTALL, shared, chosen)) {
+                for (Commands.Way booted : validated) {
+                    if (!installed.excludes(booted)) {
+                        List<Component> variant = new ArrayList<>();
+                        for (int index = 0; index < names.size(); index++) {
+                            String version = versions.get(identifiers.get(index));
+                            component(index, names.get(index), version, List.of(booted, installed, shared))
+                                    .ifPresent(variant::add);
+                        }
+                        variants.add(List.copyOf(variant));
+                    }
+                }
+            }
+            if (variants.size() > Commands.MAX_WAYS) {
+                throw new MalformedException("the manifest has more than " + Commands.MAX_WAYS + " ways to go");
+            }
+        }
+        // A way on which nothing is said of a component says less than one on which something is.
+        List<List<Component>> whole = variants.stream()
+                .filter(one ->
+                        variants.stream().noneMatch(other -> other.size() > one.size() && other.containsAll(one)))
+                .toList();
+        if (whole.isEmpty() || whole.getFirst().isEmpty()) {
+            throw new MalformedException("the manifest has no digest of an image");
+        }
+        if (whole.size() > MAX_VARIANTS) {
+            throw new MalformedException("the update may leave more than " + MAX_VARIANTS + " different images");
+        }
+        return whole;
+    }
+
+    private static Collection<Commands.Way> follow(
+            Commands commands, Members members, List<Integer> labels, Commands.Way from, Set<Integer> chosen)
+            throws MalformedException {
+        Collection<Commands.Way> ways = List.of(from);
+        Set<Integer> present = chosen;
+        for (int label : labels) {
+            Optional<Cbor> sequence = members.find(label);
+            if (sequence.isPresent()) {
+                ways = commands.run(ways, present, sequence.get());
+                present = commands.chosen();
+            }
+        }
+        return ways;
+    }
+
+    /// What is checked at each boot says more than what is checked on the way there, and that more than
+    /// what is set beforehand.
+    ///
+    /// @param ways at boot, at installation, and before both
+    private static Optional<Component> component(
+            int index, String name, @Nullable String version, List<Commands.Way> ways) {
+        Commands.Known booted = ways.get(0).components().get(index);
+        Commands.Known installed = ways.get(1).components().get(index);
+        Commands.Known shared = ways.get(2).components().get(index);
+        ImageDigest matched = booted.matched() != null ? booted.matched() : installed.matched();
+        ImageDigest digest = matched != null ? matched : shared.digest();
+        Long slot = booted.inSlot() != null ? booted.inSlot() : installed.inSlot();
+        return digest == null ? Optional.empty() : Optional.of(new Component(name, version, digest.value(), slot));
+    }
+
+    private static List<String> names(List<Cbor> identifiers) throws MalformedException {
+        Set<String> names = new LinkedHashSet<>();
+        for (Cbor identifier : identifiers) {
+            String name = name(identifier);
             if (!names.add(name)) {
                 throw new MalformedException("the component '" + name + "' stands twice");
             }
-            Set<ImageDigest> digests = validate.matched(index);
-            digests = digests.isEmpty() ? install.matched(index) : digests;
-            digests = digests.isEmpty() ? shared.digests(index) : digests;
-            if (digests.size() > 1) {
-                throw new MalformedException("the component '" + name + "' may be one of several images, such as one"
-                        + " for each slot: a release has one digest for each component");
-            }
-            for (ImageDigest digest : digests) {
-                components.add(new Component(name, versions.get(identifiers.get(index)), digest.value()));
-            }
         }
-        if (components.isEmpty()) {
-            throw new MalformedException("the manifest has no digest of an image");
-        }
-        return List.copyOf(components);
+        return List.copyOf(names);
     }
 
     private static String name(Cbor identifier) throws MalformedException {

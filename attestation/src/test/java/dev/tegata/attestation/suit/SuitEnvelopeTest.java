@@ -17,6 +17,7 @@ import dev.tegata.attestation.suit.SuitEnvelope.Component;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.key.PublicKeyInfo;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.DisplayName;
@@ -111,17 +112,115 @@ class SuitEnvelopeTest {
                 .isTrue();
         assertThat(envelope.isSignedBy(CoseKey.of(signer.publicKey()))).isFalse();
         assertThat(envelope.sequenceNumber()).isZero();
-        assertThat(envelope.components())
+        assertThat(components(envelope))
                 .containsExactly(new Component(
-                        "00", null, Bytes.ofHex("00112233445566778899aabbccddeeff0123456789abcdeffedcba9876543210")));
+                        "00",
+                        null,
+                        Bytes.ofHex("00112233445566778899aabbccddeeff0123456789abcdeffedcba9876543210"),
+                        null));
     }
 
     @Test
-    @DisplayName("an image for each slot is not one release")
-    void slots() {
-        assertThatThrownBy(() -> SuitEnvelope.parse(SLOTS))
-                .isInstanceOf(MalformedException.class)
-                .hasMessageContaining("one of several images");
+    @DisplayName("the draft's example with an image for each slot tells both, each with its slot")
+    void slots() throws Exception {
+        SuitEnvelope envelope = SuitEnvelope.parse(SLOTS);
+        assertThat(envelope.isSignedBy(CoseKey.of(PublicKeyInfo.parse(EXAMPLE_KEY))))
+                .isTrue();
+        assertThat(envelope.variants())
+                .containsExactly(
+                        List.of(new Component(
+                                "00",
+                                null,
+                                Bytes.ofHex("00112233445566778899aabbccddeeff0123456789abcdeffedcba9876543210"),
+                                0L)),
+                        List.of(new Component(
+                                "00",
+                                null,
+                                Bytes.ofHex("0123456789abcdeffedcba987654321000112233445566778899aabbccddeeff"),
+                                1L)));
+    }
+
+    private static Cbor inSlot(int slot, Bytes digest) {
+        return wrap(Cbor.array(
+                Cbor.of(20),
+                Cbor.map().put(5, Cbor.of(slot)).build(),
+                Cbor.of(5),
+                Cbor.of(5),
+                Cbor.of(20),
+                digestParameters(digest)));
+    }
+
+    @Test
+    @DisplayName("slots of two components are independent; each slot that is known once is that slot everywhere")
+    void twoComponents() throws Exception {
+        Cbor both = common(
+                Cbor.of(12),
+                Cbor.of(0),
+                Cbor.of(15),
+                Cbor.array(inSlot(0, FIRST), inSlot(1, OTHER)),
+                Cbor.of(12),
+                Cbor.of(1),
+                Cbor.of(15),
+                Cbor.array(inSlot(0, FIRST), inSlot(1, SECOND)));
+        Cbor validate = wrap(Cbor.array(
+                Cbor.of(12),
+                Cbor.of(0),
+                Cbor.of(15),
+                Cbor.array(inSlot(0, FIRST), inSlot(1, OTHER)),
+                Cbor.of(3),
+                Cbor.of(15)));
+        assertThat(SuitEnvelope.parse(envelope(manifest(both).put(7, validate), Cbor.map()))
+                        .variants())
+                .containsExactlyInAnyOrder(
+                        List.of(new Component("boot", null, FIRST, 0L), new Component("app", null, FIRST, 0L)),
+                        List.of(new Component("boot", null, FIRST, 0L), new Component("app", null, SECOND, 1L)),
+                        List.of(new Component("boot", null, OTHER, 1L), new Component("app", null, FIRST, 0L)),
+                        List.of(new Component("boot", null, OTHER, 1L), new Component("app", null, SECOND, 1L)));
+    }
+
+    @Test
+    @DisplayName("where a manifest chooses the component, an update leaves one or the other")
+    void chosenComponent() throws Exception {
+        Cbor choice = common(
+                Cbor.of(15),
+                Cbor.array(
+                        wrap(Cbor.array(
+                                Cbor.of(12), Cbor.of(0), Cbor.of(5), Cbor.of(5), Cbor.of(20), digestParameters(FIRST))),
+                        wrap(Cbor.array(
+                                Cbor.of(12),
+                                Cbor.of(1),
+                                Cbor.of(5),
+                                Cbor.of(5),
+                                Cbor.of(20),
+                                digestParameters(SECOND))),
+                        Cbor.NULL));
+        assertThat(SuitEnvelope.parse(envelope(manifest(choice), Cbor.map())).variants())
+                .containsExactly(
+                        List.of(new Component("boot", null, FIRST, null)),
+                        List.of(new Component("app", null, SECOND, null)));
+    }
+
+    @Test
+    @DisplayName("alternatives without end are refused")
+    void tooManyWays() {
+        List<Cbor> commands = new ArrayList<>();
+        for (int component = 0; component < 2; component++) {
+            List<Cbor> alternatives = new ArrayList<>();
+            for (int slot = 0; slot < 9; slot++) {
+                alternatives.add(inSlot(slot, Bytes.of(new byte[] {(byte) slot}).sha256()));
+            }
+            commands.addAll(List.of(Cbor.of(12), Cbor.of(component), Cbor.of(15)));
+            commands.add(Cbor.array(alternatives.toArray(Cbor[]::new)));
+        }
+        assertThatThrownBy(() ->
+                        SuitEnvelope.parse(envelope(manifest(common(commands.toArray(Cbor[]::new))), Cbor.map())))
+                .isInstanceOf(MalformedException.class);
+    }
+
+    /// Of a manifest with one variant.
+    private static List<Component> components(SuitEnvelope envelope) {
+        assertThat(envelope.variants()).hasSize(1);
+        return envelope.variants().getFirst();
     }
 
     @Test
@@ -153,18 +252,17 @@ class SuitEnvelopeTest {
                 Cbor.of(1),
                 Cbor.of(20),
                 digestParameters(SECOND));
-        assertThat(SuitEnvelope.parse(envelope(manifest(shared), Cbor.map())).components())
-                .containsExactly(new Component("boot", null, FIRST), new Component("app", null, SECOND));
+        assertThat(components(SuitEnvelope.parse(envelope(manifest(shared), Cbor.map()))))
+                .containsExactly(new Component("boot", null, FIRST, null), new Component("app", null, SECOND, null));
         // The image comes encrypted, with another digest on the way.
         Cbor install = wrap(
                 Cbor.array(Cbor.of(12), Cbor.of(1), Cbor.of(20), digestParameters(OTHER), Cbor.of(3), Cbor.of(15)));
         Cbor validate = wrap(Cbor.array(Cbor.of(12), Cbor.of(true), Cbor.of(3), Cbor.of(15)));
-        assertThat(SuitEnvelope.parse(envelope(manifest(shared).put(20, install), Cbor.map()))
-                        .components())
-                .containsExactly(new Component("boot", null, FIRST), new Component("app", null, OTHER));
-        assertThat(SuitEnvelope.parse(envelope(manifest(shared).put(7, validate).put(20, install), Cbor.map()))
-                        .components())
-                .containsExactly(new Component("boot", null, FIRST), new Component("app", null, SECOND));
+        assertThat(components(SuitEnvelope.parse(envelope(manifest(shared).put(20, install), Cbor.map()))))
+                .containsExactly(new Component("boot", null, FIRST, null), new Component("app", null, OTHER, null));
+        assertThat(components(SuitEnvelope.parse(
+                        envelope(manifest(shared).put(7, validate).put(20, install), Cbor.map()))))
+                .containsExactly(new Component("boot", null, FIRST, null), new Component("app", null, SECOND, null));
     }
 
     @Test
@@ -183,10 +281,9 @@ class SuitEnvelopeTest {
             Cbor digest = Cbor.array(Cbor.of(-16), Cbor.of(wrapped.encode().sha256()));
             SuitEnvelope whole = SuitEnvelope.parse(
                     envelope(manifest(shared).put(23, digest), Cbor.map().put(23, wrapped)));
-            assertThat(whole.components().get(1).version()).isEqualTo("1.4.0");
+            assertThat(components(whole).get(1).version()).isEqualTo("1.4.0");
             assertThat(whole.isSignedBy(CoseKey.of(signer.publicKey()))).isTrue();
-            assertThat(SuitEnvelope.parse(envelope(manifest(shared).put(23, digest), Cbor.map()))
-                            .components()
+            assertThat(components(SuitEnvelope.parse(envelope(manifest(shared).put(23, digest), Cbor.map())))
                             .get(1)
                             .version())
                     .isNull();

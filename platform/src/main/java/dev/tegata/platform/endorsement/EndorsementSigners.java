@@ -20,6 +20,7 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.jdbi.v3.core.Handle;
 
 /// Who may sign a tenant's endorsements.
@@ -30,6 +31,14 @@ public final class EndorsementSigners {
     private final AuditLog audit;
     private final Reappraisals reappraisals;
     private final InstantSource clock;
+    private final List<Removal> removals = new CopyOnWriteArrayList<>();
+
+    /// Hears of signers that are allowed no more, in the transaction that ends it.
+    @FunctionalInterface
+    public interface Removal {
+        /// @return manifests that rest on this signer by another way than by its signature on them
+        List<EndorsementId> removed(Handle tx, TenantId tenant, Actor actor, Bytes fingerprint);
+    }
 
     public EndorsementSigners(Database database, AuditLog audit, Reappraisals reappraisals, InstantSource clock) {
         this.database = database;
@@ -78,7 +87,13 @@ public final class EndorsementSigners {
         return database.inTenant(tenant, tx -> select(tx, tenant));
     }
 
-    /// Ends the trust in a signer. Its endorsements are withdrawn with it: the key may be in other hands.
+    /// Has `removal` hear of signers that are allowed no more.
+    public void whenRemoved(Removal removal) {
+        removals.add(removal);
+    }
+
+    /// Ends the trust in a signer. Its endorsements are withdrawn with it, and the releases that rest on it
+    /// alone: the key may be in other hands.
     ///
     /// @throws RefusedException where there is no such signer
     public void remove(TenantId tenant, Actor actor, Bytes fingerprint) {
@@ -93,12 +108,18 @@ public final class EndorsementSigners {
                     .findOne()
                     .orElseThrow(() -> new RefusedException(
                             ErrorCode.NOT_FOUND, "no such signer is allowed: " + fingerprint.hex()));
+            List<UUID> others = removals.stream()
+                    .flatMap(removal -> removal.removed(tx, tenant, actor, fingerprint).stream())
+                    .map(EndorsementId::value)
+                    .toList();
             List<EndorsementId> withdrawn = tx.createQuery("""
                             UPDATE endorsement SET state = 'WITHDRAWN', ended_at = :now
-                            WHERE tenant_id = :tenant AND signer_key = :fingerprint AND state = 'ACTIVE'
+                            WHERE tenant_id = :tenant AND (signer_key = :fingerprint OR endorsement_id = ANY (:others))
+                                AND state = 'ACTIVE'
                             RETURNING endorsement_id""")
                     .bind("tenant", tenant)
                     .bind("fingerprint", fingerprint)
+                    .bindArray("others", UUID.class, others)
                     .bind("now", clock.instant())
                     .mapTo(UUID.class)
                     .map(EndorsementId::new)

@@ -18,6 +18,7 @@ import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.endorsement.Endorsement.EndorsementTag;
 import dev.tegata.platform.store.Database;
+import java.lang.reflect.Type;
 import java.security.SecureRandom;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -30,6 +31,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import org.jdbi.v3.core.Handle;
+import org.jdbi.v3.core.generic.GenericType;
 import org.jspecify.annotations.Nullable;
 
 /// The manifests of a tenant through their lives: submitted, superseded, withdrawn, expired.
@@ -42,6 +44,8 @@ public final class EndorsementStore {
     private static final String COLUMNS = """
             endorsement_id, name, profile, digest, signer, not_before, not_after, state, superseded_by, submitted_at,
             submitted_by, ended_at""";
+
+    private static final Type LIST_OF_BYTES = new GenericType<List<Bytes>>() {}.getType();
 
     private final Database database;
     private final AuditLog audit;
@@ -351,17 +355,38 @@ public final class EndorsementStore {
         boolean by(CoseKey key) throws MalformedException;
     }
 
-    /// The name of the allowed signer by whom it is signed.
+    /// The allowed signers by whom it is signed.
     ///
     /// @throws RefusedException where it is signed by none of them
-    public String signer(TenantId tenant, Signed signed) throws MalformedException {
+    public List<EndorsementSigner> signersOf(TenantId tenant, Signed signed) throws MalformedException {
+        List<EndorsementSigner> all = new ArrayList<>();
         for (EndorsementSigner signer : database.inTenant(tenant, tx -> EndorsementSigners.select(tx, tenant))) {
             if (signed.by(CoseKey.of(signer.publicKey()))) {
-                return signer.name();
+                all.add(signer);
             }
         }
-        throw new RefusedException(
-                ErrorCode.ENDORSEMENT_REFUSED, "the manifest is not signed by any allowed signer of endorsements");
+        if (all.isEmpty()) {
+            throw new RefusedException(
+                    ErrorCode.ENDORSEMENT_REFUSED, "the manifest is not signed by any allowed signer of endorsements");
+        }
+        return all;
+    }
+
+    /// Those of these signers that are allowed still, and stay so until the transaction `tx` ends.
+    ///
+    /// @throws RefusedException where none is
+    public List<Bytes> stillAllowed(Handle tx, TenantId tenant, List<Bytes> signers) {
+        List<Bytes> allowed = tx.createQuery("""
+                        SELECT fingerprint FROM endorsement_signer
+                        WHERE tenant_id = :tenant AND fingerprint = ANY (:signers::bytea[]) FOR SHARE""")
+                .bind("tenant", tenant)
+                .bindByType("signers", signers, LIST_OF_BYTES)
+                .mapTo(Bytes.class)
+                .list();
+        if (allowed.isEmpty()) {
+            throw new RefusedException(ErrorCode.ENDORSEMENT_REFUSED, "the manifest's signer is allowed no more");
+        }
+        return allowed;
     }
 
     /// Takes a manifest back: from the next appraisal on it says nothing.

@@ -13,6 +13,7 @@ import org.jspecify.annotations.Nullable;
 /// @param below the oldest acceptable version, where this release is older
 /// @param lapsed whether its certification's time is over
 /// @param endorsement through which it acts; null until it was submitted
+/// @param withdrawn whether nobody who has signed its SUIT manifest is allowed to any more: it says nothing
 public record Release(
         UUID id,
         FleetId fleet,
@@ -22,6 +23,7 @@ public record Release(
         boolean lapsed,
         int revision,
         @Nullable UUID endorsement,
+        boolean withdrawn,
         Instant createdAt,
         Instant updatedAt) {
     /// What its certification comes to now.

@@ -14,6 +14,9 @@ import org.jspecify.annotations.Nullable;
 ///
 /// @param product the class of devices that it is for, as their evidence names it
 /// @param components what is measured of it, in the form in which evidence is matched
+/// @param variants which of the components, by their index, are measured together, where a device runs one
+/// image of
+///     several, such as one for each slot; empty where all are
 /// @param securityCounter by which releases are ordered before their versions, where both have one
 /// @param scheme of the certification
 /// @param certificate its number
@@ -23,6 +26,7 @@ public record ReleaseContent(
         String version,
         Environment product,
         List<Measurement> components,
+        List<List<Integer>> variants,
         @Nullable Integer securityCounter,
         Status status,
         @Nullable String scheme,
@@ -31,6 +35,7 @@ public record ReleaseContent(
         List<String> vulnerabilities) {
     private static final int MOST_COMPONENTS = 64;
     private static final int MOST_VULNERABILITIES = 256;
+    private static final int MOST_VARIANTS = 16;
     private static final int LONGEST = 128;
 
     public ReleaseContent {
@@ -40,6 +45,13 @@ public record ReleaseContent(
         components = List.copyOf(components);
         if (components.isEmpty() || components.size() > MOST_COMPONENTS) {
             throw Fields.invalid("components", "must be 1 to " + MOST_COMPONENTS);
+        }
+        variants = variants.stream().map(List::copyOf).toList();
+        int known = components.size();
+        if (variants.size() > MOST_VARIANTS
+                || variants.stream().anyMatch(List::isEmpty)
+                || variants.stream().flatMap(List::stream).anyMatch(index -> index < 0 || index >= known)) {
+            throw Fields.invalid("variants", "must be at most " + MOST_VARIANTS + " lists of components");
         }
         if (securityCounter != null && securityCounter < 0) {
             throw Fields.invalid("securityCounter", "must not be negative");
@@ -51,6 +63,39 @@ public record ReleaseContent(
         vulnerabilities.forEach(name -> requireShort("vulnerabilities", name));
         requireShort("certification.scheme", scheme);
         requireShort("certification.certificate", certificate);
+    }
+
+    /// With one variant.
+    public ReleaseContent(
+            String version,
+            Environment product,
+            List<Measurement> components,
+            @Nullable Integer securityCounter,
+            Status status,
+            @Nullable String scheme,
+            @Nullable String certificate,
+            @Nullable Instant validUntil,
+            List<String> vulnerabilities) {
+        this(
+                version,
+                product,
+                components,
+                List.of(),
+                securityCounter,
+                status,
+                scheme,
+                certificate,
+                validUntil,
+                vulnerabilities);
+    }
+
+    /// What is measured together, of each variant.
+    public List<List<Measurement>> images() {
+        return variants.isEmpty()
+                ? List.of(components)
+                : variants.stream()
+                        .map(variant -> variant.stream().map(components::get).toList())
+                        .toList();
     }
 
     private static void requireShort(String field, @Nullable String text) {
@@ -70,6 +115,7 @@ public record ReleaseContent(
                 version,
                 product,
                 components,
+                variants,
                 securityCounter,
                 newStatus,
                 newScheme,

@@ -28,10 +28,13 @@ import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.endorsement.Endorsement;
 import dev.tegata.platform.endorsement.EndorsementId;
+import dev.tegata.platform.endorsement.EndorsementSigner;
 import dev.tegata.platform.endorsement.EndorsementStore;
 import dev.tegata.platform.store.Database;
+import dev.tegata.platform.store.Json;
 import java.lang.reflect.Type;
 import java.security.SecureRandom;
+import java.sql.Array;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Timestamp;
@@ -44,6 +47,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.UUID;
 import java.util.function.UnaryOperator;
+import java.util.stream.Collectors;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.generic.GenericType;
 import org.jspecify.annotations.Nullable;
@@ -98,24 +102,84 @@ public final class Releases {
     /// @throws RefusedException where there is no such fleet, the version is there already, or there
     ///     are too many
     public Release add(TenantId tenant, Actor actor, FleetId fleet, ReleaseContent content) {
-        return add(tenant, actor, fleet, content, Map.of());
+        return add(tenant, actor, fleet, content, Source.OURS);
     }
 
-    /// @param source where it comes from, for the audit
-    private Release add(
-            TenantId tenant, Actor actor, FleetId fleet, ReleaseContent content, Map<String, Object> source) {
-        UUID id = TimeOrderedIds.next(clock.instant(), random);
-        database.inTenant(tenant, tx -> {
-            insert(tx, tenant, id, fleet, content);
-            rank(tx, tenant, fleet);
-            tell(tx, tenant, actor, "release.added", id, content, source);
-            return null;
+    /// Where a release comes from.
+    ///
+    /// @param signers who vouch for it; null where whoever added it does
+    /// @param told for the audit
+    private record Source(@Nullable List<Bytes> signers, Map<String, Object> told) {
+        static final Source OURS = new Source(null, Map.of());
+    }
+
+    private Release add(TenantId tenant, Actor actor, FleetId fleet, ReleaseContent content, Source source) {
+        UUID id = database.inTenant(tenant, tx -> {
+            List<Bytes> signers = source.signers == null ? null : endorsements.stillAllowed(tx, tenant, source.signers);
+            UUID added = signers == null ? null : vouchAgain(tx, tenant, fleet, content, signers);
+            if (added == null) {
+                added = TimeOrderedIds.next(clock.instant(), random);
+                insert(tx, tenant, added, fleet, content, signers);
+                rank(tx, tenant, fleet);
+            }
+            tell(tx, tenant, actor, "release.added", added, content, source.told);
+            return added;
         });
         publish(tenant, actor);
         return get(tenant, id);
     }
 
-    private void insert(Handle tx, TenantId tenant, UUID id, FleetId fleet, ReleaseContent content) {
+    /// Brings a release back for which nobody vouched any more, where it is the same.
+    private @Nullable UUID vouchAgain(
+            Handle tx, TenantId tenant, FleetId fleet, ReleaseContent content, List<Bytes> signers) {
+        for (Release present : select(
+                tx,
+                "tenant_id = :tenant AND fleet_id = :fleet AND version = :version AND signers = '{}' FOR UPDATE",
+                Map.of("tenant", tenant, "fleet", fleet, "version", content.version()))) {
+            if (present.content().images().equals(content.images())
+                    && present.content().product().equals(content.product())) {
+                tx.createUpdate("""
+                                UPDATE release SET signers = :signers::bytea[], revision = revision + 1, updated_at = :now
+                                WHERE tenant_id = :tenant AND release_id = :id""")
+                        .bindByType("signers", signers, LIST_OF_BYTES)
+                        .bind("now", clock.instant())
+                        .bind("tenant", tenant)
+                        .bind("id", present.id())
+                        .execute();
+                return present.id();
+            }
+        }
+        return null;
+    }
+
+    /// Hears that a signer of SUIT manifests is allowed no more, in the transaction that ends it: releases
+    /// that rest on it alone say nothing from now on.
+    ///
+    /// @return the manifests through which they act
+    public List<EndorsementId> signerRemoved(Handle tx, TenantId tenant, Actor actor, Bytes signer) {
+        List<Release> touched = tx.createQuery("""
+                        UPDATE release SET signers = array_remove(signers, :signer), updated_at = :now
+                        WHERE tenant_id = :tenant AND :signer = ANY (signers) RETURNING *""")
+                .bind("signer", signer)
+                .bind("now", clock.instant())
+                .bind("tenant", tenant)
+                .map((row, context) -> release(row))
+                .list();
+        List<EndorsementId> manifests = new ArrayList<>();
+        for (Release each : touched) {
+            UUID manifest = each.endorsement();
+            if (each.withdrawn()) {
+                tell(tx, tenant, actor, "release.withdrawn", each.id(), each.content(), Map.of("signer", signer.hex()));
+                if (manifest != null) {
+                    manifests.add(new EndorsementId(manifest));
+                }
+            }
+        }
+        return manifests;
+    }
+
+    private void insert(
+            Handle tx, TenantId tenant, UUID id, FleetId fleet, ReleaseContent content, @Nullable List<Bytes> signers) {
         boolean there = tx.createQuery(
                         "SELECT EXISTS (SELECT FROM fleet WHERE tenant_id = :tenant AND fleet_id = :fleet)")
                 .bind("tenant", tenant)
@@ -127,10 +191,10 @@ public final class Releases {
         }
         int added = tx.createUpdate("""
                         INSERT INTO release (tenant_id, release_id, fleet_id, version, environment, components,
-                            security_counter, status, scheme, certificate, valid_until, vulnerabilities, revision,
-                            created_at, updated_at)
-                        SELECT :tenant, :id, :fleet, :version, :environment, :components::bytea[], :counter, :status,
-                            :scheme, :certificate, :validUntil, :vulnerabilities, 1, :now, :now
+                            variants, signers, security_counter, status, scheme, certificate, valid_until,
+                            vulnerabilities, revision, created_at, updated_at)
+                        SELECT :tenant, :id, :fleet, :version, :environment, :components::bytea[],
+                            :variants::jsonb, CASE WHEN :vouched THEN :signers::bytea[] END, :counter, :status, :scheme, :certificate, :validUntil, :vulnerabilities, 1, :now, :now
                         WHERE (SELECT count(*) FROM release WHERE tenant_id = :tenant AND fleet_id = :fleet) < :most
                         ON CONFLICT (tenant_id, fleet_id, version) DO NOTHING""")
                 .bind("tenant", tenant)
@@ -144,6 +208,9 @@ public final class Releases {
                                 .map(component -> component.toCbor().encode())
                                 .toList(),
                         LIST_OF_BYTES)
+                .bind("variants", content.variants().isEmpty() ? null : Json.write(content.variants()))
+                .bind("vouched", signers != null)
+                .bindByType("signers", signers == null ? List.of() : signers, LIST_OF_BYTES)
                 .bind("counter", content.securityCounter())
                 .bind("status", content.status().name())
                 .bind("scheme", content.scheme())
@@ -194,10 +261,10 @@ public final class Releases {
     ///     version
     public Release addFromSuit(TenantId tenant, Actor actor, FleetId fleet, Update update, @Nullable String version) {
         SuitEnvelope envelope;
-        String signer;
+        List<EndorsementSigner> by;
         try {
             envelope = SuitEnvelope.parse(update.document);
-            signer = endorsements.signer(tenant, envelope::isSignedBy);
+            by = endorsements.signersOf(tenant, envelope::isSignedBy);
         } catch (MalformedException e) {
             throw new RefusedException(ErrorCode.ENDORSEMENT_REFUSED, String.valueOf(e.getMessage()));
         }
@@ -207,11 +274,21 @@ public final class Releases {
                     "sequence numbers above " + Integer.MAX_VALUE + " are not supported");
         }
         // Names and versions in the manifest are for people: devices measure the same image under names of their own.
-        List<Measurement> components = envelope.components().stream()
-                .map(component ->
-                        new SoftwareComponent(null, component.digest(), null, null, null).toMeasurement(update.element))
+        List<List<Measurement>> images = envelope.variants().stream()
+                .map(variant -> variant.stream()
+                        .map(component -> new SoftwareComponent(null, component.digest(), null, null, null)
+                                .toMeasurement(update.element))
+                        .distinct()
+                        .toList())
                 .distinct()
                 .toList();
+        List<Measurement> components =
+                images.stream().flatMap(List::stream).distinct().toList();
+        List<List<Integer>> variants = images.size() == 1
+                ? List.of()
+                : images.stream()
+                        .map(image -> image.stream().map(components::indexOf).toList())
+                        .toList();
         return add(
                 tenant,
                 actor,
@@ -220,20 +297,30 @@ public final class Releases {
                         version == null ? version(envelope) : version,
                         update.product,
                         components,
+                        variants,
                         (int) envelope.sequenceNumber(),
                         ReleaseStatus.Status.UNCERTIFIED,
                         null,
                         null,
                         null,
                         List.of()),
-                Map.of("suitDigest", update.document.sha256(), "signer", signer));
+                new Source(
+                        by.stream()
+                                .map(signer -> signer.publicKey().fingerprint())
+                                .toList(),
+                        Map.of(
+                                "suitDigest",
+                                update.document.sha256(),
+                                "signer",
+                                by.stream().map(EndorsementSigner::name).collect(Collectors.joining(", ")))));
     }
 
     /// A SUIT manifest, and what it is for.
     public record Update(Bytes document, Environment product, Cbor element) {}
 
     private static String version(SuitEnvelope envelope) {
-        List<String> told = envelope.components().stream()
+        List<String> told = envelope.variants().stream()
+                .flatMap(List::stream)
                 .map(SuitEnvelope.Component::version)
                 .filter(Objects::nonNull)
                 .distinct()
@@ -367,22 +454,27 @@ public final class Releases {
                 tenant,
                 tx -> select(
                         tx,
-                        "tenant_id = :tenant AND published_revision < revision ORDER BY release_id LIMIT "
+                        "tenant_id = :tenant AND published_revision < revision AND signers IS DISTINCT FROM '{}'"
+                                + " ORDER BY release_id LIMIT "
                                 + MOST_PER_FLEET,
                         Map.of("tenant", tenant)));
         for (Release each : waiting) {
             Endorsement endorsement =
                     endorsements.submit(tenant, actor, manifest(each).encode());
-            database.inTenant(
+            int published = database.inTenant(
                     tenant,
                     tx -> tx.createUpdate("""
                             UPDATE release SET published_revision = :revision, endorsement_id = :endorsement
-                            WHERE tenant_id = :tenant AND release_id = :id AND published_revision < :revision""")
+                            WHERE tenant_id = :tenant AND release_id = :id AND published_revision < :revision
+                                AND signers IS DISTINCT FROM '{}'""")
                             .bind("revision", each.revision())
                             .bind("endorsement", endorsement.id().value())
                             .bind("tenant", tenant)
                             .bind("id", each.id())
                             .execute());
+            if (published == 0 && get(tenant, each.id()).withdrawn()) {
+                endorsements.withdraw(tenant, actor, endorsement.id());
+            }
         }
     }
 
@@ -396,9 +488,11 @@ public final class Releases {
                 content.validUntil(),
                 content.vulnerabilities(),
                 release.below());
-        List<Triple> triples = List.of(
-                new Triple.Reference(content.product(), content.components()),
-                status.forRelease(content.product(), content.components()));
+        List<Triple> triples = new ArrayList<>();
+        for (List<Measurement> image : content.images()) {
+            triples.add(new Triple.Reference(content.product(), image));
+            triples.add(status.forRelease(content.product(), image));
+        }
         Tag tag =
                 new Tag.Comid(null, new TagIdentity(Cbor.of(name), release.revision()), List.of(), List.of(), triples);
         return new Corim(Cbor.of(name + ":" + release.revision()), List.of(tag), List.of(), null, null, List.of());
@@ -443,10 +537,16 @@ public final class Releases {
         int counter = row.getInt("security_counter");
         Integer knownCounter = row.wasNull() ? null : counter;
         Timestamp validUntil = row.getTimestamp("valid_until");
+        String variants = row.getString("variants");
+        Array signers = row.getArray("signers");
         ReleaseContent content = new ReleaseContent(
                 row.getString("version"),
                 environment(Bytes.of(row.getBytes("environment"))),
                 components((byte[][]) row.getArray("components").getArray()),
+                variants == null
+                        ? List.of()
+                        : Json.read("{\"list\":" + variants + "}", Variants.class)
+                                .list(),
                 knownCounter,
                 ReleaseStatus.Status.valueOf(row.getString("status")),
                 row.getString("scheme"),
@@ -462,9 +562,12 @@ public final class Releases {
                 row.getBoolean("lapsed"),
                 row.getInt("revision"),
                 row.getObject("endorsement_id", UUID.class),
+                signers != null && ((Object[]) signers.getArray()).length == 0,
                 row.getTimestamp("created_at").toInstant(),
                 row.getTimestamp("updated_at").toInstant());
     }
+
+    private record Variants(List<List<Integer>> list) {}
 
     private static Environment environment(Bytes encoded) {
         try {

@@ -15,6 +15,7 @@ import dev.tegata.attestation.corim.ReleaseStatus.Status;
 import dev.tegata.attestation.corim.Tag;
 import dev.tegata.attestation.corim.TagIdentity;
 import dev.tegata.attestation.corim.Triple;
+import dev.tegata.attestation.cose.CoseMessage;
 import dev.tegata.attestation.cose.Signer;
 import dev.tegata.attestation.csr.AttestationBundle;
 import dev.tegata.attestation.psa.PsaProfile;
@@ -750,6 +751,86 @@ class PostureTest {
             assertThatThrownBy(() -> releases.add(other.tenant, ACTOR, fleet, release(NEWER)))
                     .isInstanceOf(RefusedException.class);
         }
+    }
+
+    @Test
+    @DisplayName("a SUIT manifest with an image for each slot is one release, good as long as its signer is allowed")
+    void slots() throws Exception {
+        Releases releases = new Releases(world.database, verification.endorsements(), world.audit, world.clock, random);
+        verification.signers().whenRemoved(releases::signerRemoved);
+        FleetId fleet = fleet();
+        Unit first = unit(fleet);
+        Unit second = unit(fleet);
+        Releases.Update update = new Releases.Update(
+                update(attester, FIRMWARE.measurement(), NEWER.measurement()),
+                CLASS,
+                SoftwareComponent.MEASUREMENT_KEY);
+        verification.signers().add(tenant, ACTOR, "Firmware", attester.publicKey());
+        Release release = releases.addFromSuit(tenant, ACTOR, fleet, update, "2.0.0");
+        assertThat(release.content().images()).hasSize(2);
+        attest(first, FIRMWARE);
+        attest(second, NEWER);
+        assertThat(List.of(executables(first), executables(second))).containsOnly(2);
+        assertThat(postures.get(tenant, second.id).release()).isEqualTo("2.0.0");
+        releases.change(
+                tenant, ACTOR, release.id(), content -> content.judged(Status.REVOKED, null, null, null, List.of()));
+        assertThat(List.of(executables(first), executables(second))).containsOnly(96);
+        releases.change(
+                tenant, ACTOR, release.id(), content -> content.judged(Status.CERTIFIED, null, null, null, List.of()));
+
+        verification.signers().remove(tenant, ACTOR, attester.publicKey().fingerprint());
+        assertThat(releases.get(tenant, release.id()).withdrawn()).isTrue();
+        assertThat(List.of(executables(first), executables(second))).containsOnly(33);
+        releases.keep(tenant);
+        assertThat(List.of(executables(first), executables(second))).containsOnly(33);
+        assertThatThrownBy(() -> releases.addFromSuit(tenant, ACTOR, fleet, update, "2.0.0"))
+                .isInstanceOf(RefusedException.class);
+        verification.signers().add(tenant, ACTOR, "Firmware", attester.publicKey());
+        assertThat(releases.addFromSuit(tenant, ACTOR, fleet, update, "2.0.0").id())
+                .isEqualTo(release.id());
+        assertThat(List.of(executables(first), executables(second))).containsOnly(2);
+    }
+
+    /// An update of one component with an image for each of two slots.
+    private static Bytes update(Signer signer, Bytes first, Bytes second) throws Exception {
+        Cbor shared = Cbor.array(Cbor.of(15), Cbor.array(inSlot(0, first), inSlot(1, second)));
+        Cbor common = Cbor.map()
+                .put(2, Cbor.array(Cbor.array(Cbor.of(Bytes.of(new byte[1])))))
+                .put(4, Cbor.of(shared.encode()))
+                .build();
+        Cbor manifest = Cbor.of(Cbor.map()
+                .put(1, Cbor.of(1))
+                .put(2, Cbor.of(7))
+                .put(3, Cbor.of(common.encode()))
+                .build()
+                .encode());
+        Bytes digest =
+                Cbor.array(Cbor.of(-16), Cbor.of(manifest.encode().sha256())).encode();
+        CoseMessage signed = CoseMessage.sign1(Cbor.map().build(), Cbor.map().build(), digest, signer);
+        Cbor block = new Cbor.Tagged(
+                18,
+                Cbor.array(
+                        Cbor.of(signed.protectedHeader()), Cbor.map().build(), Cbor.NULL, Cbor.of(signed.signature())));
+        Cbor authentication = Cbor.array(Cbor.of(digest), Cbor.of(block.encode()));
+        return new Cbor.Tagged(
+                        107,
+                        Cbor.map()
+                                .put(2, Cbor.of(authentication.encode()))
+                                .put(3, manifest)
+                                .build())
+                .encode();
+    }
+
+    private static Cbor inSlot(int slot, Bytes digest) {
+        Cbor wrapped = Cbor.of(Cbor.array(Cbor.of(-16), Cbor.of(digest)).encode());
+        Cbor commands = Cbor.array(
+                Cbor.of(20),
+                Cbor.map().put(5, Cbor.of(slot)).build(),
+                Cbor.of(5),
+                Cbor.of(5),
+                Cbor.of(20),
+                Cbor.map().put(3, wrapped).build());
+        return Cbor.of(commands.encode());
     }
 
     private static ReleaseContent release(SoftwareComponent component) {

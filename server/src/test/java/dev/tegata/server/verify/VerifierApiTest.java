@@ -440,6 +440,32 @@ class VerifierApiTest {
                                         + release.path("endorsement").asString()))
                         .toString())
                 .contains("ABEiM0RVZneImaq7zN3u_wEjRWeJq83v_ty6mHZUMhA");
+        // It rests on its signer.
+        String signer = RunningServer.body(SERVER.get(tenant.ownerKey(), "/api/v1/endorsement-signers"))
+                .path("items")
+                .valueStream()
+                .filter(each -> each.path("name").asString().equals("Firmware"))
+                .findFirst()
+                .orElseThrow()
+                .path("fingerprint")
+                .asString();
+        assertThat(SERVER.send(SERVER.to(tenant.ownerKey(), "/api/v1/endorsement-signers/" + signer)
+                                .DELETE())
+                        .statusCode())
+                .isEqualTo(204);
+        assertThat(RunningServer.body(SERVER.get(
+                                tenant.ownerKey(),
+                                "/api/v1/releases/" + release.path("id").asString()))
+                        .path("status")
+                        .asString())
+                .isEqualTo("withdrawn");
+        assertThat(RunningServer.body(SERVER.get(
+                                tenant.ownerKey(),
+                                "/api/v1/endorsements/"
+                                        + release.path("endorsement").asString()))
+                        .path("state")
+                        .asString())
+                .isEqualTo("withdrawn");
     }
 
     @Test
