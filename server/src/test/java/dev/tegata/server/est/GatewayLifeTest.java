@@ -62,6 +62,7 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DisplayName;
@@ -260,7 +261,7 @@ final class GatewayLifeTest {
     }
 
     /// A gateway that invents the server's answers.
-    private record Liar(Network honest, AtomicReference<Network.HttpAnswer> lie) implements Network {
+    private record Liar(Network honest, AtomicReference<Network.@Nullable HttpAnswer> lie) implements Network {
         @Override
         public boolean isGateway() {
             return true;
@@ -296,7 +297,7 @@ final class GatewayLifeTest {
         String serial = HexFormat.of().formatHex(chip.serial());
         String fleet = TENANT.fleet("");
         TENANT.claim(fleet, FACTORY, List.of(chip));
-        AtomicReference<Network.HttpAnswer> lie = new AtomicReference<>();
+        AtomicReference<Network.@Nullable HttpAnswer> lie = new AtomicReference<>();
         try (ChipKeys keys = ChipKeys.of(new Ecc608(Transport.of(chip), new SecureRandom()))) {
             Agent agent = Agent.start(setup(keys, serial, fleet, new Liar(Network.behind(relay), lie)));
             agent.step();
