@@ -91,6 +91,7 @@ public final class CheckIns {
     private final Orders orders;
     private final OrderSigners signers;
     private final Contacts contacts;
+    private final Results results;
     private final Devices devices;
     private final CheckInMacs macs;
     private final RelayNonces nonces;
@@ -159,7 +160,8 @@ public final class CheckIns {
         this.signers = services.signers();
         this.devices = services.devices();
         this.refusals = services.refusals();
-        this.contacts = new Contacts(database, orders, services.audit(), services.outbox(), hooks.seen());
+        this.contacts = new Contacts(database, orders, services.audit(), services.outbox(), hooks.seen(), clock);
+        this.results = new Results(database, orders, hooks.results());
         this.macs = new CheckInMacs(database, clock, random);
         this.nonces = new RelayNonces(database, macs);
         this.hooks = hooks;
@@ -366,7 +368,7 @@ public final class CheckIns {
             }
             CheckIn.Evidence evidence = said.evidence().get();
             // Evidence over a nonce that nobody gave, or that was answered before, says nothing.
-            database.inTenant(tenant, tx -> orders.open(tx, tenant, List.of(device.id()))).stream()
+            database.inTenant(tenant, tx -> orders.open(tx, tenant, device.id())).stream()
                     .filter(order -> order.content() instanceof OrderContent.Attest(Bytes nonce)
                             && nonce.equals(evidence.nonce()))
                     .forEach(order ->
@@ -375,7 +377,7 @@ public final class CheckIns {
 
         private void takeResults(Candidate device) {
             if (!said.results().isEmpty()) {
-                database.inTenant(tenant, tx -> orders.take(tx, tenant, device.id(), said.results(), hooks.results()));
+                results.take(tenant, device.id(), device.state(), said.results());
             }
         }
 

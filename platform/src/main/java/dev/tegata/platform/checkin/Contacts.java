@@ -21,8 +21,15 @@ import dev.tegata.platform.store.Json;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.CheckInCodec;
 import dev.tegata.protocol.CheckInForm;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Timestamp;
+import java.sql.Types;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.InstantSource;
 import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -34,8 +41,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
 import org.jdbi.v3.core.Handle;
-import org.jdbi.v3.core.result.RowView;
-import org.jdbi.v3.core.statement.PreparedBatch;
+import org.jdbi.v3.core.statement.UnableToExecuteStatementException;
 import org.jspecify.annotations.Nullable;
 
 /// Notes that devices were here, and finds what they are to do. Concurrent check-ins of a tenant share one
@@ -53,19 +59,44 @@ final class Contacts {
     /// Whoever was away for longer is told of when it comes back.
     private static final Duration SILENCE = Duration.ofDays(14);
 
+    private static final String NOTE_REPORT = """
+            INSERT INTO device_report (tenant_id, device_id, digest, firmware, boot_count, certificates,
+                trust_anchors, last_sequence, reported_at, identity, heard_mark, clone_suspected_at, shown_from,
+                algorithms)
+            VALUES (?, ?, ?, ?::jsonb, ?, ?::jsonb, ?::jsonb, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (tenant_id, device_id) DO UPDATE SET
+                reported_at = CASE WHEN device_report.digest = EXCLUDED.digest
+                    THEN device_report.reported_at ELSE EXCLUDED.reported_at END,
+                digest = EXCLUDED.digest, firmware = EXCLUDED.firmware, boot_count = EXCLUDED.boot_count,
+                certificates = EXCLUDED.certificates, trust_anchors = EXCLUDED.trust_anchors,
+                last_sequence = EXCLUDED.last_sequence, algorithms = EXCLUDED.algorithms,
+                identity = coalesce(EXCLUDED.identity, device_report.identity),
+                heard_mark = CASE WHEN EXCLUDED.identity IS NULL THEN device_report.heard_mark
+                    ELSE EXCLUDED.heard_mark END,
+                clone_suspected_at = coalesce(EXCLUDED.clone_suspected_at, device_report.clone_suspected_at),
+                shown_from = coalesce(EXCLUDED.shown_from, device_report.shown_from)""";
+
     private final Database database;
     private final Orders orders;
     private final AuditLog audit;
     private final Outbox outbox;
     private final SeenListener listener;
+    private final InstantSource clock;
     private final Batches<Contact, Met> batches;
 
-    Contacts(Database database, Orders orders, AuditLog audit, Outbox outbox, SeenListener listener) {
+    Contacts(
+            Database database,
+            Orders orders,
+            AuditLog audit,
+            Outbox outbox,
+            SeenListener listener,
+            InstantSource clock) {
         this.database = database;
         this.orders = orders;
         this.audit = audit;
         this.outbox = outbox;
         this.listener = listener;
+        this.clock = clock;
         this.batches = new Batches<>("check-in", contact -> contact.device().value(), this::carry);
     }
 
@@ -98,7 +129,13 @@ final class Contacts {
     }
 
     private List<Met> carry(TenantId tenant, List<Contact> contacts) {
-        return database.inTenant(tenant, tx -> new Round(tx, tenant, contacts).run());
+        return database.inTenant(tenant, tx -> {
+            try {
+                return new Round(tx, tenant, contacts).run();
+            } catch (SQLException e) {
+                throw new UnableToExecuteStatementException(e, null);
+            }
+        });
     }
 
     private record Stored(
@@ -117,6 +154,7 @@ final class Contacts {
     /// One transaction.
     private final class Round {
         private final Handle tx;
+        private final Connection connection;
         private final TenantId tenant;
         private final List<Contact> contacts;
         private final Map<UUID, Stored> stored = new HashMap<>();
@@ -126,11 +164,12 @@ final class Contacts {
 
         Round(Handle tx, TenantId tenant, List<Contact> contacts) {
             this.tx = tx;
+            this.connection = tx.getConnection();
             this.tenant = tenant;
             this.contacts = contacts;
         }
 
-        List<Met> run() {
+        List<Met> run() throws SQLException {
             load();
             List<Contact> sorted = contacts.stream()
                     .filter(contact -> stored.containsKey(contact.device().value()))
@@ -138,7 +177,7 @@ final class Contacts {
                     .toList();
             noteSeen(sorted);
             noteReports(sorted);
-            findOrders(sorted);
+            noteDelivered();
             outbox.append(tx, tenant, events);
             return contacts.stream().map(this::met).toList();
         }
@@ -158,27 +197,41 @@ final class Contacts {
                     open.getOrDefault(id, List.of()));
         }
 
-        private void load() {
-            tx.createQuery("""
-                            SELECT d.device_id, d.state, d.serial, d.activated_at, d.last_seen_at, r.digest, r.identity,
-                                r.heard_mark, r.clone_suspected_at, r.shown_from, r.boot_count, r.last_sequence
-                            FROM device d
-                            LEFT JOIN device_report r ON r.tenant_id = d.tenant_id AND r.device_id = d.device_id
-                            WHERE d.tenant_id = :tenant AND d.device_id = ANY (:devices)""")
-                    .bind("tenant", tenant)
-                    .bindArray(
-                            "devices",
-                            UUID.class,
-                            contacts.stream()
-                                    .map(contact -> contact.device().value())
-                                    .toList())
-                    .reduceRows(stored, (all, row) -> {
-                        all.put(row.getColumn("device_id", UUID.class), stored(row));
-                        return all;
-                    });
+        /// The fences (OFFSET) have reports and orders looked up device by device. Plans are kept, and one
+        /// that was made beside few of them would read all of a tenant's instead.
+        private void load() throws SQLException {
+            Map<UUID, Boolean> listened = new HashMap<>();
+            contacts.forEach(contact ->
+                    listened.put(contact.device().value(), contact.said().isPresent()));
+            try (PreparedStatement statement = connection.prepareStatement("""
+                    SELECT d.device_id AS id, d.state AS device_state, d.serial, d.activated_at, d.last_seen_at, r.digest, r.identity,
+                        r.heard_mark, r.clone_suspected_at, r.shown_from, r.boot_count, r.last_sequence, o.*
+                    FROM device d
+                    LEFT JOIN LATERAL (SELECT * FROM device_report n
+                        WHERE n.tenant_id = d.tenant_id AND n.device_id = d.device_id OFFSET 0) r ON true
+                    LEFT JOIN LATERAL (""" + Orders.OPEN + """
+                         OFFSET 0) o ON true
+                    WHERE d.tenant_id = ? AND d.device_id = ANY (?)
+                    ORDER BY o.sequence""")) {
+                statement.setTimestamp(1, Timestamp.from(clock.instant()));
+                statement.setString(2, tenant.value());
+                statement.setArray(
+                        3, connection.createArrayOf("uuid", listened.keySet().toArray()));
+                try (ResultSet rows = statement.executeQuery()) {
+                    while (rows.next()) {
+                        UUID device = rows.getObject("id", UUID.class);
+                        if (!stored.containsKey(device)) {
+                            stored.put(device, stored(rows));
+                        }
+                        if (rows.getString("kind") != null && listened.getOrDefault(device, false)) {
+                            open.computeIfAbsent(device, _ -> new ArrayList<>()).add(Orders.order(rows));
+                        }
+                    }
+                }
+            }
         }
 
-        private void noteSeen(List<Contact> sorted) {
+        private void noteSeen(List<Contact> sorted) throws SQLException {
             List<Contact> due = sorted.stream().filter(this::isSeenAnew).toList();
             if (due.isEmpty()) {
                 return;
@@ -187,15 +240,19 @@ final class Contacts {
                     .map(Contact::now)
                     .max(Comparator.naturalOrder())
                     .orElseThrow();
-            PreparedBatch batch = tx.prepareBatch("""
-                    UPDATE device SET last_seen_at = :now
-                    WHERE tenant_id = :tenant AND device_id = :device
-                        AND (last_seen_at IS NULL OR last_seen_at < :now)""");
-            due.forEach(contact -> batch.bind("now", contact.now())
-                    .bind("tenant", tenant)
-                    .bind("device", contact.device())
-                    .add());
-            batch.execute();
+            try (PreparedStatement batch = connection.prepareStatement("""
+                    UPDATE device SET last_seen_at = ?
+                    WHERE tenant_id = ? AND device_id = ? AND (last_seen_at IS NULL OR last_seen_at < ?)""")) {
+                for (Contact contact : due) {
+                    Timestamp seen = Timestamp.from(contact.now());
+                    batch.setTimestamp(1, seen);
+                    batch.setString(2, tenant.value());
+                    batch.setObject(3, contact.device().value());
+                    batch.setTimestamp(4, seen);
+                    batch.addBatch();
+                }
+                batch.executeBatch();
+            }
             for (Contact contact : due) {
                 Instant last = device(contact).lastSeenAt();
                 if (last != null && last.plus(SILENCE).isBefore(contact.now())) {
@@ -215,37 +272,24 @@ final class Contacts {
                     || month(contact.now()) != month(last);
         }
 
-        private void noteReports(List<Contact> sorted) {
-            PreparedBatch batch = tx.prepareBatch("""
-                    INSERT INTO device_report (tenant_id, device_id, digest, firmware, boot_count, certificates,
-                        trust_anchors, last_sequence, reported_at, identity, heard_mark, clone_suspected_at, shown_from,
-                        algorithms)
-                    VALUES (:tenant, :device, :digest, :firmware::jsonb, :bootCount, :certificates::jsonb,
-                        :anchors::jsonb, :lastSequence, :now, :identity, :mark, :suspected, :shownFrom, :algorithms)
-                    ON CONFLICT (tenant_id, device_id) DO UPDATE SET
-                        reported_at = CASE WHEN device_report.digest = EXCLUDED.digest
-                            THEN device_report.reported_at ELSE EXCLUDED.reported_at END,
-                        digest = EXCLUDED.digest, firmware = EXCLUDED.firmware, boot_count = EXCLUDED.boot_count,
-                        certificates = EXCLUDED.certificates, trust_anchors = EXCLUDED.trust_anchors,
-                        last_sequence = EXCLUDED.last_sequence, algorithms = EXCLUDED.algorithms,
-                        identity = coalesce(EXCLUDED.identity, device_report.identity),
-                        heard_mark = CASE WHEN EXCLUDED.identity IS NULL THEN device_report.heard_mark
-                            ELSE EXCLUDED.heard_mark END,
-                        clone_suspected_at = coalesce(EXCLUDED.clone_suspected_at, device_report.clone_suspected_at),
-                        shown_from = coalesce(EXCLUDED.shown_from, device_report.shown_from)""");
+        private void noteReports(List<Contact> sorted) throws SQLException {
             List<AuditEvent> records = new ArrayList<>();
-            for (Contact contact : sorted) {
-                contact.said().ifPresent(said -> noteReport(batch, contact, said, records));
+            try (PreparedStatement batch = connection.prepareStatement(NOTE_REPORT)) {
+                boolean any = false;
+                for (Contact contact : sorted) {
+                    any |= contact.said().isPresent()
+                            && noteReport(batch, contact, contact.said().get(), records);
+                }
+                if (any) {
+                    batch.executeBatch();
+                }
             }
-            if (batch.size() > 0) {
-                batch.execute();
-            }
-            if (!records.isEmpty()) {
-                audit.append(tx, tenant, records);
-            }
+            audit.append(tx, tenant, records);
         }
 
-        private void noteReport(PreparedBatch batch, Contact contact, CheckIn said, List<AuditEvent> records) {
+        /// @return whether there is anything to store
+        private boolean noteReport(PreparedStatement batch, Contact contact, CheckIn said, List<AuditEvent> records)
+                throws SQLException {
             Stored device = device(contact);
             Bytes digest = digest(said);
             Optional<String> suspicion = contact.identity().flatMap(identity -> suspicion(device, identity, said));
@@ -260,32 +304,29 @@ final class Contacts {
                     || identity != null && !Objects.equals(identity, device.identity())
                     || mark != null && !mark.equals(device.heardMark());
             if (!changed && !tell) {
-                return;
+                return false;
             }
             // The newer key stays the one that is known, or its owner would be suspected next.
             Bytes kept = suspicion.isPresent() ? device.identity() : identity;
-            batch.bind("tenant", tenant)
-                    .bind("device", contact.device())
-                    .bind("digest", digest)
-                    .bind("firmware", Json.write(firmware(said)))
-                    .bind("bootCount", said.bootCount())
-                    .bind(
-                            "certificates",
-                            Json.write(said.certificates().stream()
-                                    .map(each -> each.hex())
-                                    .toList()))
-                    .bind(
-                            "anchors",
-                            Json.write(
-                                    said.trustAnchors().stream().map(Bytes::hex).toList()))
-                    .bind("lastSequence", said.lastSequence())
-                    .bind("now", contact.now())
-                    .bind("identity", kept == null ? null : kept.toArray())
-                    .bind("mark", suspicion.isPresent() ? device.heardMark() : mark)
-                    .bind("suspected", tell ? contact.now() : null)
-                    .bind("shownFrom", shownFrom)
-                    .bind("algorithms", said.algorithms().isEmpty() ? null : String.join(",", said.algorithms()))
-                    .add();
+            batch.setString(1, tenant.value());
+            batch.setObject(2, contact.device().value());
+            batch.setBytes(3, digest.toArray());
+            batch.setString(4, Json.write(firmware(said)));
+            batch.setLong(5, said.bootCount());
+            batch.setString(
+                    6,
+                    Json.write(
+                            said.certificates().stream().map(each -> each.hex()).toList()));
+            batch.setString(
+                    7, Json.write(said.trustAnchors().stream().map(Bytes::hex).toList()));
+            batch.setLong(8, said.lastSequence());
+            batch.setTimestamp(9, Timestamp.from(contact.now()));
+            batch.setBytes(10, kept == null ? null : kept.toArray());
+            batch.setObject(11, suspicion.isPresent() ? device.heardMark() : mark, Types.BIGINT);
+            batch.setTimestamp(12, tell ? Timestamp.from(contact.now()) : null);
+            batch.setTimestamp(13, shownFrom == null ? null : Timestamp.from(shownFrom));
+            batch.setString(14, said.algorithms().isEmpty() ? null : String.join(",", said.algorithms()));
+            batch.addBatch();
             if (tell) {
                 suspicions.put(contact.device().value(), suspicion.get());
                 events.add(new Event(
@@ -298,24 +339,15 @@ final class Contacts {
                         "device:" + contact.device(),
                         Map.of("sign", suspicion.get())));
             }
+            return true;
         }
 
-        private void findOrders(List<Contact> sorted) {
-            List<DeviceId> listening = sorted.stream()
-                    .filter(contact -> contact.said().isPresent())
-                    .map(Contact::device)
+        private void noteDelivered() {
+            List<OrderId> first = open.values().stream()
+                    .flatMap(List::stream)
+                    .filter(order -> order.state() == OrderState.PLACED)
+                    .map(DeviceOrder::id)
                     .toList();
-            if (listening.isEmpty()) {
-                return;
-            }
-            List<OrderId> first = new ArrayList<>();
-            for (DeviceOrder order : orders.open(tx, tenant, listening)) {
-                open.computeIfAbsent(order.device().value(), _ -> new ArrayList<>())
-                        .add(order);
-                if (order.state() == OrderState.PLACED) {
-                    first.add(order.id());
-                }
-            }
             if (!first.isEmpty()) {
                 orders.delivered(tx, tenant, first);
             }
@@ -402,19 +434,31 @@ final class Contacts {
         return components;
     }
 
-    private static Stored stored(RowView row) {
+    private static Stored stored(ResultSet row) throws SQLException {
+        long heardMark = row.getLong("heard_mark");
+        boolean heard = !row.wasNull();
         return new Stored(
-                DeviceState.valueOf(row.getColumn("state", String.class)),
-                row.getColumn("serial", String.class),
-                row.getColumn("activated_at", Instant.class),
-                row.getColumn("last_seen_at", Instant.class),
-                row.getColumn("digest", Bytes.class),
-                row.getColumn("identity", Bytes.class),
-                row.getColumn("heard_mark", Long.class),
-                row.getColumn("clone_suspected_at", Instant.class),
-                row.getColumn("shown_from", Instant.class),
-                Objects.requireNonNullElse(row.getColumn("boot_count", Long.class), 0L),
-                Objects.requireNonNullElse(row.getColumn("last_sequence", Long.class), 0L));
+                DeviceState.valueOf(row.getString("device_state")),
+                row.getString("serial"),
+                instant(row, "activated_at"),
+                instant(row, "last_seen_at"),
+                bytes(row, "digest"),
+                bytes(row, "identity"),
+                heard ? heardMark : null,
+                instant(row, "clone_suspected_at"),
+                instant(row, "shown_from"),
+                row.getLong("boot_count"),
+                row.getLong("last_sequence"));
+    }
+
+    private static @Nullable Instant instant(ResultSet row, String column) throws SQLException {
+        Timestamp time = row.getTimestamp(column);
+        return time == null ? null : time.toInstant();
+    }
+
+    private static @Nullable Bytes bytes(ResultSet row, String column) throws SQLException {
+        byte[] content = row.getBytes(column);
+        return content == null ? null : Bytes.of(content);
     }
 
     private static int month(Instant time) {

@@ -24,21 +24,31 @@ import dev.tegata.platform.store.Database;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.OrderContent;
 import dev.tegata.protocol.OrderKind;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
 import java.sql.Timestamp;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import java.util.random.RandomGenerator;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jdbi.v3.core.Handle;
-import org.jdbi.v3.core.result.RowView;
+import org.jdbi.v3.core.statement.PreparedBatch;
+import org.jdbi.v3.core.statement.SqlStatement;
+import org.jdbi.v3.core.statement.UnableToExecuteStatementException;
 import org.jspecify.annotations.Nullable;
 
 /// Orders for devices: placed, delivered at each check-in until their result is seen, and ended.
@@ -57,6 +67,19 @@ public final class Orders {
             CASE WHEN state IN ('PLACED', 'DELIVERED') AND expires_at <= :now THEN 'EXPIRED' ELSE state END AS state,
             placed_at, placed_by, expires_at, delivered_at, ended_at, detail, receipt
             """;
+
+    private static final String END = """
+            UPDATE device_order SET state = :state, ended_at = :now, detail = :detail, receipt = :receipt
+            WHERE tenant_id = :tenant AND order_id = :id""";
+
+    /// The orders of a device `d` that are open at the time of the parameter, to be joined. [#order] reads
+    /// them.
+    public static final String OPEN = """
+            SELECT order_id, device_id, sequence, kind, content, state, placed_at, placed_by, expires_at, delivered_at,
+                ended_at, detail, receipt
+            FROM device_order
+            WHERE tenant_id = d.tenant_id AND device_id = d.device_id AND state IN ('PLACED', 'DELIVERED')
+                AND expires_at > ?""";
 
     private final Database database;
     private final AuditLog audit;
@@ -110,16 +133,7 @@ public final class Orders {
         Instant now = clock.instant();
         String topic = topic(content);
         Map<UUID, OrderId> ids = new LinkedHashMap<>();
-        tx.createQuery("""
-                        SELECT device_id FROM device WHERE tenant_id = :tenant AND device_id = ANY (:devices)
-                        ORDER BY device_id FOR NO KEY UPDATE""")
-                .bind("tenant", tenant)
-                .bindArray(
-                        "devices",
-                        UUID.class,
-                        devices.stream().map(DeviceId::value).toList())
-                .mapTo(UUID.class)
-                .forEach(device -> ids.put(device, new OrderId(TimeOrderedIds.next(now, random))));
+        lock(tx, tenant, devices).forEach(device -> ids.put(device, new OrderId(TimeOrderedIds.next(now, random))));
         tx.createUpdate("""
                         UPDATE device_order o
                         SET state = CASE WHEN o.expires_at <= :now THEN 'EXPIRED' ELSE 'WITHDRAWN' END,
@@ -250,12 +264,14 @@ public final class Orders {
     public DeviceOrder withdraw(TenantId tenant, OrderId id, Actor actor) {
         return database.inTenant(tenant, tx -> {
             DeviceId device = find(tx, tenant, id).device();
-            lock(tx, tenant, device);
+            lock(tx, tenant, List.of(device));
             DeviceOrder order = find(tx, tenant, id);
             if (!order.state().isOpen()) {
                 throw new RefusedException(ErrorCode.CONFLICT, "the order is " + order.state() + " already");
             }
-            end(tx, tenant, id, OrderState.WITHDRAWN, "withdrawn by " + actor, Optional.empty());
+            bindEnd(tx.createUpdate(END), tenant, id, OrderState.WITHDRAWN, "withdrawn by " + actor)
+                    .bind("receipt", (byte[]) null)
+                    .execute();
             audit.append(
                     tx,
                     tenant,
@@ -304,47 +320,51 @@ public final class Orders {
             if (query.device() != null) {
                 require(tx, tenant, query.device());
             }
-            return tx.createQuery(sql).bindMap(bindings).reduceRows(new ArrayList<DeviceOrder>(), (list, row) -> {
-                list.add(order(row));
-                return list;
-            });
+            return tx.createQuery(sql)
+                    .bindMap(bindings)
+                    .map((row, _) -> order(row))
+                    .list();
         });
         return Page.of(rows, page, order -> order.id().toString());
     }
 
-    /// Stores what a device said of its orders. What was told before, or is not of this device, changes
+    /// Stores what devices said of their orders. What was told before, or is not of the device, changes
     /// nothing.
     ///
     /// @return the orders that have ended by it
     public List<Ended> take(
             Handle tx,
             TenantId tenant,
-            DeviceId device,
-            List<CheckIn.Result> results,
+            Map<DeviceId, List<CheckIn.Result>> told,
             Map<OrderKind, OrderResults> listeners) {
-        lock(tx, tenant, device);
+        Set<UUID> devices = lock(tx, tenant, told.keySet());
+        Map<UUID, DeviceOrder> known = new HashMap<>();
+        query(tx, tenant, told.values().stream().flatMap(List::stream).map(CheckIn.Result::order))
+                .forEach(order -> known.put(order.id().value(), order));
         List<Ended> all = new ArrayList<>();
-        for (CheckIn.Result result : results) {
-            OrderId id = new OrderId(result.order());
-            Optional<DeviceOrder> found =
-                    query(tx, tenant, id).filter(order -> order.device().equals(device));
-            // An order that has expired meanwhile was still carried out: its result counts.
-            if (found.isEmpty()
-                    || !found.get().state().isOpen() && found.get().state() != OrderState.EXPIRED
-                    || found.get().deliveredAt() == null) {
-                continue;
+        told.forEach((device, results) -> {
+            for (CheckIn.Result result : devices.contains(device.value()) ? results : List.<CheckIn.Result>of()) {
+                DeviceOrder order = known.get(result.order());
+                // An order that has expired meanwhile was still carried out: its result counts.
+                if (order != null
+                        && order.device().equals(device)
+                        && (order.state().isOpen() || order.state() == OrderState.EXPIRED)
+                        && order.deliveredAt() != null) {
+                    known.remove(result.order());
+                    all.add(judged(
+                            tx,
+                            tenant,
+                            order,
+                            result,
+                            listeners.get(order.content().kind())));
+                }
             }
-            all.add(take(
-                    tx,
-                    tenant,
-                    found.get(),
-                    result,
-                    listeners.get(found.get().content().kind())));
-        }
+        });
+        end(tx, tenant, all);
         return all;
     }
 
-    private Ended take(
+    private static Ended judged(
             Handle tx, TenantId tenant, DeviceOrder order, CheckIn.Result result, @Nullable OrderResults listener) {
         Ended ended = new Ended(
                 order.device(), order.id(), order.content(), result.status(), result.detail(), result.receipt());
@@ -353,69 +373,74 @@ public final class Orders {
         String said = result.status() == CheckIn.Status.REFUSED
                 ? "refused by the device: " + result.detail()
                 : result.detail();
-        String detail = disbelief.orElse(said);
-        end(tx, tenant, order.id(), done ? OrderState.DONE : OrderState.FAILED, detail, result.receipt());
-        Map<String, Object> about = new LinkedHashMap<>();
-        about.put("order", order.id());
-        about.put("topic", topic(order.content()));
-        about.put("detail", detail);
-        audit.append(
-                tx,
-                tenant,
-                List.of(new AuditEvent(
-                        Actor.device(order.device()),
-                        done ? "order.done" : "order.failed",
-                        "device:" + order.device(),
-                        about)));
-        outbox.append(
-                tx,
-                tenant,
-                new Event(
-                        done ? "dev.tegata.order.done" : "dev.tegata.order.failed",
-                        "device:" + order.device(),
-                        Map.of(
-                                "order", order.id().toString(),
-                                "kind", order.content().kind().name(),
-                                "detail", detail)));
         return new Ended(
                 order.device(),
                 order.id(),
                 order.content(),
                 done ? CheckIn.Status.DONE : CheckIn.Status.FAILED,
-                detail,
+                disbelief.orElse(said),
                 result.receipt());
     }
 
-    private void end(Handle tx, TenantId tenant, OrderId id, OrderState state, String detail, Optional<Bytes> receipt) {
-        tx.createUpdate("""
-                        UPDATE device_order SET state = :state, ended_at = :now, detail = :detail, receipt = :receipt
-                        WHERE tenant_id = :tenant AND order_id = :id""")
+    private void end(Handle tx, TenantId tenant, List<Ended> ended) {
+        if (ended.isEmpty()) {
+            return;
+        }
+        List<AuditEvent> records = new ArrayList<>();
+        List<Event> events = new ArrayList<>();
+        PreparedBatch batch = tx.prepareBatch(END);
+        for (Ended one : ended) {
+            boolean done = one.status() == CheckIn.Status.DONE;
+            bindEnd(batch, tenant, one.order(), done ? OrderState.DONE : OrderState.FAILED, one.detail())
+                    .bind("receipt", one.receipt().map(Bytes::toArray).orElse(null))
+                    .add();
+            Map<String, Object> about = new LinkedHashMap<>();
+            about.put("order", one.order());
+            about.put("topic", topic(one.content()));
+            about.put("detail", one.detail());
+            String action = done ? "order.done" : "order.failed";
+            String subject = "device:" + one.device();
+            records.add(new AuditEvent(Actor.device(one.device()), action, subject, about));
+            events.add(new Event(
+                    "dev.tegata." + action,
+                    subject,
+                    Map.of(
+                            "order", one.order().toString(),
+                            "kind", one.content().kind().name(),
+                            "detail", one.detail())));
+        }
+        batch.execute();
+        outbox.append(tx, tenant, events, audit.appendNumbered(tx, tenant, records));
+    }
+
+    private <S extends SqlStatement<S>> S bindEnd(
+            S statement, TenantId tenant, OrderId id, OrderState state, String detail) {
+        return statement
                 .bind("state", state.name())
                 .bind("now", clock.instant())
                 .bind("detail", detail.isEmpty() ? null : detail)
-                .bind("receipt", receipt.map(Bytes::toArray).orElse(null))
                 .bind("tenant", tenant)
-                .bind("id", id.value())
-                .execute();
+                .bind("id", id.value());
     }
 
-    /// The open orders of these devices, in the order of their numbers.
-    public List<DeviceOrder> open(Handle tx, TenantId tenant, List<DeviceId> devices) {
-        return tx.createQuery("SELECT " + COLUMNS + """
-                         FROM device_order
-                        WHERE tenant_id = :tenant AND device_id = ANY (:devices) AND state IN ('PLACED', 'DELIVERED')
-                            AND expires_at > :now
-                        ORDER BY sequence""")
-                .bind("now", clock.instant())
-                .bind("tenant", tenant)
-                .bindArray(
-                        "devices",
-                        UUID.class,
-                        devices.stream().map(DeviceId::value).toList())
-                .reduceRows(new ArrayList<DeviceOrder>(), (list, row) -> {
-                    list.add(order(row));
-                    return list;
-                });
+    /// The open orders of a device, in the order of their numbers.
+    public List<DeviceOrder> open(Handle tx, TenantId tenant, DeviceId device) {
+        try (PreparedStatement statement = tx.getConnection()
+                .prepareStatement("SELECT o.* FROM device d CROSS JOIN LATERAL (" + OPEN
+                        + ") o WHERE d.tenant_id = ? AND d.device_id = ? ORDER BY o.sequence")) {
+            statement.setTimestamp(1, Timestamp.from(clock.instant()));
+            statement.setString(2, tenant.value());
+            statement.setObject(3, device.value());
+            List<DeviceOrder> open = new ArrayList<>();
+            try (ResultSet rows = statement.executeQuery()) {
+                while (rows.next()) {
+                    open.add(order(rows));
+                }
+            }
+            return open;
+        } catch (SQLException e) {
+            throw new UnableToExecuteStatementException(e, null);
+        }
     }
 
     /// Notes that these orders are on their way for the first time.
@@ -432,17 +457,22 @@ public final class Orders {
                 .execute();
     }
 
-    private static void lock(Handle tx, TenantId tenant, DeviceId device) {
-        require(tx, tenant, device, " FOR NO KEY UPDATE");
+    /// @return those that are there
+    private static Set<UUID> lock(Handle tx, TenantId tenant, Collection<DeviceId> devices) {
+        return tx.createQuery("""
+                        SELECT device_id FROM device WHERE tenant_id = :tenant AND device_id = ANY (:devices)
+                        ORDER BY device_id FOR NO KEY UPDATE""")
+                .bind("tenant", tenant)
+                .bindArray(
+                        "devices",
+                        UUID.class,
+                        devices.stream().map(DeviceId::value).toList())
+                .mapTo(UUID.class)
+                .collect(Collectors.toCollection(LinkedHashSet::new));
     }
 
     private static void require(Handle tx, TenantId tenant, DeviceId device) {
-        require(tx, tenant, device, "");
-    }
-
-    private static void require(Handle tx, TenantId tenant, DeviceId device, String locking) {
-        boolean there = tx.createQuery(
-                        "SELECT device_id FROM device WHERE tenant_id = :tenant AND device_id = :device" + locking)
+        boolean there = tx.createQuery("SELECT device_id FROM device WHERE tenant_id = :tenant AND device_id = :device")
                 .bind("tenant", tenant)
                 .bind("device", device)
                 .mapTo(UUID.class)
@@ -454,22 +484,19 @@ public final class Orders {
     }
 
     private DeviceOrder find(Handle tx, TenantId tenant, OrderId id) {
-        return query(tx, tenant, id)
+        return query(tx, tenant, Stream.of(id.value())).stream()
+                .findFirst()
                 .orElseThrow(() -> new RefusedException(ErrorCode.NOT_FOUND, "there is no order " + id));
     }
 
-    private Optional<DeviceOrder> query(Handle tx, TenantId tenant, OrderId id) {
-        return tx
-                .createQuery("SELECT " + COLUMNS + " FROM device_order WHERE tenant_id = :tenant AND order_id = :id")
+    private List<DeviceOrder> query(Handle tx, TenantId tenant, Stream<UUID> ids) {
+        return tx.createQuery(
+                        "SELECT " + COLUMNS + " FROM device_order WHERE tenant_id = :tenant AND order_id = ANY (:ids)")
                 .bind("now", clock.instant())
                 .bind("tenant", tenant)
-                .bind("id", id.value())
-                .reduceRows(new ArrayList<DeviceOrder>(1), (list, row) -> {
-                    list.add(order(row));
-                    return list;
-                })
-                .stream()
-                .findFirst();
+                .bindArray("ids", UUID.class, ids.toList())
+                .map((row, _) -> order(row))
+                .list();
     }
 
     /// What an order is about: a later one on the same topic supersedes it.
@@ -479,21 +506,22 @@ public final class Orders {
                 : content.kind().name();
     }
 
-    private static DeviceOrder order(RowView row) {
-        OrderKind kind = OrderKind.valueOf(row.getColumn("kind", String.class));
+    /// An order in a row with the columns of [#OPEN].
+    public static DeviceOrder order(ResultSet row) throws SQLException {
+        byte[] receipt = row.getBytes("receipt");
         return new DeviceOrder(
-                new OrderId(row.getColumn("order_id", UUID.class)),
-                new DeviceId(row.getColumn("device_id", UUID.class)),
-                row.getColumn("sequence", Long.class),
-                content(kind, row.getColumn("content", Bytes.class)),
-                OrderState.valueOf(row.getColumn("state", String.class)),
-                row.getColumn("placed_at", Instant.class),
-                row.getColumn("placed_by", String.class),
-                row.getColumn("expires_at", Instant.class),
-                row.getColumn("delivered_at", Instant.class),
-                row.getColumn("ended_at", Instant.class),
-                row.getColumn("detail", String.class),
-                row.getColumn("receipt", Bytes.class));
+                new OrderId(row.getObject("order_id", UUID.class)),
+                new DeviceId(row.getObject("device_id", UUID.class)),
+                row.getLong("sequence"),
+                content(OrderKind.valueOf(row.getString("kind")), Bytes.of(row.getBytes("content"))),
+                OrderState.valueOf(row.getString("state")),
+                row.getTimestamp("placed_at").toInstant(),
+                row.getString("placed_by"),
+                row.getTimestamp("expires_at").toInstant(),
+                instant(row.getTimestamp("delivered_at")),
+                instant(row.getTimestamp("ended_at")),
+                row.getString("detail"),
+                receipt == null ? null : Bytes.of(receipt));
     }
 
     private static OrderContent content(OrderKind kind, Bytes encoded) {

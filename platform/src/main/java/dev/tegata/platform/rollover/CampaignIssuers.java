@@ -7,6 +7,7 @@ import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.RecentValues;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.enrol.Batches;
 import dev.tegata.platform.fleet.IssuerChoice;
 import dev.tegata.platform.fleet.IssuingFleet;
 import dev.tegata.platform.fleet.IssuingFleets;
@@ -14,9 +15,17 @@ import dev.tegata.platform.rollover.Rollover.Cause;
 import dev.tegata.platform.rollover.Rollover.Readmission;
 import dev.tegata.platform.rollover.Rollover.Step;
 import dev.tegata.platform.store.Database;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
 import java.time.InstantSource;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import org.jdbi.v3.core.statement.UnableToExecuteStatementException;
 
 /// Which authority issues for a device while a campaign moves it: the new one from the moment in which the
 /// device has said that it trusts the new root, and not before.
@@ -28,11 +37,14 @@ public final class CampaignIssuers implements IssuerChoice {
     private final Database database;
     private final IssuingFleets fleets;
     private final RecentValues<Chain, Optional<Campaign>> campaigns;
+    private final Batches<Asked, Optional<Step>> steps;
 
     public CampaignIssuers(Database database, IssuingFleets fleets, InstantSource clock) {
         this.database = database;
         this.fleets = fleets;
         this.campaigns = new RecentValues<>(clock, IssuingFleets.LIFETIME, CAPACITY, this::campaign);
+        // Reading disturbs nobody: any questions may share a batch.
+        this.steps = new Batches<>("campaign-steps", _ -> new Object(), this::steps);
     }
 
     /// A fleet may have two chains, each with a campaign of its own.
@@ -73,7 +85,7 @@ public final class CampaignIssuers implements IssuerChoice {
             return fleet;
         }
         Campaign campaign = found.get();
-        return step(fleet.tenant(), campaign, device)
+        return steps.ask(fleet.tenant(), new Asked(campaign.id(), device.value()))
                 .map(step -> switch (step) {
                     case RENEWAL, MOVED -> campaign.fresh();
                     case WAITING, ANCHORS, FAILED, GONE, RETURNING, RETURNED -> campaign.old();
@@ -82,20 +94,43 @@ public final class CampaignIssuers implements IssuerChoice {
                 .orElse(fleet);
     }
 
-    private Optional<Step> step(TenantId tenant, Campaign campaign, DeviceId device) {
-        return database.inTenant(
-                tenant,
-                tx -> tx.createQuery("""
-                                SELECT CASE WHEN r.state = 'ROLLING_BACK' THEN 'RETURNING' ELSE d.step END
-                                FROM rollover_device d
-                                JOIN rollover r ON r.tenant_id = d.tenant_id AND r.rollover_id = d.rollover_id
-                                WHERE d.tenant_id = :tenant AND d.rollover_id = :id AND d.device_id = :device""")
-                        .bind("tenant", tenant)
-                        .bind("id", campaign.id())
-                        .bind("device", device)
-                        .mapTo(String.class)
-                        .map(Step::valueOf)
-                        .findOne());
+    private record Asked(UUID campaign, UUID device) {}
+
+    /// Every check-in of a campaign's devices asks this: concurrent ones share a look-up. Straight JDBC for
+    /// that.
+    private List<Optional<Step>> steps(TenantId tenant, List<Asked> asked) {
+        return database.inTenant(tenant, tx -> {
+            Connection connection = tx.getConnection();
+            try (PreparedStatement statement = connection.prepareStatement("""
+                    SELECT d.rollover_id, d.device_id, CASE WHEN r.state = 'ROLLING_BACK' THEN 'RETURNING' ELSE d.step END
+                    FROM unnest(?::uuid[], ?::uuid[]) AS i (rollover_id, device_id)
+                    JOIN rollover_device d ON d.rollover_id = i.rollover_id AND d.device_id = i.device_id
+                    JOIN rollover r ON r.tenant_id = d.tenant_id AND r.rollover_id = d.rollover_id
+                    WHERE d.tenant_id = ?""")) {
+                statement.setArray(
+                        1,
+                        connection.createArrayOf(
+                                "uuid", asked.stream().map(Asked::campaign).toArray()));
+                statement.setArray(
+                        2,
+                        connection.createArrayOf(
+                                "uuid", asked.stream().map(Asked::device).toArray()));
+                statement.setString(3, tenant.value());
+                Map<Asked, Step> found = new HashMap<>();
+                try (ResultSet rows = statement.executeQuery()) {
+                    while (rows.next()) {
+                        found.put(
+                                new Asked(rows.getObject(1, UUID.class), rows.getObject(2, UUID.class)),
+                                Step.valueOf(rows.getString(3)));
+                    }
+                }
+                return asked.stream()
+                        .map(one -> Optional.ofNullable(found.get(one)))
+                        .toList();
+            } catch (SQLException e) {
+                throw new UnableToExecuteStatementException(e, null);
+            }
+        });
     }
 
     @Override

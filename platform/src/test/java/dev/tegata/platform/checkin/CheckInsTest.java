@@ -51,6 +51,7 @@ import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -58,7 +59,9 @@ import java.util.UUID;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
@@ -71,6 +74,8 @@ final class CheckInsTest {
     static final TestDatabase testDatabase = new TestDatabase();
 
     private static final Duration DAY = Duration.ofDays(1);
+
+    private static final String BROKEN = "what follows from this breaks";
 
     private EnrolmentWorld world;
     private Outbox outbox;
@@ -104,6 +109,9 @@ final class CheckInsTest {
                         world.refusals),
                 new CheckIns.Hooks(
                         Map.of(OrderKind.REFURBISH, refurbishments, OrderKind.RENEW_KEY, (_, _, result) -> {
+                            if (result.detail().equals(BROKEN)) {
+                                throw new IllegalStateException(BROKEN);
+                            }
                             ended.add(result);
                             return Optional.empty();
                         }),
@@ -414,6 +422,44 @@ final class CheckInsTest {
 
         assertThat(ended).hasSize(1);
         assertThat(history(unit)).containsOnlyOnce("order.done");
+    }
+
+    @Test
+    void takesManyResultsAtOnceAndOnceEachThoughOneOfThemBreaks() throws Exception {
+        Map<Unit, DeviceOrder> placed = new LinkedHashMap<>();
+        for (int i = 0; i < 12; i++) {
+            Unit unit = new Unit(fleet);
+            placed.put(unit, place(unit, new OrderContent.RenewKey()));
+            unit.checksIn();
+        }
+        Unit broken = placed.keySet().iterator().next();
+        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+            Map<Unit, List<Future<CheckInOutcome>>> told = new LinkedHashMap<>();
+            placed.forEach((unit, order) -> {
+                CheckIn said = unit.says(new CheckIn.Result(
+                        order.id().value(), CheckIn.Status.DONE, unit == broken ? BROKEN : "", Optional.empty()));
+                told.put(
+                        unit,
+                        Stream.generate(() -> threads.submit(() -> unit.asks(said)))
+                                .limit(3)
+                                .toList());
+            });
+            for (Map.Entry<Unit, List<Future<CheckInOutcome>>> one : told.entrySet()) {
+                for (Future<CheckInOutcome> outcome : one.getValue()) {
+                    if (one.getKey() == broken) {
+                        assertThatThrownBy(outcome::get).hasMessageContaining(BROKEN);
+                    } else {
+                        assertThat(outcome.get()).isInstanceOf(CheckInOutcome.Answered.class);
+                    }
+                }
+            }
+        }
+        placed.forEach((unit, order) -> {
+            boolean done = unit != broken;
+            assertThat(orders.get(world.tenant, order.id()).state())
+                    .isEqualTo(done ? OrderState.DONE : OrderState.DELIVERED);
+            assertThat(history(unit).stream().filter("order.done"::equals)).hasSize(done ? 1 : 0);
+        });
     }
 
     @Test
