@@ -80,6 +80,9 @@ public final class Agent {
     /// The operational identity was tried once more after the server said that the device is active.
     private boolean triedAgain;
 
+    /// The server has said so last: there is no certificate to be had.
+    private boolean shutOut;
+
     /// A renewal that was refused is not tried before this.
     private Instant noRenewalBefore = Instant.MIN;
 
@@ -238,7 +241,7 @@ public final class Agent {
             leave();
             return Optional.empty();
         }
-        if (state.task().isPresent() && state.task().get().kind() == Task.Kind.RENEW && hasGoodIdentity()) {
+        if (state.task().isPresent() && state.task().get().kind() == Task.Kind.RENEW && hasGoodIdentity() && !shutOut) {
             return renew();
         }
         if (state.identity().isEmpty()
@@ -270,8 +273,12 @@ public final class Agent {
     private boolean isRenewalDue() throws IOException {
         return clock.isSure()
                 && hasGoodIdentity()
-                && !clock.now().isBefore(state.identity().orElseThrow().renewAt())
-                && !clock.now().isBefore(noRenewalBefore);
+                && !shutOut
+                && !clock.now().isBefore(renewalDue(state.identity().orElseThrow()));
+    }
+
+    private Instant renewalDue(Identity identity) {
+        return identity.renewAt().isBefore(noRenewalBefore) ? noRenewalBefore : identity.renewAt();
     }
 
     private static Certificate leaf(Identity identity) throws IOException {
@@ -343,6 +350,7 @@ public final class Agent {
                 && !setup.network().isGateway()
                 && clock.isSure()
                 && hasGoodIdentity()
+                && !shutOut
                 && !clock.now().isBefore(noParallelBefore)
                 && state.parallel()
                         .map(Parallel::renewAt)
@@ -502,6 +510,7 @@ public final class Agent {
         });
         identityRefused = false;
         triedAgain = false;
+        shutOut = false;
     }
 
     private void requirePath(Certificate certificate, List<Certificate> between, List<Certificate> roots)
@@ -516,17 +525,30 @@ public final class Agent {
         }
     }
 
+    /// A point of the life that the certificate has ahead: it begins before it is issued, and a short one
+    /// may be half over then. Where the time is not known yet, the end stands for it, until the server has
+    /// told.
     private Instant renewAt(Validity validity) {
-        if (validity.isUnlimited()) {
+        if (validity.isUnlimited() || !clock.isSure()) {
             return validity.notAfter();
         }
         double point = setup.habits().renewAt() + setup.random().nextDouble(-SPREAD, SPREAD);
-        Duration life = Duration.between(validity.notBefore(), validity.notAfter());
-        Instant due = validity.notBefore().plusSeconds((long) (life.toSeconds() * point));
-        // Where the time is not known, it is at least this.
-        Instant now =
-                !clock.isSure() && clock.now().isBefore(validity.notBefore()) ? validity.notBefore() : clock.now();
-        return now.plus(setup.pace().untilRenewal(Duration.between(now, due)));
+        Instant now = clock.now();
+        Duration ahead = Duration.ofMillis(
+                (long) (Duration.between(now, validity.notAfter()).toMillis() * point));
+        return now.plus(setup.pace().untilRenewal(ahead));
+    }
+
+    /// The identity, to be renewed at a point that is right now that the time is known.
+    private @Nullable Identity timed() throws IOException {
+        if (state.identity().isEmpty()) {
+            return null;
+        }
+        Identity identity = state.identity().get();
+        Validity validity = leaf(identity).validity();
+        return identity.renewAt().equals(validity.notAfter())
+                ? new Identity(identity.key(), identity.chain(), renewAt(validity))
+                : identity;
     }
 
     // ---- check-in
@@ -587,7 +609,13 @@ public final class Agent {
 
     private Optional<Duration> heard(CheckInAnswer answer, AgentState told, boolean asBorn) throws IOException {
         clock.hear(answer.time());
+        shutOut = switch (answer.state()) {
+            case CLAIMED, ACTIVE, REFURBISHING -> false;
+            case SUSPENDED, REVOKED, RETIRED -> true;
+        };
+        Identity timed = timed();
         save(change -> {
+            change.identity = timed;
             change.device = answer.device();
             answer.mark().ifPresent(mark -> change.mark = mark);
             change.latestTime = answer.time();
@@ -604,10 +632,20 @@ public final class Agent {
         }
         return switch (answer.state()) {
             case CLAIMED -> asBorn ? enrol() : fallBack(answer.state());
-            case ACTIVE -> asBorn ? recover() : Optional.of(next);
+            case ACTIVE -> asBorn ? recover() : Optional.of(untilRenewal(next));
             case REFURBISHING -> asBorn ? Optional.of(next) : fallBack(answer.state());
             case SUSPENDED, REVOKED, RETIRED -> Optional.of(next);
         };
+    }
+
+    /// Short certificates do not wait for the next check-in.
+    private Duration untilRenewal(Duration next) {
+        Duration ahead = Duration.between(
+                clock.now(), state.identity().map(this::renewalDue).orElse(Instant.MAX));
+        if (ahead.compareTo(next) >= 0) {
+            return next;
+        }
+        return ahead.isPositive() ? ahead : Duration.ZERO;
     }
 
     /// The server hears the device only by its birth identity.

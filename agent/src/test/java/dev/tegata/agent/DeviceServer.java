@@ -82,6 +82,7 @@ public final class DeviceServer implements AutoCloseable {
     X509Certificate tls;
     InstantSource time = InstantSource.system();
     Duration life = Duration.ofHours(3);
+    Duration backdate = Duration.ofMinutes(1);
     Instant issueFrom = Instant.EPOCH;
 
     /// What the server takes the device for.
@@ -277,7 +278,7 @@ public final class DeviceServer implements AutoCloseable {
             String text = new String(body.toArray(), StandardCharsets.US_ASCII);
             CertificateRequest request = CertificateRequest.parse(Bytes.ofBase64(text));
             request.prove();
-            Instant from = issueFrom.equals(Instant.EPOCH) ? time.instant().minusSeconds(60) : issueFrom;
+            Instant from = issueFrom.equals(Instant.EPOCH) ? time.instant().minus(backdate) : issueFrom;
             X509Certificate made = make(
                     "CN=device",
                     "device",
