@@ -6,6 +6,7 @@ import de.siegmar.fastcsv.reader.CsvParseException;
 import de.siegmar.fastcsv.reader.CsvReader;
 import de.siegmar.fastcsv.reader.CsvRecord;
 import java.io.ByteArrayInputStream;
+import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.SequenceInputStream;
@@ -90,10 +91,7 @@ final class CsvManifestReader implements ManifestReader {
                 .allowExtraCharsAfterClosingQuote(true)
                 .detectBomHeader(true)
                 .maxBufferSize(MAX_RECORD)
-                .ofCsvRecord(
-                        new SequenceInputStream(
-                                in, new ByteArrayInputStream(("\n" + END).getBytes(StandardCharsets.UTF_8))),
-                        StandardCharsets.UTF_8)
+                .ofCsvRecord(withEnd(in), StandardCharsets.UTF_8)
                 .iterator();
         try {
             while (records.hasNext()) {
@@ -113,6 +111,18 @@ final class CsvManifestReader implements ManifestReader {
         } catch (UncheckedIOException e) {
             throw e.getCause();
         }
+    }
+
+    /// Leaves `in` open.
+    private static InputStream withEnd(InputStream in) {
+        InputStream unclosed = new FilterInputStream(in) {
+            @Override
+            public void close() {
+                // It belongs to the caller, who may go on reading.
+            }
+        };
+        return new SequenceInputStream(
+                unclosed, new ByteArrayInputStream(("\n" + END).getBytes(StandardCharsets.UTF_8)));
     }
 
     private RawElement element(CsvRecord record) {

@@ -222,7 +222,7 @@ final class ManifestCommands {
         try (ApiClient api = session.api()) {
             JsonNode page = api.get(manifest.path() + "/issues", paging.query());
             Output output = session.output();
-            output.table(page, "All of it was claimed.", ISSUE_COLUMNS);
+            output.table(page, "All that was read of it was claimed.", ISSUE_COLUMNS);
             if (!page.path("items").isEmpty()) {
                 advise(output, page.path("items"));
             }
