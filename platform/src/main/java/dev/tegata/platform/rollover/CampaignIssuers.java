@@ -102,11 +102,13 @@ public final class CampaignIssuers implements IssuerChoice {
         return database.inTenant(tenant, tx -> {
             Connection connection = tx.getConnection();
             try (PreparedStatement statement = connection.prepareStatement("""
-                    SELECT d.rollover_id, d.device_id, CASE WHEN r.state = 'ROLLING_BACK' THEN 'RETURNING' ELSE d.step END
-                    FROM unnest(?::uuid[], ?::uuid[]) AS i (rollover_id, device_id)
-                    JOIN rollover_device d ON d.rollover_id = i.rollover_id AND d.device_id = i.device_id
-                    JOIN rollover r ON r.tenant_id = d.tenant_id AND r.rollover_id = d.rollover_id
-                    WHERE d.tenant_id = ?""")) {
+                    SELECT i.rollover_id, i.device_id, found.step
+                    FROM unnest(?::uuid[], ?::uuid[]) AS i (rollover_id, device_id) CROSS JOIN LATERAL (
+                        SELECT CASE WHEN r.state = 'ROLLING_BACK' THEN 'RETURNING' ELSE d.step END AS step
+                        FROM rollover_device d
+                        JOIN rollover r ON r.tenant_id = d.tenant_id AND r.rollover_id = d.rollover_id
+                        WHERE d.tenant_id = ? AND d.rollover_id = i.rollover_id AND d.device_id = i.device_id
+                        LIMIT 1) AS found""")) {
                 statement.setArray(
                         1,
                         connection.createArrayOf(

@@ -190,7 +190,9 @@ final class RolloverRows {
                 .list();
     }
 
-    /// Puts devices on another step, and keeps the counts.
+    /// Puts devices on another step, and keeps the counts. Nobody else writes them meanwhile, and nothing
+    /// is joined: a plan that was made while the campaign was small would go through all of it for each
+    /// device.
     ///
     /// @param failed whether an order of theirs has failed
     static void put(
@@ -207,19 +209,18 @@ final class RolloverRows {
         }
         tx.createUpdate("""
                         WITH before AS (
-                            SELECT device_id, wave, step FROM rollover_device
-                            WHERE tenant_id = :tenant AND rollover_id = :id AND device_id = ANY (:devices)),
+                            SELECT wave, step, count(*) AS devices FROM rollover_device
+                            WHERE tenant_id = :tenant AND rollover_id = :id AND device_id = ANY (:devices)
+                            GROUP BY wave, step),
                         moved AS (
-                            UPDATE rollover_device d SET step = :step, changed_at = :now, detail = :detail,
+                            UPDATE rollover_device SET step = :step, changed_at = :now, detail = :detail,
                                 attempts = CASE WHEN :failed THEN attempts + 1
-                                    WHEN d.step = :step THEN attempts ELSE 0 END
-                            FROM before b
-                            WHERE d.tenant_id = :tenant AND d.rollover_id = :id AND d.device_id = b.device_id
-                            RETURNING b.wave, b.step AS old)
+                                    WHEN step = :step THEN attempts ELSE 0 END
+                            WHERE tenant_id = :tenant AND rollover_id = :id AND device_id = ANY (:devices))
                         INSERT INTO rollover_count (tenant_id, rollover_id, wave, step, devices)
                         SELECT :tenant, :id, wave, step, sum(n) FROM (
-                            SELECT wave, old AS step, -1 AS n FROM moved
-                            UNION ALL SELECT wave, :step, 1 FROM moved) AS changes
+                            SELECT wave, step, -devices AS n FROM before
+                            UNION ALL SELECT wave, :step, devices FROM before) AS changes
                         GROUP BY wave, step
                         ON CONFLICT (tenant_id, rollover_id, wave, step)
                             DO UPDATE SET devices = rollover_count.devices + EXCLUDED.devices""")

@@ -82,7 +82,7 @@ final class RolloverTest {
     /// All 10 000 with `-Dtegata.rollover.devices=10000`, which takes minutes.
     private static final int DEVICES = Integer.getInteger("tegata.rollover.devices", 1_000);
 
-    private static final int AT_ONCE = 24;
+    private static final int AT_ONCE = 128;
 
     private static final Actor OPERATOR = EnrolmentWorld.OPERATOR;
     private static final PathCheck PATHS = new PathCheck(8 * DEVICES);
