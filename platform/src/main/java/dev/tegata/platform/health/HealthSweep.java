@@ -146,6 +146,21 @@ public final class HealthSweep implements AutoCloseable {
         locations.ocsp().forEach(url -> addresses.putIfAbsent(url, new Address(authority, false)));
     }
 
+    /// Has all devices looked through anew within seconds: from now on, or when the look under way is over.
+    public Freshness again(TenantId tenant) {
+        probed.remove(tenant);
+        return database.inTenant(
+                tenant,
+                tx -> tx.createQuery("""
+                                INSERT INTO health_sweep (tenant_id, due_at) VALUES (:tenant, :now)
+                                ON CONFLICT (tenant_id) DO UPDATE SET due_at = EXCLUDED.due_at
+                                RETURNING finished_at, after IS NOT NULL, devices""")
+                        .bind("tenant", tenant)
+                        .bind("now", clock.instant())
+                        .map((row, context) -> new Freshness(instant(row, 1), row.getBoolean(2), row.getLong(3)))
+                        .one());
+    }
+
     /// Looks through everything at once. For tests and small tenants.
     void run(TenantId tenant) {
         probe(tenant);
@@ -538,7 +553,8 @@ public final class HealthSweep implements AutoCloseable {
                             UPDATE health_sweep SET sweep = :sweep, after = :after::uuid,
                                 devices = CASE WHEN :first THEN 0 ELSE devices END + :seen,
                                 started_at = CASE WHEN :first THEN :now ELSE started_at END,
-                                finished_at = CASE WHEN :over THEN :now ELSE finished_at END, due_at = :due
+                                finished_at = CASE WHEN :over THEN :now ELSE finished_at END,
+                                due_at = CASE WHEN :first OR :over AND due_at > :now THEN :due ELSE due_at END
                             WHERE tenant_id = :tenant""")
                     .bind("sweep", sweep)
                     .bind("after", over ? null : last)

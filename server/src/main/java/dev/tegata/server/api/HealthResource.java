@@ -64,6 +64,8 @@ final class HealthResource {
             boolean sweeping,
             long devices) {}
 
+    record SweepView(@Nullable Instant sweptAt, boolean sweeping, long devices) {}
+
     record DeviceView(String device) {}
 
     record AlgorithmView(String algorithm, long able, long lacking) {
@@ -79,6 +81,7 @@ final class HealthResource {
         return List.of(
                 gate.route("GET", PATH, Permission.READ_DEVICES, this::list),
                 gate.route("GET", PATH + "/{code}/{authority}/devices", Permission.READ_DEVICES, this::devices),
+                gate.route("POST", "/api/v1/health/sweep", Permission.MANAGE_DEVICES, this::again),
                 gate.route("GET", FLEET, Permission.READ_DEVICES, this::readiness),
                 gate.route("GET", FLEET + "/{algorithm}/devices", Permission.READ_DEVICES, this::lacking));
     }
@@ -92,6 +95,11 @@ final class HealthResource {
                 fresh.finishedAt(),
                 fresh.underWay(),
                 fresh.devices()));
+    }
+
+    private Response again(Call call) {
+        HealthSweep.Freshness fresh = health.again(call.tenant());
+        return Response.json(202, new SweepView(fresh.finishedAt(), fresh.underWay(), fresh.devices()));
     }
 
     static FindingCode code(String text) {

@@ -2,10 +2,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server.cli;
 
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import tools.jackson.databind.JsonNode;
 
@@ -39,34 +43,74 @@ final class HealthCommands {
     }
 
     @Command(
-            description = "Do what mends a finding: send the request that the finding names. A rollover is prepared and"
-                    + " not started by it.",
-            footer = "  tegata health fix crl-stale AUTHORITY")
+            description = {
+                "Do what mends a finding, or all findings of a kind: send the request that each names.",
+                "Says what will be sent, and asks first. A rollover is prepared and not started by it."
+            },
+            footer = {"  tegata health fix crl-stale AUTHORITY", "  tegata health fix certificate-ends-soon --yes"})
     void fix(
             @Parameters(paramLabel = "CODE", description = "Of the finding.") String code,
-            @Parameters(paramLabel = "AUTHORITY", description = "The one in the finding's subject.") String authority) {
+            @Parameters(
+                            paramLabel = "AUTHORITY",
+                            arity = "0..1",
+                            description = "The one in the finding's subject; all of them where it is left out.")
+                    @Nullable
+                    String authority,
+            @Option(names = "--yes", description = "Do not ask.") boolean yes) {
         try (ApiClient api = session.api()) {
-            JsonNode finding = find(api, code, "authority:" + authority);
-            String path = finding.at("/fix/path").asString().substring("/api/v1".length());
-            JsonNode body = finding.at("/fix/body");
-            session.output().fields(body.isObject() ? api.create(path, body) : api.act(path));
+            List<JsonNode> findings = find(api, code, authority);
+            for (JsonNode finding : findings) {
+                session.output()
+                        .say("%s of %s, %s devices: %s %s %s"
+                                .formatted(
+                                        code,
+                                        finding.path("subject").asString(),
+                                        finding.path("affected").asString(),
+                                        finding.at("/fix/method").asString(),
+                                        finding.at("/fix/path").asString(),
+                                        finding.at("/fix/body")));
+            }
+            if (!yes) {
+                session.confirm("Send " + (findings.size() == 1 ? "it" : findings.size() + " requests") + "?");
+            }
+            for (JsonNode finding : findings) {
+                session.output().fields(send(api, finding));
+            }
         }
     }
 
-    private static JsonNode find(ApiClient api, String code, String subject) {
+    private static JsonNode send(ApiClient api, JsonNode finding) {
+        String path = finding.at("/fix/path").asString().substring("/api/v1".length());
+        JsonNode body = finding.at("/fix/body");
+        return body.isObject() ? api.create(path, body) : api.act(path);
+    }
+
+    private static List<JsonNode> find(ApiClient api, String code, @Nullable String authority) {
+        List<JsonNode> found = new ArrayList<>();
         Map<String, Object> query = new HashMap<>();
-        while (true) {
-            JsonNode page = api.get(PATH, query);
-            for (JsonNode finding : page.path("items")) {
-                if (finding.path("code").asString().equals(code)
-                        && finding.path("subject").asString().equals(subject)) {
-                    return finding;
-                }
-            }
-            if (!page.hasNonNull("next")) {
-                throw CommandFailure.refused("there is no such finding");
-            }
-            query.put("cursor", page.path("next").asString());
+        JsonNode page;
+        do {
+            page = api.get(PATH, query);
+            page.path("items")
+                    .valueStream()
+                    .filter(finding -> finding.path("code").asString().equals(code))
+                    .filter(finding -> authority == null
+                            || finding.path("subject").asString().equals("authority:" + authority))
+                    .forEach(found::add);
+            query.put("cursor", page.path("next").asString(""));
+        } while (page.hasNonNull("next"));
+        if (found.isEmpty()) {
+            throw CommandFailure.refused("there is no such finding");
+        }
+        return found;
+    }
+
+    @Command(
+            description = "Look through all authorities and devices anew, such as after a fix. Begins within seconds.",
+            footer = "  tegata health sweep")
+    void sweep() {
+        try (ApiClient api = session.api()) {
+            session.output().fields(api.act("/health/sweep"));
         }
     }
 

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server.cli;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
@@ -70,6 +71,23 @@ final class Session {
     /// The program as the user called it, for commands that they may copy.
     String program() {
         return System.getProperty("tegata.program", "tegata");
+    }
+
+    /// Asks the person at the terminal; anything but yes ends the command.
+    void confirm(String question) {
+        if (!terminal.interactive() || json) {
+            throw CommandFailure.usage("nothing was sent: nobody is there to ask; add --yes");
+        }
+        terminal.err().print(question + " [y/N] ");
+        terminal.err().flush();
+        try {
+            int answer = terminal.in().read();
+            if (answer != 'y' && answer != 'Y') {
+                throw CommandFailure.refused("nothing was sent");
+            }
+        } catch (IOException e) {
+            throw CommandFailure.usage("nothing was sent: the answer cannot be read");
+        }
     }
 
     Path profileFile() {

@@ -12,6 +12,7 @@ import java.net.SocketTimeoutException;
 import java.net.URI;
 import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
@@ -23,17 +24,23 @@ import java.util.regex.Pattern;
 /// server's or the operator allows such targets. A host is looked up once, and that address connected to.
 /// Of the answer only the status line is read.
 public final class HttpProbe implements StatusProbe {
-    private static final int PATIENCE_MILLIS = 5_000;
+    private static final Duration PATIENCE = Duration.ofSeconds(5);
     private static final int LONGEST_LINE = 128;
     private static final Pattern STATUS = Pattern.compile("HTTP/1\\.[01] ([1-5][0-9]{2})( .*)?");
 
     private final Supplier<String> own;
     private final boolean privateTargets;
+    private final Duration patience;
 
     /// @param own where this server publishes status
     public HttpProbe(Supplier<String> own, boolean privateTargets) {
+        this(own, privateTargets, PATIENCE);
+    }
+
+    HttpProbe(Supplier<String> own, boolean privateTargets, Duration patience) {
         this.own = own;
         this.privateTargets = privateTargets;
+        this.patience = patience;
     }
 
     @Override
@@ -49,7 +56,7 @@ public final class HttpProbe implements StatusProbe {
         } catch (UnknownHostException e) {
             return Optional.of("its host has no address");
         } catch (SocketTimeoutException e) {
-            return Optional.of("does not answer in " + PATIENCE_MILLIS / 1000 + " s");
+            return Optional.of("does not answer in " + patience);
         } catch (IOException | java.net.URISyntaxException e) {
             return Optional.of("cannot be asked: " + e.getMessage());
         }
@@ -57,14 +64,17 @@ public final class HttpProbe implements StatusProbe {
 
     private int ask(URI target, boolean ours) throws IOException {
         String host = target.getHost();
+        int port = target.getPort() < 0 ? 80 : target.getPort();
+        if (port > 65535) {
+            throw new IOException("there is no port " + port);
+        }
         InetAddress address = InetAddress.getByName(host.startsWith("[") ? host.substring(1, host.length() - 1) : host);
         if (!ours && (Targets.isNowhere(address) || (Targets.isPrivate(address) && !privateTargets))) {
             throw new IOException("its address is not public");
         }
-        long end = System.nanoTime() + PATIENCE_MILLIS * 1_000_000L;
+        long end = System.nanoTime() + patience.toNanos();
         try (Socket socket = new Socket()) {
-            socket.connect(
-                    new InetSocketAddress(address, target.getPort() < 0 ? 80 : target.getPort()), PATIENCE_MILLIS);
+            socket.connect(new InetSocketAddress(address, port), (int) patience.toMillis());
             String path = target.getRawPath().isEmpty() ? "/" : target.getRawPath();
             String query = target.getRawQuery() == null ? "" : "?" + target.getRawQuery();
             String question = "GET " + path + query + " HTTP/1.1\r\nHost: " + target.getRawAuthority()
