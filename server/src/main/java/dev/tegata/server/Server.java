@@ -164,7 +164,7 @@ public final class Server implements AutoCloseable {
     private final Deque<AutoCloseable> open = new ArrayDeque<>();
 
     private final ServerConfig config;
-    private final InstantSource clock = InstantSource.system();
+    private final InstantSource clock;
     private final SecureRandom random = new SecureRandom();
     private final TlsIdentity identity;
     private final Listener api;
@@ -175,8 +175,9 @@ public final class Server implements AutoCloseable {
     private final boolean firstStart;
     private final List<Route> apiRoutes;
 
-    private Server(ServerConfig config) {
+    private Server(ServerConfig config, InstantSource clock) {
         this.config = config;
+        this.clock = clock;
         makeDataFolder(config.data());
         boolean complete = false;
         try {
@@ -444,8 +445,13 @@ public final class Server implements AutoCloseable {
     /// @throws dev.tegata.pki.key.VaultException where the vault cannot be opened
     /// @throws UncheckedIOException where the data folder or a port cannot be used
     public static Server start(ServerConfig config) {
+        return start(config, InstantSource.system());
+    }
+
+    /// Starts a server that lives in another time.
+    public static Server start(ServerConfig config, InstantSource clock) {
         long begun = System.nanoTime();
-        Server server = new Server(config);
+        Server server = new Server(config, clock);
         if (config.statusIsOutOfReach()) {
             LOG.warn(
                     "Certificates say that their status is at {}, which others cannot reach: set public-url.",

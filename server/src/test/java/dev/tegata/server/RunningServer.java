@@ -13,6 +13,7 @@ import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.InstantSource;
 import java.util.Comparator;
 import java.util.EnumMap;
 import java.util.List;
@@ -44,9 +45,18 @@ public final class RunningServer implements AutoCloseable {
     ///
     /// @param config for the data folder that it is given
     public RunningServer(Function<Path, ServerConfig> config) {
+        this(config, InstantSource.system());
+    }
+
+    /// A server in another time.
+    public RunningServer(InstantSource clock) {
+        this(RunningServer::config, clock);
+    }
+
+    private RunningServer(Function<Path, ServerConfig> config, InstantSource clock) {
         try {
             data = Files.createTempDirectory(Files.createDirectories(Path.of("target")), "server");
-            server = Server.start(config.apply(data));
+            server = Server.start(config.apply(data), clock);
             Runtime.getRuntime().addShutdownHook(new Thread(this::close));
             client = TlsClient.trusting(server.authorityFile().orElseThrow());
             operatorKey = Files.readString(server.operatorKeyFile()).strip();
