@@ -18,6 +18,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Supplier;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -82,6 +83,7 @@ public record CertificateProfile(
     private static final int MAX_ENTRIES = 16;
     private static final Duration MAX_BACKDATE = Duration.ofDays(7);
     // Periods have no length of their own; they are compared by where they end from here.
+    private static final Pattern URL = Pattern.compile("https?://[\\x21-\\x7e]{1,500}");
     private static final Instant REFERENCE = Instant.parse("2001-01-01T00:00:00Z");
 
     /// What a certificate is for.
@@ -582,7 +584,7 @@ public record CertificateProfile(
         requireDistinct(field, urls);
         for (String url : urls) {
             require(
-                    url.matches("https?://[\\x21-\\x7e]{1,500}"),
+                    URL.matcher(url).matches(),
                     field,
                     "must be http or https URLs of at most 500 ASCII characters: '" + url + "'");
         }

@@ -20,6 +20,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /// Checks the octets that are about to be signed against RFC 5280, the profile and what was decided.
@@ -241,14 +242,16 @@ final class Linter {
             BasicConstraints constraints = known.basicConstraints();
             Integer bits = known.keyUsageBits();
             for (Extension extension : extensions) {
-                DerWriter again = new DerWriter();
-                if (extension.type().equals(Extension.BASIC_CONSTRAINTS) && constraints != null) {
-                    constraints.write(again);
-                } else if (extension.type().equals(Extension.KEY_USAGE) && bits != null) {
-                    again.namedBits(bits);
+                Consumer<DerWriter> writing;
+                if (constraints != null && extension.type().equals(Extension.BASIC_CONSTRAINTS)) {
+                    writing = constraints::write;
+                } else if (bits != null && extension.type().equals(Extension.KEY_USAGE)) {
+                    writing = writer -> writer.namedBits(bits);
                 } else {
                     continue;
                 }
+                DerWriter again = new DerWriter();
+                writing.accept(again);
                 demand(
                         LintRule.CANONICAL,
                         again.toBytes().equals(extension.value()),

@@ -25,6 +25,10 @@ public final class NativeProvider {
     }
 
     static Signature signature(String algorithm) throws GeneralSecurityException {
+        String hash = HashedEcdsa.hashOf(algorithm);
+        if (hash != null && having("Signature", HashedEcdsa.RAW) != null) {
+            return new HashedEcdsa(algorithm, hash, signature(HashedEcdsa.RAW));
+        }
         Provider provider = having("Signature", algorithm);
         return provider == null ? Signature.getInstance(algorithm) : Signature.getInstance(algorithm, provider);
     }

@@ -8,6 +8,7 @@ import java.security.PublicKey;
 import java.security.spec.X509EncodedKeySpec;
 import java.util.Arrays;
 import java.util.HexFormat;
+import org.jspecify.annotations.Nullable;
 
 /// A public key that has been checked: known algorithm, minimum strength, a point on its curve.
 ///
@@ -38,9 +39,12 @@ public final class PublicKeyInfo {
 
     private final Bytes encoded;
     private final KeyAlgorithm algorithm;
-    private final PublicKey key;
 
-    private PublicKeyInfo(Bytes encoded, KeyAlgorithm algorithm, PublicKey key) {
+    /// Null until somebody asks for it. Most keys are only compared and stored, and to decode one makes
+    /// several objects of the native engine, each of which burdens the garbage collector.
+    private volatile @Nullable PublicKey key;
+
+    private PublicKeyInfo(Bytes encoded, KeyAlgorithm algorithm, @Nullable PublicKey key) {
         this.encoded = encoded;
         this.algorithm = algorithm;
         this.key = key;
@@ -52,10 +56,12 @@ public final class PublicKeyInfo {
     public static PublicKeyInfo parse(Bytes encoded) throws InvalidKeyInfoException {
         byte[] der = encoded.toArray();
         if (contains(der, 0, P256_PREFIX)) {
-            return new PublicKeyInfo(encoded, KeyAlgorithm.EC_P256, decodeEc(der, P256_PREFIX.length, 32));
+            requirePoint(der, P256_PREFIX.length, 32);
+            return new PublicKeyInfo(encoded, KeyAlgorithm.EC_P256, null);
         }
         if (contains(der, 0, P384_PREFIX)) {
-            return new PublicKeyInfo(encoded, KeyAlgorithm.EC_P384, decodeEc(der, P384_PREFIX.length, 48));
+            requirePoint(der, P384_PREFIX.length, 48);
+            return new PublicKeyInfo(encoded, KeyAlgorithm.EC_P384, null);
         }
         if (contains(der, 0, ED25519_PREFIX)) {
             return new PublicKeyInfo(encoded, KeyAlgorithm.ED25519, decodeEd25519(der));
@@ -148,19 +154,12 @@ public final class PublicKeyInfo {
         }
     }
 
-    private static PublicKey decodeEc(byte[] der, int point, int coordinate) throws InvalidKeyInfoException {
+    private static void requirePoint(byte[] der, int point, int coordinate) throws InvalidKeyInfoException {
         requireSize(der, point + 1 + 2 * coordinate);
         if (der[point] != UNCOMPRESSED) {
             throw new InvalidKeyInfoException("the public key's point must be uncompressed");
         }
-        // BoringSSL refuses points off the curve; the JDK takes them.
-        if (NativeProvider.find().isEmpty() && !CurvePoints.onCurve(der, point + 1, coordinate)) {
-            throw new InvalidKeyInfoException("the public key's point is not on its curve");
-        }
-        try {
-            return KeyFactories.of("EC").generatePublic(new X509EncodedKeySpec(der));
-        } catch (GeneralSecurityException e) {
-            // Everything but the coordinates has been checked.
+        if (!CurvePoints.onCurve(der, point + 1, coordinate)) {
             throw new InvalidKeyInfoException("the public key's point is not on its curve");
         }
     }
@@ -259,7 +258,16 @@ public final class PublicKeyInfo {
     /// The key as the native engine decoded it. The JDK's own signatures do not know its Ed25519 keys: use
     /// [#verifies].
     public PublicKey key() {
-        return key;
+        PublicKey decoded = key;
+        if (decoded == null) {
+            try {
+                decoded = KeyFactories.of("EC").generatePublic(new X509EncodedKeySpec(encoded.toArray()));
+            } catch (GeneralSecurityException e) {
+                throw new IllegalStateException("a key was checked and cannot be decoded", e);
+            }
+            key = decoded;
+        }
+        return decoded;
     }
 
     /// SHA-256 of [#encoded]: how a key is found in storage.

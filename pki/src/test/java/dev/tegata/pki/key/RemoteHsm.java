@@ -5,6 +5,8 @@ package dev.tegata.pki.key;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.net.UnixDomainSocketAddress;
+import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -49,13 +51,22 @@ final class RemoteHsm implements AutoCloseable {
                 .redirectOutput(ProcessBuilder.Redirect.DISCARD)
                 .start();
         long patience = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
-        while (!Files.exists(socket)) {
+        while (!listens()) {
             if (System.nanoTime() > patience || !started.isAlive()) {
                 throw new IllegalStateException("p11-kit server does not start");
             }
             Thread.onSpinWait();
         }
         return started;
+    }
+
+    /// The socket's file is there before the server listens on it.
+    private boolean listens() {
+        try (SocketChannel _ = SocketChannel.open(UnixDomainSocketAddress.of(socket))) {
+            return true;
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     /// Ends the server and the processes that serve its clients, as kill -9 does.

@@ -8,11 +8,14 @@ import dev.tegata.platform.TenantId;
 import dev.tegata.platform.TimeOrderedIds;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.Json;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.SQLException;
+import java.sql.Timestamp;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -21,6 +24,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.random.RandomGenerator;
 import org.jdbi.v3.core.Handle;
+import org.jdbi.v3.core.statement.UnableToExecuteStatementException;
 
 /// The events of all tenants, from the transaction that makes them until everybody has read them.
 ///
@@ -86,26 +90,31 @@ public final class Outbox implements AutoCloseable {
         }
         Instant now = clock.instant().truncatedTo(ChronoUnit.MICROS);
         long first = last - events.size() + 1;
-        List<String> contents = new ArrayList<>(events.size());
+        String[] types = new String[events.size()];
+        String[] subjects = new String[events.size()];
+        String[] contents = new String[events.size()];
         for (int i = 0; i < events.size(); i++) {
-            contents.add(content(tenant, first + i, now, events.get(i)));
+            types[i] = events.get(i).type();
+            subjects[i] = events.get(i).subject();
+            contents[i] = content(tenant, first + i, now, events.get(i));
         }
-        tx.createUpdate("""
-                        INSERT INTO event (tenant_id, sequence, type, subject, recorded_at, content)
-                        SELECT :tenant, :first + i.position - 1, i.type, i.subject, :now, i.content
-                        FROM unnest(:types, :subjects, :contents)
-                            WITH ORDINALITY AS i (type, subject, content, position)""")
-                .bind("tenant", tenant)
-                .bind("first", first)
-                .bind("now", now)
-                .bindArray(
-                        "types", String.class, events.stream().map(Event::type).toArray())
-                .bindArray(
-                        "subjects",
-                        String.class,
-                        events.stream().map(Event::subject).toArray())
-                .bindArray("contents", String.class, contents)
-                .execute();
+        // Straight JDBC: this stands on the path of every enrolment.
+        Connection connection = tx.getConnection();
+        try (PreparedStatement insert = connection.prepareStatement("""
+                INSERT INTO event (tenant_id, sequence, type, subject, recorded_at, content)
+                SELECT ?, ? + i.position - 1, i.type, i.subject, ?, i.content
+                FROM unnest(?::text[], ?::text[], ?::text[])
+                    WITH ORDINALITY AS i (type, subject, content, position)""")) {
+            insert.setString(1, tenant.value());
+            insert.setLong(2, first);
+            insert.setTimestamp(3, Timestamp.from(now));
+            insert.setArray(4, connection.createArrayOf("text", types));
+            insert.setArray(5, connection.createArrayOf("text", subjects));
+            insert.setArray(6, connection.createArrayOf("text", contents));
+            insert.executeUpdate();
+        } catch (SQLException e) {
+            throw new UnableToExecuteStatementException(e, null);
+        }
         tx.afterCommit(() -> {
             written.add(tenant);
             listeners.forEach(Runnable::run);

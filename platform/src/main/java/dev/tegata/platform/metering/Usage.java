@@ -26,6 +26,11 @@ import dev.tegata.platform.store.Json;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Timestamp;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -33,15 +38,16 @@ import java.time.LocalDate;
 import java.time.OffsetDateTime;
 import java.time.YearMonth;
 import java.time.ZoneOffset;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.function.Function;
 import org.jdbi.v3.core.Handle;
+import org.jdbi.v3.core.statement.UnableToExecuteStatementException;
 import org.jspecify.annotations.Nullable;
 
 /// Which devices count in which month.
@@ -103,29 +109,59 @@ public final class Usage implements AutoCloseable {
         if (unknown.isEmpty()) {
             return;
         }
-        lock(tx, tenant, month, "pg_advisory_xact_lock_shared");
-        List<UUID> late = tx.createQuery("""
-                        INSERT INTO usage_device (tenant_id, month, device_id, fleet_id, operation, occurred_at,
-                            certificate, late)
-                        SELECT :tenant, :month, d.device_id, d.fleet_id, :operation, :at, d.certificate,
-                            EXISTS (SELECT FROM usage_month m WHERE m.tenant_id = :tenant AND m.month = :month)
-                        FROM device d WHERE d.tenant_id = :tenant AND d.device_id = ANY(:devices)
-                        ORDER BY d.device_id
-                        ON CONFLICT (tenant_id, month, device_id) DO NOTHING
-                        RETURNING CASE WHEN late THEN device_id END""")
-                .bind("tenant", tenant)
-                .bind("month", month.atDay(1))
-                .bind("operation", operation.name())
-                .bind("at", at)
-                .bindArray(
-                        "devices",
-                        UUID.class,
-                        unknown.stream().map(each -> each.device().value()).toArray())
-                .mapTo(UUID.class)
-                .filter(Objects::nonNull)
-                .list();
-        adjusted(tx, tenant, month, late);
+        adjusted(tx, tenant, month, insert(tx.getConnection(), tenant, month, unknown, operation, at));
         tx.afterCommit(() -> unknown.forEach(each -> counted.set(each.slot(), each)));
+    }
+
+    /// One trip to the database, over straight JDBC: this stands on the path of every enrolment. The lock
+    /// is a statement of its own, so that the next one sees what was committed while it waited.
+    ///
+    /// @return those that came when the month was closed
+    private static List<UUID> insert(
+            Connection connection,
+            TenantId tenant,
+            YearMonth month,
+            List<Counted> devices,
+            Operation operation,
+            Instant at) {
+        LocalDate first = month.atDay(1);
+        try (PreparedStatement insert = connection.prepareStatement("""
+                SELECT pg_advisory_xact_lock_shared(hashtextextended(?, 0));
+                INSERT INTO usage_device (tenant_id, month, device_id, fleet_id, operation, occurred_at,
+                    certificate, late)
+                SELECT d.tenant_id, ?, d.device_id, d.fleet_id, ?, ?, d.certificate,
+                    EXISTS (SELECT FROM usage_month m WHERE m.tenant_id = ? AND m.month = ?)
+                FROM device d WHERE d.tenant_id = ? AND d.device_id = ANY(?)
+                ORDER BY d.device_id
+                ON CONFLICT (tenant_id, month, device_id) DO NOTHING
+                RETURNING CASE WHEN late THEN device_id END""")) {
+            insert.setString(1, lockName(tenant, month));
+            insert.setObject(2, first);
+            insert.setString(3, operation.name());
+            insert.setTimestamp(4, Timestamp.from(at));
+            insert.setString(5, tenant.value());
+            insert.setObject(6, first);
+            insert.setString(7, tenant.value());
+            insert.setArray(
+                    8,
+                    connection.createArrayOf(
+                            "uuid",
+                            devices.stream().map(each -> each.device().value()).toArray()));
+            insert.execute();
+            insert.getMoreResults();
+            List<UUID> late = new ArrayList<>();
+            try (ResultSet rows = insert.getResultSet()) {
+                while (rows.next()) {
+                    UUID device = rows.getObject(1, UUID.class);
+                    if (device != null) {
+                        late.add(device);
+                    }
+                }
+            }
+            return late;
+        } catch (SQLException e) {
+            throw new UnableToExecuteStatementException(e, null);
+        }
     }
 
     private void adjusted(Handle tx, TenantId tenant, YearMonth month, List<UUID> late) {
@@ -145,11 +181,8 @@ public final class Usage implements AutoCloseable {
                         .toList());
     }
 
-    private static void lock(Handle tx, TenantId tenant, YearMonth month, String function) {
-        tx.createQuery("SELECT 1 FROM (SELECT " + function + "(hashtextextended(:what, 0))) AS locked")
-                .bind("what", "usage " + tenant + " " + month)
-                .mapTo(Integer.class)
-                .one();
+    private static String lockName(TenantId tenant, YearMonth month) {
+        return "usage " + tenant + " " + month;
     }
 
     static YearMonth month(Instant at) {
@@ -304,7 +337,10 @@ public final class Usage implements AutoCloseable {
     }
 
     private JobId begin(Handle tx, TenantId tenant, YearMonth month, Actor actor) {
-        lock(tx, tenant, month, "pg_advisory_xact_lock");
+        tx.createQuery("SELECT 1 FROM (SELECT pg_advisory_xact_lock(hashtextextended(:what, 0))) AS locked")
+                .bind("what", lockName(tenant, month))
+                .mapTo(Integer.class)
+                .one();
         int begun = tx.createUpdate("""
                         INSERT INTO usage_month (tenant_id, month) VALUES (:tenant, :month) ON CONFLICT DO NOTHING""")
                 .bind("tenant", tenant)

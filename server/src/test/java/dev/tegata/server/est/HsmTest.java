@@ -22,8 +22,10 @@ import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.ValueLayout;
 import java.net.URI;
+import java.net.UnixDomainSocketAddress;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.channels.SocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -144,10 +146,19 @@ final class HsmTest {
         Process hsm = builder.redirectErrorStream(true)
                 .redirectOutput(ProcessBuilder.Redirect.DISCARD)
                 .start();
-        for (int i = 0; i < PATIENCE && !Files.exists(socket); i++) {
+        for (int i = 0; i < PATIENCE && !listens(socket); i++) {
             TimeUnit.MILLISECONDS.sleep(100);
         }
         return hsm;
+    }
+
+    /// The socket's file is there before the HSM listens on it.
+    private static boolean listens(Path socket) {
+        try (SocketChannel _ = SocketChannel.open(UnixDomainSocketAddress.of(socket))) {
+            return true;
+        } catch (IOException e) {
+            return false;
+        }
     }
 
     private static void signal(Process hsm, String name) throws IOException, InterruptedException {
