@@ -37,6 +37,7 @@ import dev.tegata.platform.checkin.CheckIns;
 import dev.tegata.platform.checkin.DeviceReports;
 import dev.tegata.platform.checkin.RelayedEnrolments;
 import dev.tegata.platform.claim.ClaimTokens;
+import dev.tegata.platform.claim.FetchedLists;
 import dev.tegata.platform.claim.Manifests;
 import dev.tegata.platform.claim.RevocationLists;
 import dev.tegata.platform.claim.SharedSecrets;
@@ -121,8 +122,10 @@ import dev.tegata.server.http.SuppliedTlsIdentity;
 import dev.tegata.server.http.TlsIdentity;
 import dev.tegata.server.verify.ChallengeResponse;
 import dev.tegata.server.verify.DeviceVerification;
+import dev.tegata.server.webhook.HttpDocuments;
 import dev.tegata.server.webhook.HttpMessenger;
 import dev.tegata.server.webhook.HttpProbe;
+import dev.tegata.server.webhook.OutboundHttp;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.binder.jvm.JvmGcMetrics;
 import io.micrometer.core.instrument.binder.jvm.JvmMemoryMetrics;
@@ -298,8 +301,12 @@ public final class Server implements AutoCloseable {
             Responders responders = new Responders(database, authorities, auditLog, vault, clock, random);
             Ocsp ocsp = new Ocsp(database, responders, clock);
             AcmeSettings acmeSettings = new AcmeSettings(database, auditLog, seals, clock, random);
-            HttpMessenger messenger = opened(new HttpMessenger(
-                    (SSLSocketFactory) SSLSocketFactory.getDefault(), config.webhookPrivateTargets(), clock));
+            OutboundHttp outbound = opened(
+                    new OutboundHttp((SSLSocketFactory) SSLSocketFactory.getDefault(), config.webhookPrivateTargets()));
+            HttpMessenger messenger = new HttpMessenger(outbound, clock);
+            RevocationLists revocationLists = new RevocationLists(database, trusted, auditLog, clock);
+            FetchedLists fetchedLists =
+                    opened(new FetchedLists(database, tenants, revocationLists, new HttpDocuments(outbound), clock));
             Webhooks webhooks =
                     new Webhooks(new Webhooks.Ground(database, auditLog, outbox, seals), messenger, clock, random);
             opened(WebhookWorkers.start(database, outbox, webhooks, RetryRules.STANDARD, random));
@@ -340,7 +347,8 @@ public final class Server implements AutoCloseable {
                                     clock,
                                     random)),
                             trusted,
-                            new RevocationLists(database, trusted, auditLog, clock),
+                            revocationLists,
+                            fetchedLists,
                             claimTokens,
                             sharedSecrets,
                             acmeSettings,

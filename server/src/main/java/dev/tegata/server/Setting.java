@@ -50,7 +50,8 @@ public enum Setting {
     COAP_PORT("5684", "Port of EST over CoAP (UDP, DTLS, client certificates); 0 for any that is free."),
     WEBHOOK_PRIVATE_TARGETS(
             "false",
-            "'true' lets webhooks go to loopback, link-local and private addresses, and there over plain HTTP too."),
+            "'true' lets webhooks go to loopback, link-local and private addresses, and there over plain HTTP too, and"
+                    + " revocation lists of other CAs be fetched from there."),
     METRICS_PORT("9464", "Port of the metrics (plain HTTP); 0 for any that is free."),
     TLS_NAMES("", "Host names and addresses, separated by commas, that the server's own certificate is made for."),
     TLS_CERTIFICATE("", "PEM file with your own certificate and its chain, instead of the server's own."),

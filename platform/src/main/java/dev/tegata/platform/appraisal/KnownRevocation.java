@@ -34,9 +34,9 @@ final class KnownRevocation implements Trust.Revocation {
             Status worst = Status.GOOD;
             for (int at = 0; at + 1 < path.size() && worst != Status.REVOKED; at++) {
                 Certificate certificate = path.get(at);
-                Certificate issuer = path.get(at + 1);
+                List<Certificate> rest = path.subList(at, path.size());
                 Status status = ofOurs(tx, certificate)
-                        .orElseGet(() -> switch (ForeignStatus.of(tx, tenant, certificate, issuer, now)) {
+                        .orElseGet(() -> switch (ForeignStatus.of(tx, tenant, rest, now)) {
                             case GOOD -> Status.GOOD;
                             case REVOKED -> Status.REVOKED;
                             case UNKNOWN -> acceptsUnknown ? Status.GOOD : Status.UNKNOWN;

@@ -21,6 +21,8 @@ public enum ForeignStatus {
     UNKNOWN;
 
     static final String ALL = "all";
+    private static final String HTTP = "http://";
+    private static final int LONGEST_URL = 1024;
     private static final String USERS = "users";
     private static final String AUTHORITIES = "authorities";
 
@@ -28,14 +30,27 @@ public enum ForeignStatus {
     public static ForeignStatus ofPath(Handle tx, TenantId tenant, List<Certificate> path, Instant now) {
         ForeignStatus worst = GOOD;
         for (int at = 0; at + 1 < path.size() && worst != REVOKED; at++) {
-            ForeignStatus status = of(tx, tenant, path.get(at), path.get(at + 1), now);
+            ForeignStatus status = of(tx, tenant, path.subList(at, path.size()), now);
             worst = status == GOOD ? worst : status;
         }
         return worst;
     }
 
-    /// The status of one certificate.
-    public static ForeignStatus of(
+    /// The status of the first certificate of a path that leads to a trusted one. Where its list is
+    /// missing, it is fetched from now on.
+    public static ForeignStatus of(Handle tx, TenantId tenant, List<Certificate> path, Instant now) {
+        Certificate certificate = path.getFirst();
+        ForeignStatus known = known(tx, tenant, certificate, path.get(1), now);
+        if (known == UNKNOWN) {
+            certificate.locations().crls().stream()
+                    .filter(url -> url.regionMatches(true, 0, HTTP, 0, HTTP.length()) && url.length() <= LONGEST_URL)
+                    .findFirst()
+                    .ifPresent(url -> FetchedLists.want(tx, tenant, url, path.subList(1, path.size()), now));
+        }
+        return known;
+    }
+
+    private static ForeignStatus known(
             Handle tx, TenantId tenant, Certificate certificate, Certificate issuer, Instant now) {
         List<String> scopes = new ArrayList<>(certificate.locations().crls());
         scopes.add(ALL);

@@ -53,7 +53,8 @@ public final class TrustedCertificates {
     }
 
     /// As [#add], where `statusRequired` says whether birth and TPM certificates that lead to it are
-    /// refused while it is not known whether they are revoked.
+    /// refused while it is not known whether they are revoked; of a signer of manifests, whether it is
+    /// itself.
     public TrustedCertificate add(
             TenantId tenant,
             Actor actor,
@@ -62,8 +63,10 @@ public final class TrustedCertificates {
             Certificate certificate,
             boolean statusRequired) {
         check(purpose, certificate);
-        if (statusRequired && purpose != TrustPurpose.BIRTH_CA && purpose != TrustPurpose.TPM_VENDOR_CA) {
-            throw Fields.invalid("statusRequired", "is for birth CAs and TPM vendors: elsewhere a policy says it");
+        if (statusRequired && (purpose == TrustPurpose.ATTESTATION_CA || purpose == TrustPurpose.DICE_ROOT)) {
+            throw Fields.invalid(
+                    "statusRequired",
+                    "is for birth CAs, TPM vendors and signers of manifests: elsewhere a policy says it");
         }
         String shown = Texts.quoted(name.isBlank() ? certificate.subject().toString() : name.strip());
         return database.inTenant(tenant, tx -> {
@@ -179,7 +182,7 @@ public final class TrustedCertificates {
     Trust trust(TenantId tenant) {
         List<Signer> signers = new ArrayList<>(Signer.BUILT_IN);
         List<BirthChains.Anchor> anchors = new ArrayList<>(BirthChains.BUILT_IN);
-        for (TrustedCertificate trusted : database.inTenant(tenant, tx -> select(tx, tenant))) {
+        for (TrustedCertificate trusted : database.inTenant(tenant, tx -> believed(tx, tenant))) {
             try {
                 switch (trusted.purpose()) {
                     case MANIFEST_SIGNER -> signers.add(Signer.of(trusted.certificate()));
@@ -193,6 +196,42 @@ public final class TrustedCertificates {
             }
         }
         return new Trust(signers, anchors);
+    }
+
+    /// All but signers of manifests that the CA above them has revoked, where that CA is trusted, too, and
+    /// those whose status is not known and must be.
+    private List<TrustedCertificate> believed(Handle tx, TenantId tenant) {
+        List<TrustedCertificate> all = select(tx, tenant);
+        List<Certificate> authorities = all.stream()
+                .filter(each -> each.purpose() != TrustPurpose.MANIFEST_SIGNER)
+                .map(TrustedCertificate::certificate)
+                .toList();
+        return all.stream()
+                .filter(each -> each.purpose() != TrustPurpose.MANIFEST_SIGNER
+                        || switch (status(tx, tenant, each.certificate(), authorities)) {
+                            case GOOD -> true;
+                            case REVOKED -> false;
+                            case UNKNOWN -> !each.statusRequired();
+                        })
+                .toList();
+    }
+
+    private ForeignStatus status(Handle tx, TenantId tenant, Certificate certificate, List<Certificate> authorities) {
+        boolean revocable = !certificate.locations().crls().isEmpty()
+                || !certificate.locations().ocsp().isEmpty();
+        return authorities.stream()
+                .filter(authority -> isBy(certificate, authority))
+                .findFirst()
+                .map(authority -> ForeignStatus.of(tx, tenant, List.of(certificate, authority), clock.instant()))
+                .orElse(revocable ? ForeignStatus.UNKNOWN : ForeignStatus.GOOD);
+    }
+
+    private static boolean isBy(Certificate certificate, Certificate authority) {
+        try {
+            return certificate.issuer().equals(authority.subject()) && certificate.isSignedBy(authority.publicKey());
+        } catch (InvalidKeyInfoException e) {
+            return false;
+        }
     }
 
     private static List<TrustedCertificate> select(Handle tx, TenantId tenant) {

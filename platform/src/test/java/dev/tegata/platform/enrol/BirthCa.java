@@ -43,22 +43,22 @@ public final class BirthCa {
         this.certificate = Certificate.parse(issue(NAME, NAME, key, key, from, true));
     }
 
-    static BirthCa create(Instant now) throws Exception {
+    public static BirthCa create(Instant now) throws Exception {
         return new BirthCa(now.minus(Duration.ofDays(1)));
     }
 
-    Certificate certificate() {
+    public Certificate certificate() {
         return certificate;
     }
 
     /// What a device with such a birth certificate shows.
-    DeviceCredential birth(String commonName, SoftwareKey device) {
+    public DeviceCredential birth(String commonName, SoftwareKey device) {
         return new DeviceCredential.TlsCertificate(
                 List.of(issue(NAME, new X500Name("CN=" + commonName), key, device, from, false)));
     }
 
     /// A revocation list with these serial numbers.
-    Bytes revoke(Instant thisUpdate, Instant nextUpdate, BigInteger... serials) throws IOException {
+    public Bytes revoke(Instant thisUpdate, Instant nextUpdate, BigInteger... serials) throws IOException {
         V2TBSCertListGenerator tbs = new V2TBSCertListGenerator();
         tbs.setIssuer(NAME);
         tbs.setSignature(ECDSA);

@@ -16,6 +16,7 @@ import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.backup.Backups;
 import dev.tegata.platform.checkin.DeviceReports;
 import dev.tegata.platform.claim.ClaimTokens;
+import dev.tegata.platform.claim.FetchedLists;
 import dev.tegata.platform.claim.Manifests;
 import dev.tegata.platform.claim.RevocationLists;
 import dev.tegata.platform.claim.SharedSecrets;
@@ -76,6 +77,7 @@ public final class Api {
             Manifests manifests,
             TrustedCertificates trustedCertificates,
             RevocationLists revocationLists,
+            FetchedLists fetchedLists,
             ClaimTokens claimTokens,
             SharedSecrets sharedSecrets,
             AcmeSettings acme,
@@ -124,7 +126,9 @@ public final class Api {
         routes.addAll(new RolloverResource(services.rollovers(), services.dependents()).routes(gate));
         routes.addAll(new FleetResource(services.fleets(), services.authorities()).routes(gate));
         routes.addAll(new ManifestResource(services.manifests()).routes(gate));
-        routes.addAll(new TrustResource(services.trustedCertificates(), services.revocationLists()).routes(gate));
+        routes.addAll(
+                new TrustResource(services.trustedCertificates(), services.revocationLists(), services.fetchedLists())
+                        .routes(gate));
         routes.addAll(new ClaimTokenResource(services.claimTokens(), services.sharedSecrets()).routes(gate));
         routes.addAll(new AcmeResource(services.acme()).routes(gate));
         routes.addAll(

@@ -9,6 +9,7 @@ import dev.tegata.pki.der.EncodingException;
 import dev.tegata.pki.der.Pem;
 import dev.tegata.platform.Fields;
 import dev.tegata.platform.access.Permission;
+import dev.tegata.platform.claim.FetchedLists;
 import dev.tegata.platform.claim.RevocationLists;
 import dev.tegata.platform.claim.TrustPurpose;
 import dev.tegata.platform.claim.TrustedCertificate;
@@ -29,10 +30,12 @@ final class TrustResource {
 
     private final TrustedCertificates trusted;
     private final RevocationLists lists;
+    private final FetchedLists sources;
 
-    TrustResource(TrustedCertificates trusted, RevocationLists lists) {
+    TrustResource(TrustedCertificates trusted, RevocationLists lists, FetchedLists sources) {
         this.trusted = trusted;
         this.lists = lists;
+        this.sources = sources;
     }
 
     record Body(
@@ -83,6 +86,7 @@ final class TrustResource {
                 gate.route("GET", PATH, Permission.READ_TENANT, this::list),
                 gate.creatingGuarded(PATH, Permission.MANAGE_TRUST, this::add),
                 gate.route("GET", LISTS, Permission.READ_TENANT, this::lists),
+                gate.route("GET", "/api/v1/revocation-sources", Permission.READ_TENANT, this::sources),
                 gate.creating(LISTS, Permission.MANAGE_TRUST, this::addList).withBodyLimit(LIST_LIMIT),
                 gate.guarded("DELETE", LISTS + "/{fingerprint}", Permission.MANAGE_TRUST, this::removeLists),
                 gate.guarded("DELETE", PATH + "/{purpose}/{fingerprint}", Permission.MANAGE_TRUST, this::remove));
@@ -113,6 +117,10 @@ final class TrustResource {
     private Response lists(Call call) {
         return Response.json(new Queries.Listing<>(
                 lists.list(call.tenant()).stream().map(ListView::of).toList(), null));
+    }
+
+    private Response sources(Call call) {
+        return Response.json(new Queries.Listing<>(sources.list(call.tenant()), null));
     }
 
     private Response addList(Call call) {

@@ -70,7 +70,7 @@ final class TrustCommands {
                             names = "--require-status",
                             description =
                                     "Of a birth CA or TPM vendor: refuse certificates while it is not known whether"
-                                            + " they are revoked.")
+                                            + " they are revoked; of a manifest signer, itself.")
                     boolean statusRequired) {
         Set<String> wanted = certificates(file);
         if (wanted.size() > 1 && name != null) {
@@ -190,6 +190,25 @@ final class TrustCommands {
                             "OF=thisUpdate",
                             "CURRENT UNTIL=nextUpdate",
                             "issuer");
+        }
+    }
+
+    @Command(
+            name = "crl-sources",
+            description = "List where revocation lists are fetched from, and how that goes.",
+            footer = "  tegata trust crl-sources")
+    void sources() {
+        try (ApiClient api = session.api()) {
+            session.output()
+                    .table(
+                            api.get("/revocation-sources"),
+                            "There are none: no certificate below a trusted CA has named one.",
+                            "url",
+                            "CA=issuerName",
+                            "FETCHED=fetchedAt",
+                            "CURRENT UNTIL=nextUpdate",
+                            "NEXT=nextAt",
+                            "problem");
         }
     }
 

@@ -4,6 +4,7 @@ package dev.tegata.server.verify;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.sun.net.httpserver.HttpServer;
 import dev.tegata.attestation.appraisal.Evidence;
 import dev.tegata.attestation.cose.Signer;
 import dev.tegata.attestation.psa.PsaProfile;
@@ -13,20 +14,27 @@ import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.server.RunningServer;
 import dev.tegata.server.RunningServer.TestTenant;
+import dev.tegata.server.ServerConfig;
+import dev.tegata.server.Setting;
 import dev.tegata.server.est.Tool;
+import java.net.InetSocketAddress;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.KeyFactory;
 import java.security.PrivateKey;
 import java.security.spec.PKCS8EncodedKeySpec;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.Base64;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -44,13 +52,20 @@ class ForeignRevocationTest {
     @TempDir
     Path folder;
 
-    private final TestTenant tenant = SERVER.createTenant("Revocation");
+    private RunningServer server = SERVER;
+    private TestTenant tenant = SERVER.createTenant("Revocation");
+    private String address = "http://ca.invalid/iak.crl";
     private Tool tool = new Tool(Path.of("."));
 
     /// A root, an issuing CA below it, and one attestation key with a certificate that names a distribution
     /// point.
     @BeforeEach
     void makeAuthorities() {
+        makeAuthorities(address);
+    }
+
+    private void makeAuthorities(String url) {
+        address = url;
         Tool.require("openssl", "openssl");
         tool = new Tool(folder);
         tool.write("index.txt", "");
@@ -72,7 +87,7 @@ class ForeignRevocationTest {
                 [leaf]
                 basicConstraints = critical,CA:FALSE
                 keyUsage = critical,digitalSignature
-                crlDistributionPoints = URI:http://ca.invalid/iak.crl
+                crlDistributionPoints = URI:%s
                 authorityKeyIdentifier = keyid
                 [issuing]
                 basicConstraints = critical,CA:TRUE
@@ -80,7 +95,7 @@ class ForeignRevocationTest {
                 subjectKeyIdentifier = hash
                 [crl]
                 authorityKeyIdentifier = keyid
-                """);
+                """.formatted(address));
         tool.run(
                 "openssl",
                 "req",
@@ -156,7 +171,7 @@ class ForeignRevocationTest {
     }
 
     private HttpResponse<String> post(String path, ObjectNode body) {
-        return SERVER.post(tenant.ownerKey(), path, body.toString());
+        return server.post(tenant.ownerKey(), path, body.toString());
     }
 
     private static ObjectNode object() {
@@ -199,7 +214,7 @@ class ForeignRevocationTest {
                 List.of(new SoftwareComponent("BL", HASH, null, null, null)),
                 null);
         Bytes evidence = token.sign(Signer.of(leaf.publicKey(), key), List.of(leaf.encoded(), issuing.encoded()));
-        HttpResponse<String> answer = SERVER.send(SERVER.to(tenant.ownerKey(), "/api/v1/appraisals")
+        HttpResponse<String> answer = server.send(server.to(tenant.ownerKey(), "/api/v1/appraisals")
                 .header("Content-Type", Evidence.PSA)
                 .POST(BodyPublishers.ofByteArray(evidence.toArray())));
         assertThat(answer.statusCode()).as(answer.body()).isIn(200, 201);
@@ -231,6 +246,72 @@ class ForeignRevocationTest {
                         .statusCode())
                 .isEqualTo(204);
         assertThat(problem()).isEqualTo("unknown-revocation");
+    }
+
+    private JsonNode source() {
+        return RunningServer.body(server.get(tenant.ownerKey(), "/api/v1/revocation-sources"))
+                .at("/items/0");
+    }
+
+    private interface Condition {
+        boolean holds() throws Exception;
+    }
+
+    private static void await(Condition condition) throws Exception {
+        long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+        while (!condition.holds()) {
+            assertThat(System.nanoTime()).isLessThan(end);
+            Thread.sleep(100);
+        }
+    }
+
+    @Test
+    @DisplayName("a list is fetched from where the certificate says, where the operator allows that network")
+    void fetched() throws Exception {
+        HttpServer publisher = HttpServer.create(new InetSocketAddress("127.0.0.1", 0), 0);
+        publisher.createContext("/iak.crl", exchange -> {
+            byte[] list = Files.readAllBytes(folder.resolve("iak.crl"));
+            exchange.getResponseHeaders().set("ETag", "\"1\"");
+            exchange.sendResponseHeaders(200, list.length);
+            exchange.getResponseBody().write(list);
+            exchange.close();
+        });
+        publisher.start();
+        try (RunningServer open = new RunningServer(ForeignRevocationTest::privateTargets)) {
+            makeAuthorities("http://127.0.0.1:" + publisher.getAddress().getPort() + "/iak.crl");
+            tool.run("openssl", "ca", "-config", "ca.cnf", "-revoke", "leaf.pem", "-crl_reason", "keyCompromise");
+            tool.run(command("iak.crl", "-crldays", "7"));
+            trustRoot();
+            // The usual server does not look into its own network.
+            assertThat(problem()).isEqualTo("unknown-revocation");
+            await(() -> source().path("failures").asInt() > 0);
+            assertThat(source().path("problem").asString()).contains("not public");
+            assertThat(problem()).isEqualTo("unknown-revocation");
+
+            server = open;
+            tenant = open.createTenant("Revocation");
+            trustRoot();
+            assertThat(problem()).isEqualTo("unknown-revocation");
+            await(() -> problem().equals("revoked-certificate"));
+            assertThat(source().path("url").asString()).isEqualTo(address);
+            assertThat(source().has("problem")).isFalse();
+            assertThat(source().path("nextUpdate").asString()).isNotEmpty();
+            HttpResponse<String> elsewhere =
+                    open.get(open.createTenant("Other").ownerKey(), "/api/v1/revocation-sources");
+            assertThat(RunningServer.body(elsewhere).path("items")).isEmpty();
+        } finally {
+            publisher.stop(0);
+        }
+    }
+
+    private static ServerConfig privateTargets(Path data) {
+        Map<Setting, String> settings = new EnumMap<>(Setting.class);
+        settings.put(Setting.DATA, data.toString());
+        settings.put(Setting.WEBHOOK_PRIVATE_TARGETS, "true");
+        for (Setting port : List.of(Setting.API_PORT, Setting.DEVICE_PORT, Setting.PUBLIC_PORT, Setting.METRICS_PORT)) {
+            settings.put(port, "0");
+        }
+        return ServerConfig.read(settings, Map.of(), null);
     }
 
     /// A minute from now: after the first list, and within what clocks may differ.

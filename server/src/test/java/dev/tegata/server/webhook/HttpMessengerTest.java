@@ -60,7 +60,8 @@ class HttpMessengerTest {
                 "[2001:0:1::1]"
             })
     void addressesThatAreNotPublicAreRefused(String host) {
-        try (HttpMessenger messenger = new HttpMessenger(TLS, false, CLOCK)) {
+        try (OutboundHttp http = new OutboundHttp(TLS, false)) {
+            HttpMessenger messenger = new HttpMessenger(http, CLOCK);
             URI target = URI.create("https://" + host + "/");
             assertThatThrownBy(() -> messenger.requireAcceptable(target)).isInstanceOf(RefusedException.class);
             assertThat(post(messenger, target.toString()).problem()).contains("not public");
@@ -70,7 +71,8 @@ class HttpMessengerTest {
     @Test
     void aNameThatLeadsInsideIsRefusedWhenItIsConnectedTo() {
         try (Receiver receiver = new Receiver();
-                HttpMessenger messenger = new HttpMessenger(TLS, false, CLOCK)) {
+                OutboundHttp http = new OutboundHttp(TLS, false)) {
+            HttpMessenger messenger = new HttpMessenger(http, CLOCK);
             String url = receiver.url().replace("http://127.0.0.1", "https://localhost");
             messenger.requireAcceptable(URI.create(url));
             assertThat(post(messenger, url).problem()).contains("not public");
@@ -82,7 +84,8 @@ class HttpMessengerTest {
 
     @Test
     void publicAddressesAreAcceptedOverTlsAlone() {
-        try (HttpMessenger messenger = new HttpMessenger(TLS, true, CLOCK)) {
+        try (OutboundHttp http = new OutboundHttp(TLS, true)) {
+            HttpMessenger messenger = new HttpMessenger(http, CLOCK);
             messenger.requireAcceptable(URI.create("https://93.184.216.34/"));
             messenger.requireAcceptable(URI.create("https://[2606:4700::1]/"));
             messenger.requireAcceptable(URI.create("http://10.0.0.1/"));
@@ -100,8 +103,10 @@ class HttpMessengerTest {
         SSLSocketFactory trusting = TlsClient.context(
                         server.server().authorityFile().orElseThrow(), null, null)
                 .getSocketFactory();
-        try (HttpMessenger stranger = new HttpMessenger(TLS, true, CLOCK);
-                HttpMessenger messenger = new HttpMessenger(trusting, true, CLOCK)) {
+        try (OutboundHttp untrusting = new OutboundHttp(TLS, true);
+                OutboundHttp http = new OutboundHttp(trusting, true)) {
+            HttpMessenger stranger = new HttpMessenger(untrusting, CLOCK);
+            HttpMessenger messenger = new HttpMessenger(http, CLOCK);
             assertThat(post(stranger, api + "/api/v1/tenant").problem()).startsWith("TLS: ");
             assertThat(post(messenger, api + "/no/such/thing").status()).isEqualTo(404);
         }
@@ -110,7 +115,8 @@ class HttpMessengerTest {
     @Test
     void aReceiverThatNeverAnswersIsLeft() throws Exception {
         try (ServerSocket silent = new ServerSocket(0, 5, InetAddress.getLoopbackAddress());
-                HttpMessenger messenger = new HttpMessenger(TLS, true, Duration.ofMillis(300), CLOCK)) {
+                OutboundHttp http = new OutboundHttp(TLS, true, Duration.ofMillis(300))) {
+            HttpMessenger messenger = new HttpMessenger(http, CLOCK);
             Answer answer = post(messenger, "http://127.0.0.1:" + silent.getLocalPort() + "/");
             assertThat(answer.status()).isZero();
             assertThat(answer.problem()).contains("no answer");
@@ -118,8 +124,8 @@ class HttpMessengerTest {
     }
 
     private static Answer read(String answer) throws IOException {
-        return HttpMessenger.read(
-                new ByteArrayInputStream(answer.getBytes(StandardCharsets.ISO_8859_1)),
+        return HttpMessenger.answer(
+                OutboundHttp.read(new ByteArrayInputStream(answer.getBytes(StandardCharsets.ISO_8859_1)), 0),
                 Instant.parse("2026-01-01T00:00:00Z"));
     }
 
@@ -150,8 +156,8 @@ class HttpMessengerTest {
                 bad[random.nextInt(bad.length)] = (byte) random.nextInt(256);
             }
             try {
-                int status = HttpMessenger.read(new ByteArrayInputStream(bad), Instant.EPOCH)
-                        .status();
+                int status =
+                        OutboundHttp.read(new ByteArrayInputStream(bad), 64).status();
                 assertThat(status).isBetween(200, 599);
             } catch (IOException expected) {
                 assertThat(expected).hasMessageNotContaining("null");

@@ -57,7 +57,7 @@ class WebhooksTest {
     private final SecureRandom random = new SecureRandom();
     private final Receiver receiver = new Receiver();
     private TestPlatform platform;
-    private HttpMessenger messenger;
+    private OutboundHttp http;
     private Webhooks webhooks;
     private TenantId tenant;
 
@@ -66,11 +66,11 @@ class WebhooksTest {
         InstantSource clock = InstantSource.system();
         platform = TestPlatform.software(testDatabase.database(), clock);
         tenant = platform.tenant().tenant().id();
-        messenger = new HttpMessenger((SSLSocketFactory) SSLSocketFactory.getDefault(), true, clock);
+        http = new OutboundHttp((SSLSocketFactory) SSLSocketFactory.getDefault(), true);
         TenantSeals seals = new TenantSeals(platform.database, platform.vault, clock, random);
         webhooks = new Webhooks(
                 new Webhooks.Ground(platform.database, platform.audit, platform.outbox, seals),
-                messenger,
+                new HttpMessenger(http, clock),
                 clock,
                 random);
     }
@@ -78,7 +78,7 @@ class WebhooksTest {
     @AfterEach
     void tearDown() {
         receiver.close();
-        messenger.close();
+        http.close();
         platform.close();
     }
 
