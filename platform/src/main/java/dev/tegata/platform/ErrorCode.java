@@ -51,7 +51,7 @@ public enum ErrorCode {
             23,
             409,
             "A second person must approve this.",
-            "Have another API key approve it, then send the same request again with the header Tegata-Approval."),
+            "Have another API key approve it, then send the same request again with the header Tegata-Approval (the command line: --with-approval)."),
     TOO_MANY_ATTEMPTS(22, 429, "Too many failed attempts.", "Wait for the time in Retry-After."),
 
     // Enrolment.
