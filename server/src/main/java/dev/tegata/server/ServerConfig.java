@@ -194,7 +194,7 @@ public record ServerConfig(
                     .toAbsolutePath();
             int pool = number(Setting.DATABASE_POOL, 2, 1000);
             Optional<DatabaseConfig> database = database();
-            VaultConfig vault = vault();
+            VaultConfig vault = vault(data);
             Ports ports = new Ports(
                     text(Setting.LISTEN),
                     port(Setting.API_PORT),
@@ -241,14 +241,14 @@ public record ServerConfig(
             }
         }
 
-        private VaultConfig vault() {
+        private VaultConfig vault(Path data) {
             return switch (text(Setting.VAULT)) {
                 case "software" ->
                     new Software(
                             secretFile(Setting.VAULT_PASSPHRASE_FILE)
                                     .or(() -> given(Setting.VAULT_PASSPHRASE).map(Secret::of)),
                             secretFile(Setting.VAULT_NEXT_PASSPHRASE_FILE));
-                case "pkcs11" -> hsm();
+                case "pkcs11" -> hsm(data);
                 default -> {
                     wrong.add("vault must be 'software' or 'pkcs11', not '" + Texts.quoted(text(Setting.VAULT)) + "'.");
                     yield new Software(Optional.empty(), Optional.empty());
@@ -256,7 +256,7 @@ public record ServerConfig(
             };
         }
 
-        private VaultConfig hsm() {
+        private VaultConfig hsm(Path data) {
             Path library = file(Setting.PKCS11_LIBRARY);
             int sessions = number(Setting.PKCS11_SESSIONS, 1, 256);
             Duration timeout = Duration.ofSeconds(number(Setting.PKCS11_TIMEOUT, 1, 3600));
@@ -272,7 +272,8 @@ public record ServerConfig(
                         .map(label -> Pkcs11Config.sharedToken(library, label, secret))
                         .orElseGet(() -> Pkcs11Config.tokenPerSpace(library, secret))
                         .withSessions(sessions)
-                        .withTimeout(timeout);
+                        .withTimeout(timeout)
+                        .withRefusals(data.resolve("refused-pins"));
                 return new Hsm(config, replicas(config));
             } catch (VaultException e) {
                 wrong.add(e.getMessage() + ".");

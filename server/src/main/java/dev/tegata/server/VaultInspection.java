@@ -8,6 +8,7 @@ import dev.tegata.pki.key.KeyHandle;
 import dev.tegata.pki.key.KeySpace;
 import dev.tegata.pki.key.Pkcs11Config;
 import dev.tegata.pki.key.Pkcs11Vault;
+import dev.tegata.pki.key.RefusedPins;
 import dev.tegata.pki.key.ReplicatedVault;
 import dev.tegata.pki.key.SealedKeyStore;
 import dev.tegata.pki.key.Secret;
@@ -71,6 +72,13 @@ public final class VaultInspection {
                 }
             }
         };
+    }
+
+    /// Has PINs that tokens have refused offered once more, by whatever process of the installation.
+    public static void tryPinsAnew(ServerConfig config) {
+        if (config.vault() instanceof ServerConfig.Hsm hsm && hsm.config().refusals() != null) {
+            RefusedPins.forget(hsm.config().refusals());
+        }
     }
 
     static Vault open(ServerConfig.Hsm hsm, SecureRandom random) {

@@ -28,6 +28,9 @@ final class CryptokiException extends Exception {
     /// PIN_INVALID, PIN_LEN_RANGE, PIN_EXPIRED, PIN_LOCKED).
     static final Set<Long> REFUSED_PINS = Set.of(0xa0L, 0xa1L, 0xa2L, 0xa3L, 0xa4L);
 
+    /// Of them those that are about the PIN itself, and not about the state of the token.
+    static final Set<Long> WRONG_PINS = Set.of(0xa0L, 0xa1L, 0xa2L);
+
     private static final long serialVersionUID = 1L;
     private static final long VENDOR_DEFINED = 0x8000_0000L;
 

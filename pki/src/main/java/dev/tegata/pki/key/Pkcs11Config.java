@@ -16,7 +16,15 @@ import org.jspecify.annotations.Nullable;
 /// at most
 /// @param timeout after which a call that has not ended is given up; one that makes a key has ten times as
 /// long
-public record Pkcs11Config(Path library, @Nullable String sharedToken, Secret secret, int sessions, Duration timeout) {
+/// @param refusals the file in which PINs that were refused are remembered, for this and other processes; null where
+/// only this one remembers
+public record Pkcs11Config(
+        Path library,
+        @Nullable String sharedToken,
+        Secret secret,
+        int sessions,
+        Duration timeout,
+        @Nullable Path refusals) {
     private static final Duration TIMEOUT = Duration.ofSeconds(20);
     private static final int MIN_SECRET_LENGTH = 16;
 
@@ -36,26 +44,30 @@ public record Pkcs11Config(Path library, @Nullable String sharedToken, Secret se
     /// A token of its own for each space, initialized by the vault, with PINs derived from `secret` (at
     /// least 16 characters).
     public static Pkcs11Config tokenPerSpace(Path library, Secret secret) {
-        return new Pkcs11Config(library, null, secret, defaultSessions(), TIMEOUT);
+        return new Pkcs11Config(library, null, secret, defaultSessions(), TIMEOUT, null);
     }
 
     /// All spaces in the one token called `label`, which the operator has initialized: for modules that
     /// cannot make tokens at run time. Keys of a space carry its name as their label.
     public static Pkcs11Config sharedToken(Path library, String label, Secret userPin) {
-        return new Pkcs11Config(library, label, userPin, defaultSessions(), TIMEOUT);
+        return new Pkcs11Config(library, label, userPin, defaultSessions(), TIMEOUT, null);
     }
 
     /// The same settings for another token, which holds the same keys and has the same PIN.
     public Pkcs11Config withToken(Path otherLibrary, String label) {
-        return new Pkcs11Config(otherLibrary, label, secret, sessions, timeout);
+        return new Pkcs11Config(otherLibrary, label, secret, sessions, timeout, refusals);
     }
 
     public Pkcs11Config withSessions(int sessions) {
-        return new Pkcs11Config(library, sharedToken, secret, sessions, timeout);
+        return new Pkcs11Config(library, sharedToken, secret, sessions, timeout, refusals);
     }
 
     public Pkcs11Config withTimeout(Duration timeout) {
-        return new Pkcs11Config(library, sharedToken, secret, sessions, timeout);
+        return new Pkcs11Config(library, sharedToken, secret, sessions, timeout, refusals);
+    }
+
+    public Pkcs11Config withRefusals(Path file) {
+        return new Pkcs11Config(library, sharedToken, secret, sessions, timeout, file);
     }
 
     private static int defaultSessions() {

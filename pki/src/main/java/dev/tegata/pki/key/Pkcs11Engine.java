@@ -67,7 +67,7 @@ final class Pkcs11Engine {
     // The tests look into the module through what is package-private here.
     final Cryptoki cryptoki;
     private final Pkcs11Config config;
-    private final Map<String, String> refusedPins;
+    private final RefusedPins refusedPins;
     private final SecureRandom random;
     private final Pkcs11Module module;
     private final ThreadPoolExecutor threads;
@@ -77,7 +77,7 @@ final class Pkcs11Engine {
     /// Held while a token is made.
     private final Object creation = new Object();
 
-    Pkcs11Engine(Pkcs11Module module, Pkcs11Config config, Map<String, String> refusedPins, SecureRandom random) {
+    Pkcs11Engine(Pkcs11Module module, Pkcs11Config config, RefusedPins refusedPins, SecureRandom random) {
         this.module = module.use();
         this.cryptoki = module.cryptoki();
         this.config = config;

@@ -3,7 +3,7 @@
 package dev.tegata.pki.key;
 
 import java.util.Deque;
-import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.ConcurrentLinkedDeque;
 
@@ -19,9 +19,8 @@ final class Pkcs11Token {
     private final Cryptoki cryptoki;
     private final String label;
     private final String pin;
-    /// By label. Once the token has refused the PIN we never offer it again: tokens lock after a few
-    /// attempts.
-    private final Map<String, String> refusedPins;
+    /// Once the token has refused the PIN we never offer it again: tokens lock after a few attempts.
+    private final RefusedPins refusedPins;
     private final Deque<Long> idle = new ConcurrentLinkedDeque<>();
     private final RecentlyUsed<Address, Pkcs11Key> keys = new RecentlyUsed<>(CACHED_KEYS);
 
@@ -46,7 +45,7 @@ final class Pkcs11Token {
         T in(long session) throws CryptokiException;
     }
 
-    Pkcs11Token(Pkcs11Module module, String label, String pin, Map<String, String> refusedPins) {
+    Pkcs11Token(Pkcs11Module module, String label, String pin, RefusedPins refusedPins) {
         this.module = module;
         this.cryptoki = module.cryptoki();
         this.label = label;
@@ -122,9 +121,9 @@ final class Pkcs11Token {
 
     /// One at a time, so that a wrong PIN is offered once.
     private synchronized long open() throws CryptokiException {
-        String refusal = refusedPins.get(label);
-        if (refusal != null) {
-            throw new VaultException(refusal, false);
+        Optional<String> refusal = refusedPins.find(label, pin);
+        if (refusal.isPresent()) {
+            throw new VaultException(refusal.get(), false);
         }
         if (slot.isEmpty()) {
             slot = Pkcs11Engine.slotOf(cryptoki, label);
@@ -154,18 +153,19 @@ final class Pkcs11Token {
         }
         Cryptoki.TokenInfo info = cryptoki.tokenInfo(present);
         if (info.locked() || info.finalTry()) {
-            refuse(
+            String why = said(
                     info.locked()
                             ? "is locked: its security officer must unlock the PIN"
                             : "has one attempt left before it locks, which is not spent: log in once by the HSM's own"
                                     + " tool, correct the secret file");
+            refusedPins.note(label, why);
+            throw new VaultException(why, false);
         }
         try {
             cryptoki.login(session, Cryptoki.USER, pin);
         } catch (CryptokiException e) {
             if (CryptokiException.REFUSED_PINS.contains(e.code())) {
-                refuse("refuses the PIN (" + CryptokiException.name(e.code())
-                        + "): give the vault the secret that the token was made with");
+                throw refused(e);
             }
             if (e.code() != CryptokiException.USER_ALREADY_LOGGED_IN) {
                 throw e;
@@ -173,10 +173,19 @@ final class Pkcs11Token {
         }
     }
 
-    private void refuse(String why) {
-        String refusal = "the token '" + label + "' " + why + ", then restart";
-        refusedPins.put(label, refusal);
-        throw new VaultException(refusal, false);
+    private VaultException refused(CryptokiException e) {
+        String why = said("refuses the PIN (" + CryptokiException.name(e.code())
+                + "), which is not offered again: give the vault the secret that the token was made with");
+        if (CryptokiException.WRONG_PINS.contains(e.code())) {
+            refusedPins.put(label, pin, why);
+        } else {
+            refusedPins.note(label, why);
+        }
+        return new VaultException(why, false);
+    }
+
+    private String said(String what) {
+        return "the token '" + label + "' " + what + ", then restart";
     }
 
     /// Gives up all sessions, unless somebody has since `seen`.

@@ -7,8 +7,6 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -29,8 +27,8 @@ public final class Pkcs11Vault implements Vault {
 
     private final Pkcs11Config config;
     private final SecureRandom random;
-    /// By the token's label, what it said: a PIN that was refused is offered by no other copy either.
-    private final Map<String, String> refusedPins = new ConcurrentHashMap<>();
+    /// A PIN that was refused is offered by no other copy either.
+    private final RefusedPins refusedPins;
 
     /// Written under the lock; null while calls are refused.
     private volatile @Nullable Pkcs11Engine engine;
@@ -43,6 +41,7 @@ public final class Pkcs11Vault implements Vault {
     private boolean closed;
 
     private Pkcs11Vault(Pkcs11Module module, Pkcs11Config config, SecureRandom random) {
+        this.refusedPins = new RefusedPins(config.refusals(), config.library());
         this.engine = new Pkcs11Engine(module, config, refusedPins, random);
         this.config = config;
         this.random = random;

@@ -11,7 +11,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermission;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.List;
@@ -106,6 +108,53 @@ class Pkcs11FaultsTest {
                 assertThat(module.calls()).isOne();
             }
         }
+    }
+
+    /// A supervisor that starts a server again and again must not spend the attempts that lock the token.
+    @Test
+    void aRefusedPinIsRememberedAcrossRestartsUntilItIsAnotherOrIsTriedAnew(@TempDir Path folder) throws Exception {
+        Path file = folder.resolve("refused-pins");
+        Pkcs11Config right = Pkcs11Config.tokenPerSpace(SoftHsm.LIBRARY, SECRET).withRefusals(file);
+        Pkcs11Config wrong = Pkcs11Config.tokenPerSpace(SoftHsm.LIBRARY, Secret.of("some other long secret"))
+                .withRefusals(file);
+
+        assertThat(attempts(wrong)).isOne();
+        for (int i = 0; i < 5; i++) {
+            assertThat(attempts(wrong)).as("after a restart").isZero();
+        }
+        assertThat(Files.readString(file)).doesNotContain("other long");
+        assertThat(Files.getPosixFilePermissions(file))
+                .containsExactlyInAnyOrder(PosixFilePermission.OWNER_READ, PosixFilePermission.OWNER_WRITE);
+
+        FaultyModule sound = new FaultyModule(FaultyModule.C_LOGIN, 4);
+        try (Pkcs11Vault vault = Pkcs11Vault.open(sound.cryptoki(), right, RANDOM)) {
+            vault.generate(ACME, KeyAlgorithm.EC_P256);
+            assertThat(sound.calls()).as("another PIN is offered").isPositive();
+        }
+
+        RefusedPins.forget(file);
+        assertThat(attempts(wrong)).as("tried anew").isOne();
+        Files.writeString(file, "no such line\n00 zz\n");
+        assertThat(attempts(wrong)).as("with a file that is none").isOne();
+        assertThat(attempts(wrong)).isZero();
+
+        Pkcs11Config nowhere = wrong.withRefusals(folder.resolve("missing/refused-pins"));
+        assertThat(attempts(nowhere))
+                .as("without a folder, once for each process")
+                .isOne();
+    }
+
+    /// How often a vault that is started now offers its PIN to the token, however often it is asked.
+    private static int attempts(Pkcs11Config config) throws Exception {
+        FaultyModule module = new FaultyModule(FaultyModule.C_LOGIN, 4);
+        try (Pkcs11Vault vault = Pkcs11Vault.open(module.cryptoki(), config, RANDOM)) {
+            for (int i = 0; i < 3; i++) {
+                assertRefused(() -> vault.generate(ACME, KeyAlgorithm.EC_P256))
+                        .hasMessageContaining("CKR_PIN_INCORRECT")
+                        .hasMessageContaining("not offered again");
+            }
+        }
+        return module.calls();
     }
 
     @Test

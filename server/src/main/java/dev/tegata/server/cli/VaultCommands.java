@@ -5,6 +5,7 @@ package dev.tegata.server.cli;
 import dev.tegata.pki.key.VaultCheck;
 import dev.tegata.pki.key.VaultException;
 import dev.tegata.pki.key.VaultSurvey;
+import dev.tegata.server.ServerConfig;
 import dev.tegata.server.VaultInspection;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -82,6 +83,12 @@ final class VaultCommands {
                 description = "How long each rate is measured. Default: ${DEFAULT-VALUE}.")
         int milliseconds;
 
+        @Option(
+                names = "--try-anew",
+                description =
+                        "Offer PINs that were refused once more: such as after the token got the PIN of the setting.")
+        boolean tryAnew;
+
         private final Session session;
         private final SettingOptions settings = new SettingOptions();
 
@@ -95,8 +102,11 @@ final class VaultCommands {
                 throw CommandFailure.usage("--milliseconds must be from 1 to 60000");
             }
             try {
-                VaultInspection.Result result =
-                        VaultInspection.check(settings.read(session), Duration.ofMillis(milliseconds));
+                ServerConfig config = settings.read(session);
+                if (tryAnew) {
+                    VaultInspection.tryPinsAnew(config);
+                }
+                VaultInspection.Result result = VaultInspection.check(config, Duration.ofMillis(milliseconds));
                 if (session.json) {
                     session.output().print(json(result));
                 } else {
