@@ -26,6 +26,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.function.UnaryOperator;
 import org.jdbi.v3.core.Handle;
 import org.jspecify.annotations.Nullable;
 
@@ -59,32 +60,50 @@ public final class AcmeSettings {
         requireOwn(tenant, fleet);
         return database.inTenant(tenant, tx -> {
             requireFleet(tx, tenant, fleet);
-            tx.createUpdate("""
-                            INSERT INTO acme_policy (tenant_id, fleet_id, names, networks, http_port, attestation)
-                            VALUES (:tenant, :fleet, :names, :networks, :port, :attestation)
-                            ON CONFLICT (tenant_id, fleet_id) DO UPDATE SET names = excluded.names,
-                                networks = excluded.networks, http_port = excluded.http_port,
-                                attestation = excluded.attestation""")
-                    .bind("tenant", tenant)
-                    .bind("fleet", fleet)
-                    .bindArray("names", String.class, policy.names())
-                    .bindArray("networks", String.class, policy.networks())
-                    .bind("port", policy.httpPort())
-                    .bind("attestation", policy.attestation())
-                    .execute();
-            audit(
-                    tx,
-                    tenant,
-                    actor,
-                    "fleet.acme-set",
-                    fleet,
-                    Map.of(
-                            "names", policy.names(),
-                            "networks", policy.networks(),
-                            "httpPort", policy.httpPort(),
-                            "attestation", policy.attestation()));
+            store(tx, tenant, actor, fleet, policy);
             return policy;
         });
+    }
+
+    /// Changes a part of what a fleet offers.
+    ///
+    /// @throws RefusedException where it offers no ACME
+    public AcmePolicy change(TenantId tenant, Actor actor, FleetId fleet, UnaryOperator<AcmePolicy> change) {
+        requireOwn(tenant, fleet);
+        return database.inTenant(tenant, tx -> {
+            AcmePolicy policy = change.apply(policy(tx, fleet, " FOR UPDATE")
+                    .orElseThrow(
+                            () -> new RefusedException(ErrorCode.NOT_FOUND, "fleet " + fleet + " offers no ACME")));
+            store(tx, tenant, actor, fleet, policy);
+            return policy;
+        });
+    }
+
+    private void store(Handle tx, TenantId tenant, Actor actor, FleetId fleet, AcmePolicy policy) {
+        tx.createUpdate("""
+                        INSERT INTO acme_policy (tenant_id, fleet_id, names, networks, http_port, attestation)
+                        VALUES (:tenant, :fleet, :names, :networks, :port, :attestation)
+                        ON CONFLICT (tenant_id, fleet_id) DO UPDATE SET names = excluded.names,
+                            networks = excluded.networks, http_port = excluded.http_port,
+                            attestation = excluded.attestation""")
+                .bind("tenant", tenant)
+                .bind("fleet", fleet)
+                .bindArray("names", String.class, policy.names())
+                .bindArray("networks", String.class, policy.networks())
+                .bind("port", policy.httpPort())
+                .bind("attestation", policy.attestation())
+                .execute();
+        audit(
+                tx,
+                tenant,
+                actor,
+                "fleet.acme-set",
+                fleet,
+                Map.of(
+                        "names", policy.names(),
+                        "networks", policy.networks(),
+                        "httpPort", policy.httpPort(),
+                        "attestation", policy.attestation()));
     }
 
     /// Turns ACME off for a fleet. What was issued stays valid.
@@ -110,19 +129,20 @@ public final class AcmeSettings {
 
     /// What a fleet offers; empty where it offers no ACME, or there is no such fleet.
     public Optional<AcmePolicy> policy(FleetId fleet) {
-        return database.inTenant(
-                fleet.tenant(),
-                tx -> tx.createQuery("""
-                                SELECT names, networks, http_port, attestation FROM acme_policy
-                                WHERE tenant_id = :tenant AND fleet_id = :fleet""")
-                        .bind("tenant", fleet.tenant())
-                        .bind("fleet", fleet)
-                        .map((row, context) -> new AcmePolicy(
-                                texts(row, "names"),
-                                texts(row, "networks"),
-                                row.getInt("http_port"),
-                                row.getBoolean("attestation")))
-                        .findOne());
+        return database.inTenant(fleet.tenant(), tx -> policy(tx, fleet, ""));
+    }
+
+    private static Optional<AcmePolicy> policy(Handle tx, FleetId fleet, String locking) {
+        return tx.createQuery("SELECT names, networks, http_port, attestation FROM acme_policy"
+                        + " WHERE tenant_id = :tenant AND fleet_id = :fleet" + locking)
+                .bind("tenant", fleet.tenant())
+                .bind("fleet", fleet)
+                .map((row, context) -> new AcmePolicy(
+                        texts(row, "names"),
+                        texts(row, "networks"),
+                        row.getInt("http_port"),
+                        row.getBoolean("attestation")))
+                .findOne();
     }
 
     static List<String> texts(ResultSet row, String column) throws SQLException {

@@ -138,7 +138,7 @@ public final class Policies {
     /// @throws RefusedException naming what is wrong, or the first tests that fail
     private static PolicyDocument check(Bytes document) {
         try {
-            PolicyDocument parsed = PolicyDocument.parse(document);
+            PolicyDocument parsed = PolicyDocument.parseNew(document);
             if (parsed.policy().version() < 1 || parsed.policy().version() > Integer.MAX_VALUE) {
                 throw new MalformedException("the version must be from 1 to " + Integer.MAX_VALUE);
             }
@@ -168,7 +168,7 @@ public final class Policies {
     /// @throws RefusedException where it cannot be read; a test that fails is an outcome
     public static List<PolicyTests.Outcome> test(Bytes document) {
         try {
-            return PolicyDocument.parse(document).test();
+            return PolicyDocument.parseNew(document).test();
         } catch (MalformedException e) {
             throw new RefusedException(ErrorCode.POLICY_INVALID, String.valueOf(e.getMessage()));
         }

@@ -40,6 +40,21 @@ final class AcmeResource {
         }
     }
 
+    /// What is left out stays as it is.
+    record ChangeBody(
+            @Nullable List<String> names,
+            @Nullable List<String> networks,
+            @Nullable Integer httpPort,
+            @Nullable Boolean attestation) {
+        AcmePolicy over(AcmePolicy before) {
+            return new AcmePolicy(
+                    names == null ? before.names() : names,
+                    networks == null ? before.networks() : networks,
+                    httpPort == null ? before.httpPort() : httpPort,
+                    attestation == null ? before.attestation() : attestation);
+        }
+    }
+
     record PolicyView(List<String> names, List<String> networks, int httpPort, boolean attestation) {
         static PolicyView of(AcmePolicy policy) {
             return new PolicyView(policy.names(), policy.networks(), policy.httpPort(), policy.attestation());
@@ -81,6 +96,7 @@ final class AcmeResource {
         return List.of(
                 gate.route("GET", POLICY, Permission.READ_FLEETS, this::show),
                 gate.route("PUT", POLICY, Permission.MANAGE_FLEETS, this::set),
+                gate.route("PATCH", POLICY, Permission.MANAGE_FLEETS, this::change),
                 gate.route("DELETE", POLICY, Permission.MANAGE_FLEETS, this::remove),
                 gate.route("GET", KEYS, Permission.READ_DEVICES, this::keys),
                 gate.creating(KEYS, Permission.MANAGE_DEVICES, this::createKey),
@@ -104,6 +120,11 @@ final class AcmeResource {
     private Response set(Call call) {
         AcmePolicy policy = call.request().json(PolicyBody.class).policy();
         return Response.json(PolicyView.of(settings.set(call.tenant(), call.actor(), fleet(call), policy)));
+    }
+
+    private Response change(Call call) {
+        ChangeBody body = call.request().json(ChangeBody.class);
+        return Response.json(PolicyView.of(settings.change(call.tenant(), call.actor(), fleet(call), body::over)));
     }
 
     private Response remove(Call call) {

@@ -38,7 +38,7 @@ final class PolicyCommands {
                     Path file) {
         List<PolicyTests.Outcome> outcomes;
         try {
-            outcomes = PolicyDocument.parse(Bytes.of(Inputs.bytes(file, session.terminal())))
+            outcomes = PolicyDocument.parseNew(Bytes.of(Inputs.bytes(file, session.terminal())))
                     .test();
         } catch (MalformedException e) {
             throw CommandFailure.refused("the policy is wrong: " + e.getMessage());

@@ -593,6 +593,37 @@ class VerifierApiTest {
     }
 
     @Test
+    @DisplayName("what a fleet offers by ACME is changed in part")
+    void acmeChange() {
+        String path = "/api/v1/fleets/"
+                + created(SERVER.post(tenant.ownerKey(), "/api/v1/fleets", "{\"name\":\"Gateways\"}"))
+                        .path("id")
+                        .asString()
+                + "/acme";
+        assertThat(patched(tenant.ownerKey(), path, "{\"attestation\":true}").statusCode())
+                .isEqualTo(404);
+        HttpResponse<String> set = SERVER.send(SERVER.to(tenant.ownerKey(), path)
+                .header("Content-Type", "application/json")
+                .PUT(BodyPublishers.ofString("{\"names\":[\"*.a.example\"],\"networks\":[\"10.0.0.0/8\"]}")));
+        assertThat(set.statusCode()).as(set.body()).isEqualTo(200);
+        JsonNode changed = RunningServer.body(patched(tenant.ownerKey(), path, "{\"attestation\":true}"));
+        assertThat(changed.path("attestation").asBoolean()).isTrue();
+        assertThat(changed.at("/names/0").asString()).isEqualTo("*.a.example");
+        assertThat(changed.path("httpPort").asInt()).isEqualTo(80);
+        assertThat(patched(tenant.ownerKey(), path, "{\"httpPort\":0}").statusCode())
+                .isEqualTo(422);
+        assertThat(patched(other.ownerKey(), path, "{\"attestation\":false}").statusCode())
+                .isEqualTo(404);
+        assertThat(RunningServer.body(SERVER.get(tenant.ownerKey(), path))).isEqualTo(changed);
+    }
+
+    private static HttpResponse<String> patched(String key, String path, String body) {
+        return SERVER.send(SERVER.to(key, path)
+                .header("Content-Type", "application/json")
+                .method("PATCH", BodyPublishers.ofString(body)));
+    }
+
+    @Test
     @DisplayName("policies are added, tested, activated and rolled back")
     void policies() {
         String document = """
@@ -607,7 +638,19 @@ class VerifierApiTest {
                         .path("passed")
                         .asBoolean())
                 .isFalse();
-        created(SERVER.post(tenant.ownerKey(), path, document.formatted("contraindicated")));
+        String good = document.formatted("contraindicated");
+        for (String misspelt : List.of(
+                good.replace("\"version\":1,", "\"version\":1,\"unknownPart\":\"none\","),
+                good.replace("\"when\"", "\"scheme\":\"psa\",\"wen\":\"true\",\"when\""),
+                good.replace("\"expect\"", "\"vektor\":{},\"expect\""),
+                good.replace("\"status\":", "\"rule\":[],\"status\":"))) {
+            for (String each : List.of(path, path + "/test")) {
+                HttpResponse<String> unknown = SERVER.post(tenant.ownerKey(), each, misspelt);
+                assertThat(unknown.statusCode()).as(unknown.body()).isEqualTo(422);
+                assertThat(unknown.body()).contains("policy-invalid", "is not known: there are ");
+            }
+        }
+        created(SERVER.post(tenant.ownerKey(), path, good));
         assertThat(SERVER.post(other.ownerKey(), path + "/strict/1/activate", "")
                         .statusCode())
                 .isEqualTo(404);
