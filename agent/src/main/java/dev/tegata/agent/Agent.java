@@ -329,8 +329,24 @@ public final class Agent {
         return made;
     }
 
+    private DeviceKeys.Made currentKey(Identity identity) throws IOException {
+        return new DeviceKeys.Made(identity.key(), setup.keys().open(identity.key()));
+    }
+
+    /// A device that has room for one key keeps the one that it has.
+    private DeviceKeys.Made newOrCurrentKey() throws IOException {
+        try {
+            return pendingKey();
+        } catch (DeviceKeys.NoRoomException e) {
+            if (state.identity().isEmpty()) {
+                throw e;
+            }
+            return currentKey(state.identity().get());
+        }
+    }
+
     private Optional<Duration> enrol() throws IOException {
-        DeviceKeys.Made made = pendingKey();
+        DeviceKeys.Made made = newOrCurrentKey();
         return switch (uplink().enrol(birth(), made, Optional.empty())) {
             case Uplink.Enrolment.Issued(Certificate certificate, List<Certificate> authorities) -> {
                 become(made.name(), certificate, authorities);
@@ -451,11 +467,16 @@ public final class Agent {
         boolean newKey = task.isPresent() ? task.get().newKey() : setup.habits().newKeyAtRenewal();
         DeviceIdentity identity = operational();
         Identity current = state.identity().orElseThrow();
-        DeviceKeys.Made made = newKey ? pendingKey() : new DeviceKeys.Made(current.key(), identity.key());
+        DeviceKeys.Made made = newKey ? newOrCurrentKey() : currentKey(current);
+        boolean asOrdered = made.name().equals(current.key()) != newKey;
+        if (task.isPresent() && !asOrdered) {
+            giveUp("the device has no room for another key");
+            return Optional.empty();
+        }
         switch (uplink().enrol(identity, made, Optional.of(leaf(current).subject()))) {
             case Uplink.Enrolment.Issued(Certificate certificate, List<Certificate> authorities) -> {
                 become(made.name(), certificate, authorities);
-                setup.events().accept(new AgentEvent.Renewed(certificate, newKey));
+                setup.events().accept(new AgentEvent.Renewed(certificate, newKey && asOrdered));
             }
             case Uplink.Enrolment.Later(Duration wait) -> {
                 return later(wait);
@@ -468,6 +489,11 @@ public final class Agent {
     private void renewalRefused(int status, String reason) throws IOException {
         setup.events().accept(new AgentEvent.Refused(status, reason));
         noRenewalBefore = clock.now().plus(paced(LONGEST_PAUSE));
+        giveUp(reason);
+    }
+
+    /// Ends an order to renew, and what was prepared for it.
+    private void giveUp(String reason) throws IOException {
         save(change -> {
             Task task = change.task;
             if (task != null) {

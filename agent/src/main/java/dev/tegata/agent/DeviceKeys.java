@@ -17,6 +17,7 @@ public interface DeviceKeys extends AutoCloseable {
     /// Makes a new key.
     ///
     /// @param inUse names of the keys that must stay as they are
+    /// @throws NoRoomException where they leave no room for another
     Made make(Set<String> inUse) throws IOException;
 
     /// A key that was made earlier.
@@ -29,6 +30,15 @@ public interface DeviceKeys extends AutoCloseable {
 
     @Override
     void close() throws IOException;
+
+    /// All keys that there is room for are in use.
+    final class NoRoomException extends IOException {
+        private static final long serialVersionUID = 1L;
+
+        NoRoomException(String message) {
+            super(message);
+        }
+    }
 
     /// A new key and its name.
     record Made(String name, DeviceKey key) {}

@@ -128,6 +128,75 @@ final class DeviceKeysTest {
     }
 
     @Test
+    @DisplayName("a chip like TrustMANAGER, with a birth key made in the field and room for one key more")
+    void trustManager() throws Exception {
+        VirtualChip chip = new ChipFactory(RANDOM).make(Preset.TRUST_MANAGER, Instant.parse("2026-01-01T00:00:00Z"));
+        ChipKeys keys = ChipKeys.of(new Ecc608(Transport.of(chip), RANDOM));
+        assertThat(keys.birth().chain()).isEmpty();
+        assertThat(ChipKeys.of(new Ecc608(Transport.of(chip), RANDOM))
+                        .birth()
+                        .key()
+                        .publicKey())
+                .as("made once")
+                .isEqualTo(keys.birth().key().publicKey());
+        assertThat(keys.make(Set.of()).name()).isEqualTo("slot-3");
+        assertThatThrownBy(() -> keys.make(Set.of("slot-3"))).isInstanceOf(DeviceKeys.NoRoomException.class);
+        for (String none : List.of("slot-0", "slot-1", "slot-2", "slot-19", "slot-", "nonsense")) {
+            assertThatThrownBy(() -> keys.open(none)).isInstanceOf(java.io.IOException.class);
+            assertThatThrownBy(() -> keys.forget(none)).isInstanceOf(java.io.IOException.class);
+        }
+        String serial = java.util.HexFormat.of().formatHex(keys.chip().serial());
+        List<AgentEvent> events = new ArrayList<>();
+        try (DeviceServer server = new DeviceServer(serial)) {
+            Agent agent = Agent.start(new Agent.Setup(
+                    keys,
+                    serial,
+                    server.home(),
+                    List.of(),
+                    Optional.of(new ChipAttester(keys.chip())),
+                    new Agent.Habits(0.6, true, dev.tegata.protocol.CheckInForm.CBOR),
+                    StateStore.inFile(Disk.local(), folder.resolve("state")),
+                    Network.ofThisMachine(),
+                    InstantSource.system(),
+                    new Random(1),
+                    Agent.Pace.USUAL,
+                    events::add));
+            agent.step();
+            var newKey = server.place(new OrderContent.RenewKey());
+            var renewal = server.place(new OrderContent.RenewCertificate());
+            agent.step();
+            agent.step();
+            assertThat(server.results.get(newKey)).as(events.toString()).satisfies(result -> {
+                assertThat(result.status()).isEqualTo(CheckIn.Status.FAILED);
+                assertThat(result.detail()).contains("no room");
+            });
+            assertThat(server.results.get(renewal))
+                    .as(events.toString())
+                    .satisfies(result -> assertThat(result.status()).isEqualTo(CheckIn.Status.DONE));
+            // Its habit is a new key each time: it renews with the one that it has instead.
+            server.time = InstantSource.offset(InstantSource.system(), java.time.Duration.ofMinutes(150));
+            agent.step();
+            agent.step();
+            // It oversleeps, and comes as it was born.
+            server.time = InstantSource.offset(InstantSource.system(), java.time.Duration.ofHours(9));
+            agent.step();
+            agent.step();
+            assertThat(server.issued.stream().map(each -> each.publicKeyEncoded()))
+                    .as(events.toString())
+                    .hasSize(4)
+                    .containsOnly(server.issued.getFirst().publicKeyEncoded());
+            server.state = dev.tegata.protocol.CheckInAnswer.State.REFURBISHING;
+            server.place(new OrderContent.Refurbish());
+            agent.step();
+            agent.step();
+            assertThat(server.newest().publicKeyEncoded())
+                    .as(events.toString())
+                    .isNotEqualTo(server.issued.getFirst().publicKeyEncoded());
+            assertThat(server.lastShown()).isEqualTo(server.newest().encoded());
+        }
+    }
+
+    @Test
     @DisplayName("files that only their owner can read; a forgotten one is gone")
     void files() throws Exception {
         SoftwareKey birth = SoftwareKey.generate(KeyAlgorithm.EC_P256);

@@ -36,6 +36,15 @@ public final class ChipConfiguration {
         return word(ChipMemory.KEY_CONFIG + 2 * slot);
     }
 
+    /// Whether the field may make private P-256 keys in a slot, which sign what they are given.
+    public boolean makesSigningKeys(int slot) {
+        SlotPolicy policy = new SlotPolicy(slotConfig(slot), keyConfig(slot));
+        return policy.isPrivateKey()
+                && policy.mayExternalSign()
+                && (policy.writeConfig() & 2) != 0
+                && !isSlotLocked(slot);
+    }
+
     public boolean isConfigLocked() {
         return bytes[ChipMemory.LOCK_CONFIG] != ChipMemory.UNLOCKED;
     }

@@ -17,9 +17,10 @@ import java.util.List;
 
 /// A driver for one ECC608 chip, virtual or real.
 ///
-/// Each method wakes the chip, does its commands without anything between them, and lets the chip rest. What the chip
-/// refuses is a [ChipException] with the chip's status; any other `IOException` means that the chip was not reached.
-/// Public keys are X ‖ Y, signatures r ‖ s, digests SHA-256. Safe for use by many threads, which then take turns.
+/// Each method wakes the chip, does its commands without anything between them, and lets the chip rest.
+/// What the chip refuses is a [ChipException] with the chip's status; any other `IOException` means that
+/// the chip was not reached. Public keys are X ‖ Y, signatures r ‖ s, digests SHA-256. Safe for use by many
+/// threads, which then take turns.
 public final class Ecc608 implements AutoCloseable {
     public static final int SLOTS = 16;
 
@@ -62,7 +63,8 @@ public final class Ecc608 implements AutoCloseable {
         }
     }
 
-    /// Does one command, for what has no method here; the content of its answer, empty where it is success alone.
+    /// Does one command, for what has no method here; the content of its answer, empty where it is success
+    /// alone.
     public byte[] command(Opcode opcode, int param1, int param2, byte... data) throws IOException {
         return awake(() -> send(opcode, param1, param2, data));
     }
@@ -171,6 +173,11 @@ public final class Ecc608 implements AutoCloseable {
     /// Thirty-two random bytes of the chip.
     public byte[] random() throws IOException {
         return awake(() -> expect(BLOCK, send(Opcode.RANDOM, 0, 0)));
+    }
+
+    /// Whether a slot that is for private keys holds one.
+    public boolean hasKey(int slot) throws IOException {
+        return awake(() -> expect(4, send(Opcode.INFO, 0x01, slot))[0] == 1);
     }
 
     /// The public key of a slot's private key.
@@ -328,7 +335,8 @@ public final class Ecc608 implements AutoCloseable {
         return awake(() -> expect(BLOCK, send(Opcode.KDF, 0x52, slot, join(details, message))));
     }
 
-    /// The chip's MAC over a challenge of 32 bytes with the key in a slot; the whole serial number is in it.
+    /// The chip's MAC over a challenge of 32 bytes with the key in a slot; the whole serial number is in
+    /// it.
     public byte[] mac(int slot, byte[] challenge) throws IOException {
         return awake(() -> expect(BLOCK, send(Opcode.MAC, 0x40, slot, challenge)));
     }
@@ -358,8 +366,8 @@ public final class Ecc608 implements AutoCloseable {
         return join(Arrays.copyOfRange(stored, 4, 36), Arrays.copyOfRange(stored, 40, 72));
     }
 
-    /// Writes to a slot in the clear; `from` and the content's length are multiples of four. Power lost between two
-    /// blocks leaves the first of them written.
+    /// Writes to a slot in the clear; `from` and the content's length are multiples of four. Power lost
+    /// between two blocks leaves the first of them written.
     public void write(int slot, int from, byte[] content) throws IOException {
         requireWords(from, content.length);
         awake(() -> {

@@ -474,7 +474,38 @@ final class GatewayLifeTest {
         }
     }
 
-    private Agent.Setup tokenSetup(FileKeys keys, String serial, String fleet, Optional<String> token) {
+    @Test
+    @DisplayName("has a chip like TrustMANAGER, of which the maker tells the serial number alone")
+    void trustManager() throws Exception {
+        VirtualChip chip = FACTORY.make(Preset.TRUST_MANAGER, Instant.now());
+        String serial = HexFormat.of().formatHex(chip.serial());
+        String fleet = TENANT.fleet("");
+        TENANT.claim(fleet, FACTORY, List.of(chip));
+        String device = TENANT.deviceOf(serial);
+        try (ChipKeys keys = ChipKeys.of(new Ecc608(Transport.of(chip), new SecureRandom()))) {
+            Agent agent = Agent.start(tokenSetup(keys, serial, fleet, Optional.of(TENANT.token(device))));
+            agent.step();
+            assertThat(TENANT.state(device)).as(events.toString()).isEqualTo("active");
+            Bytes first = publicKey(keys, agent);
+            String renewal = order(device, "{\"kind\":\"renew-certificate\"}");
+            agent.step();
+            agent.step();
+            assertThat(stateOf(renewal)).as(events.toString()).isEqualTo("done");
+            String newKey = order(device, "{\"kind\":\"renew-key\"}");
+            agent.step();
+            agent.step();
+            assertThat(stateOf(newKey)).as(events.toString()).isEqualTo("failed");
+            assertThat(publicKey(keys, agent)).isEqualTo(first);
+
+            TENANT.change(device, "refurbish");
+            agent.step();
+            agent.step();
+            assertThat(TENANT.state(device)).as(events.toString()).isEqualTo("active");
+            assertThat(publicKey(keys, agent)).isNotEqualTo(first);
+        }
+    }
+
+    private Agent.Setup tokenSetup(DeviceKeys keys, String serial, String fleet, Optional<String> token) {
         return new Agent.Setup(
                 keys,
                 serial,
