@@ -36,7 +36,8 @@ final class ClaimProcess {
         Process process = new ProcessBuilder(
                         Path.of(System.getProperty("java.home"), "bin/java").toString(),
                         // As `tegata serve` has it.
-                        "-Xms32m",
+                        "-Xms80m",
+                        "-Xmn48m",
                         "-Xmx512m",
                         "-XX:+UseSerialGC",
                         "-XX:MinHeapFreeRatio=10",
