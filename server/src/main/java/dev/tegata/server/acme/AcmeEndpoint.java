@@ -43,6 +43,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.Semaphore;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -60,6 +61,11 @@ public final class AcmeEndpoint {
     private static final int BODY_LIMIT = 48 * 1024;
     private static final Duration LONGEST = Duration.ofSeconds(15);
     private static final int MAX_IDENTIFIERS = 10;
+
+    /// Of a device, and of its assigner where it has one.
+    private static final Pattern PERMANENT_IDENTIFIER = Pattern.compile(
+            "[^/]{1,256}(/([01]\\.[1-3]?[0-9]|2\\.(0|[1-9][0-9]{0,18}))(\\.(0|[1-9][0-9]{0,18})){0,32})?");
+
     private static final int MAX_CONTACTS = 5;
     private static final int LISTED = 100;
     private static final int MAX_VALIDATIONS = 64;
@@ -400,8 +406,9 @@ public final class AcmeEndpoint {
 
     private Identifier identifier(Signed signed, JsonNode node) throws AcmeProblem {
         String kind = node.path("type").asString("");
-        String value = node.path("value").asString("").toLowerCase(Locale.ROOT);
+        String value = node.path("value").asString("");
         if (kind.equals(Identifier.DNS)) {
+            value = value.toLowerCase(Locale.ROOT);
             if (!signed.asked().policy().allowsName(value)) {
                 throw new AcmeProblem("rejectedIdentifier", 403, "the fleet's policy does not allow this name");
             }
@@ -410,6 +417,11 @@ public final class AcmeEndpoint {
         boolean offered = signed.asked().policy().attestation();
         if (!kind.equals(Identifier.PERMANENT) || !offered) {
             throw new AcmeProblem("unsupportedIdentifier", 400, "identifiers of this type are not offered");
+        }
+        // spec| draft-ietf-acme-device-attest-10 §3.1: the server rejects non-conforming values with "malformed"
+        if (!PERMANENT_IDENTIFIER.matcher(value).matches()) {
+            throw AcmeProblem.malformed(
+                    "a permanent identifier has no slash, but for one before its assigner's number");
         }
         if (!value.equals(signed.sender().device().toString())) {
             throw new AcmeProblem("rejectedIdentifier", 403, "the account's device has another identifier");
@@ -571,7 +583,9 @@ public final class AcmeEndpoint {
             body.put("validated", decided.toString());
         }
         if (authorization.failure() != null) {
-            body.set("error", AcmeProblem.document("incorrectResponse", authorization.failure()));
+            // spec| draft-ietf-acme-device-attest-10 §5: where it fails, a badAttestationStatement error
+            String type = authorization.identifier().isDns() ? "incorrectResponse" : "badAttestationStatement";
+            body.set("error", AcmeProblem.document(type, authorization.failure()));
         }
         return body;
     }

@@ -212,6 +212,39 @@ class ApprovalTest {
     }
 
     @Test
+    void theAppraisalPolicyIsChangedAndChangedBackWhenTwoPeopleWantIt() {
+        String path = "/api/v1/appraisal-policies";
+        String policy = """
+                {"policy":{"id":"strict","version":1,"rules":[{"name":"all","when":"true","set":{"hardware":96},
+                "reason":"nothing is good enough","remedy":"none"}]},
+                "tests":[{"name":"any","scheme":"psa","expect":{"status":"contraindicated"}}]}""";
+        // A policy that is there decides nothing yet.
+        assertThat(SERVER.post(tenant.ownerKey(), path, policy).statusCode()).isEqualTo(201);
+        for (String change : List.of("/strict/1/activate", "/rollback")) {
+            HttpResponse<String> held = send("POST", path + change, "", Map.of());
+            assertThat(held.statusCode()).isEqualTo(409);
+            assertThat(held.body()).contains("approval-required");
+            String approval = RunningServer.body(SERVER.get(second, "/api/v1/approvals"))
+                    .at("/items/0/id")
+                    .asString();
+            assertThat(activations()).hasSize(change.equals("/rollback") ? 1 : 0);
+            assertThat(send("POST", path + change, "", with(approval)).statusCode())
+                    .isEqualTo(409);
+            assertThat(decide(tenant.ownerKey(), approval, "approve").statusCode())
+                    .isNotEqualTo(200);
+            assertThat(decide(second, approval, "approve").statusCode()).isEqualTo(200);
+            HttpResponse<String> done = send("POST", path + change, "", with(approval));
+            assertThat(done.statusCode()).as(done.body()).isEqualTo(200);
+        }
+        assertThat(activations()).hasSize(2);
+    }
+
+    private JsonNode activations() {
+        return RunningServer.body(SERVER.get(second, "/api/v1/appraisal-policies/activations"))
+                .path("items");
+    }
+
+    @Test
     void anAuthorityIsRevokedWhenTwoPeopleWantIt() {
         String path = "/api/v1/authorities/" + authority("issuing") + "/revoke";
         assertThat(send("POST", path, "{}", Map.of()).body()).contains("approval-required");
