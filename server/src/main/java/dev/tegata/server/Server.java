@@ -11,6 +11,7 @@ import dev.tegata.pki.path.TrustAnchors;
 import dev.tegata.platform.PeriodicWork;
 import dev.tegata.platform.RecentValues;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.UnavailableException;
 import dev.tegata.platform.access.ApiKeys;
 import dev.tegata.platform.access.LoginThrottle;
 import dev.tegata.platform.access.OperatorKey;
@@ -673,9 +674,15 @@ public final class Server implements AutoCloseable {
                 .register(registry);
     }
 
-    /// What stands in certificates as the address of the public port.
+    /// What stands in certificates as the address of the public port. Work in the background may ask for it
+    /// before the port is open, or where it could not be opened.
     private String publicBase() {
-        return config.publicUrl().orElseGet(this::publicUrl);
+        return config.publicUrl().orElseGet(() -> {
+            if (publicPki == null) {
+                throw new UnavailableException("the public port is not open");
+            }
+            return publicUrl();
+        });
     }
 
     private boolean keepOperatorKey(Optional<String> made) {
