@@ -4,16 +4,16 @@ package dev.tegata.platform;
 
 import java.util.List;
 
-/// A request that is refused for a reason its sender can know and act on. Carries no stack trace: it is an answer, not
-/// a fault.
+/// A request that is refused for a reason its sender can know and act on. Carries no stack trace: it is an
+/// answer, not a fault.
 public final class RefusedException extends RuntimeException {
     private static final long serialVersionUID = 1L;
 
     private final ErrorCode code;
     private final transient List<Broken> broken;
 
-    /// @param detail one sentence for a person that names the offending part; never a secret, never another tenant's
-    /// data
+    /// @param detail one sentence for a person that names the offending part; never a secret, never another
+    /// tenant's data
     public RefusedException(ErrorCode code, String detail) {
         this(code, detail, List.of());
     }

@@ -12,8 +12,8 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
 
-/// The server's no to a [RelayedCheckIn] or a [RelayedEnrolment], signed as its yes is: what is not signed may be
-/// the invention of whoever carries it.
+/// The server's no to a [RelayedCheckIn] or a [RelayedEnrolment], signed as its yes is: what is not signed
+/// may be the invention of whoever carries it.
 ///
 /// @param time the server's
 /// @param status of HTTP

@@ -16,8 +16,8 @@ import org.jspecify.annotations.Nullable;
 /// at most
 /// @param timeout after which a call that has not ended is given up; one that makes a key has ten times as
 /// long
-/// @param refusals the file in which PINs that were refused are remembered, for this and other processes; null where
-/// only this one remembers
+/// @param refusals the file in which PINs that were refused are remembered, for this and other processes;
+/// null where only this one remembers
 public record Pkcs11Config(
         Path library,
         @Nullable String sharedToken,

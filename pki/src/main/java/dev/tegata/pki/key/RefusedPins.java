@@ -22,13 +22,12 @@ import javax.crypto.SecretKeyFactory;
 import javax.crypto.spec.PBEKeySpec;
 import org.jspecify.annotations.Nullable;
 
-/// Which PINs tokens have refused, so that none is offered twice: tokens lock after a few attempts, and a server that
-/// is
-/// started again and again by its supervisor would spend them all.
+/// Which PINs tokens have refused, so that none is offered twice: tokens lock after a few attempts, and a
+/// server that is started again and again by its supervisor would spend them all.
 ///
-/// With a file, refusals outlive the process, and all processes that share the file know of them. It holds no PIN but a
-/// slow, salted digest, so that another PIN is offered as soon as it is set. A file that cannot be read or written
-/// is no reason to offer a PIN again in this process.
+/// With a file, refusals outlive the process, and all processes that share the file know of them. It holds
+/// no PIN but a slow, salted digest, so that another PIN is offered as soon as it is set. A file that
+/// cannot be read or written is no reason to offer a PIN again in this process.
 public final class RefusedPins {
     private static final int ITERATIONS = 200_000;
     private static final int SALT = 16;

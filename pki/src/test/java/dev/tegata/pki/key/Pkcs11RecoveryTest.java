@@ -33,7 +33,8 @@ class Pkcs11RecoveryTest {
     @SuppressWarnings("NullAway.Init")
     Path directory;
 
-    /// With several sessions p11-kit's client leaves all calls but one waiting for ever when its server dies.
+    /// With several sessions p11-kit's client leaves all calls but one waiting for ever when its server
+    /// dies.
     @ParameterizedTest
     @ValueSource(ints = {1, 4})
     void aKilledHsmIsBackWithoutARestartOfOurs(int sessions) throws Exception {

@@ -78,8 +78,8 @@ public final class CheckIns {
     private static final Duration POLICY_ORDER_LIFE = Duration.ofDays(30);
     private static final Duration RELEASE_LIFE = Duration.ofDays(1);
     private static final Orders.Pause POLICY_ORDER_PAUSE = new Orders.Pause(Duration.ofDays(1), Duration.ofDays(1));
-    /// What a device could not prove a moment ago it often can a little later: eight attempts in four hours, then one
-    /// every six.
+    /// What a device could not prove a moment ago it often can a little later: eight attempts in four
+    /// hours, then one every six.
     private static final Orders.Pause ATTEST_PAUSE = new Orders.Pause(Duration.ofMinutes(2), Duration.ofHours(6));
     private static final Duration SHORTEST_ATTEST_LIFE = Duration.ofHours(1);
     private static final Set<OrderKind> EVIDENCE_ONLY = Set.of(OrderKind.ATTEST);
@@ -239,7 +239,8 @@ public final class CheckIns {
         private final List<Bytes> chain;
         private final String source;
         private final Instant now = clock.instant();
-        /// When evidence is asked for again that could not be given; null where there is nothing to ask again.
+        /// When evidence is asked for again that could not be given; null where there is nothing to ask
+        /// again.
         private @Nullable Instant asksAgainAt;
 
         Attempt(IssuingFleet fleet, CheckIn said, List<Bytes> chain, String source) {
@@ -405,8 +406,8 @@ public final class CheckIns {
             });
         }
 
-        /// A device hears of an order twice. One that leaves it unanswered is asked with another nonce then: evidence
-        /// is to be fresh.
+        /// A device hears of an order twice. One that leaves it unanswered is asked with another nonce
+        /// then: evidence is to be fresh.
         private Duration attestLife() {
             Duration twice = fleet.fleet().policy().checkIn().slow().multipliedBy(2);
             return twice.compareTo(SHORTEST_ATTEST_LIFE) < 0 ? SHORTEST_ATTEST_LIFE : twice;

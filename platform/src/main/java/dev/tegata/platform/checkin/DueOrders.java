@@ -13,7 +13,7 @@ import java.util.List;
 /// it proves that it is good: so it thinks and looks up little.
 public interface DueOrders {
     /// What is due for a device now. It is placed unless an order on the same topic is open or has failed
-    /// in the last day; one for evidence is placed again soon, and less soon after each failure. A suspended device, and one without a good operational identity, is only asked for
-    /// evidence.
+    /// in the last day; one for evidence is placed again soon, and less soon after each failure. A
+    /// suspended device, and one without a good operational identity, is only asked for evidence.
     List<OrderContent> due(IssuingFleet fleet, Candidate device, CheckIn said, Instant now);
 }

@@ -16,11 +16,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 
-/// Stores what devices say of their orders. Concurrent check-ins of a tenant share one transaction ([Batches]); where
-/// it fails, each has its own, so that no device suffers for another's.
+/// Stores what devices say of their orders. Concurrent check-ins of a tenant share one transaction
+/// ([Batches]); where it fails, each has its own, so that no device suffers for another's.
 ///
-/// A device that refurbishes has its own from the start: what follows from its result changes more than orders, and
-/// takes the audit chain's lock before it is done.
+/// A device that refurbishes has its own from the start: what follows from its result changes more than
+/// orders, and takes the audit chain's lock before it is done.
 final class Results {
     private final Database database;
     private final Orders orders;

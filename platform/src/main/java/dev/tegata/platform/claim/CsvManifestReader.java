@@ -20,8 +20,8 @@ import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/// Reads a list of chips with a header line: Espressif's `MAC,cn,cert`, or any with a column for the serial number and
-/// optional ones for who numbers the chip, model, certificate and public key.
+/// Reads a list of chips with a header line: Espressif's `MAC,cn,cert`, or any with a column for the serial
+/// number and optional ones for who numbers the chip, model, certificate and public key.
 final class CsvManifestReader implements ManifestReader {
     private static final int MAX_RECORD = 64 << 10;
     private static final int ABSENT = -1;
@@ -55,7 +55,8 @@ final class CsvManifestReader implements ManifestReader {
         this.publicKey = column(columns, PUBLIC_KEY);
     }
 
-    /// The reader for a file that starts with `head`; none where its first line is no header with a serial number.
+    /// The reader for a file that starts with `head`; none where its first line is no header with a serial
+    /// number.
     static Optional<CsvManifestReader> recognise(String head) {
         String header = head.lines().findFirst().orElse("");
         for (char separator : new char[] {',', ';', '\t'}) {

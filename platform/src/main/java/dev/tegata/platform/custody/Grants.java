@@ -28,9 +28,9 @@ import java.util.UUID;
 import java.util.random.RandomGenerator;
 import org.jdbi.v3.core.Handle;
 
-/// Temporary use of devices by other tenants, as when a flat with a lock is let. Never moves ownership:
-/// the holder sees how the device is and asks at the door whether it may come in ([Loans]), and can neither enrol,
-/// order nor hand it on.
+/// Temporary use of devices by other tenants, as when a flat with a lock is let. Never moves ownership: the
+/// holder sees how the device is and asks at the door whether it may come in ([Loans]), and can neither
+/// enrol, order nor hand it on.
 ///
 /// The owner's row decides, at each look: a grant ends by the clock and needs nobody to end it.
 public final class Grants {

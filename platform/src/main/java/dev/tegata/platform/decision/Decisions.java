@@ -123,7 +123,8 @@ public final class Decisions {
                 clock.instant().plus(ASK_AGAIN));
     }
 
-    /// Decides by the policy of a relying party: on a device of the tenant's own, or on one that is lent to it.
+    /// Decides by the policy of a relying party: on a device of the tenant's own, or on one that is lent to
+    /// it.
     ///
     /// @param moment of the question ([System#nanoTime])
     public Decision decide(TenantId tenant, Subject subject, RelyingParty party, long moment) {
@@ -190,8 +191,8 @@ public final class Decisions {
         };
     }
 
-    /// The owner's truth through the tenants' wall: yes or no, why in one word, and until when. Fleets are the
-    /// owner's own affair: a party that names fleets does not let in what comes from others.
+    /// The owner's truth through the tenants' wall: yes or no, why in one word, and until when. Fleets are
+    /// the owner's own affair: a party that names fleets does not let in what comes from others.
     private static Optional<Decision> decide(Lent lent, RelyingParty party, Instant now) {
         if (!now.isBefore(lent.until)) {
             return Optional.empty();

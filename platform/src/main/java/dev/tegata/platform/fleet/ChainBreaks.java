@@ -17,8 +17,7 @@ import java.util.stream.Stream;
 import org.jdbi.v3.core.Handle;
 
 /// Which devices lose their chain by other settings of their fleet: at their next renewal they would get no
-/// certificate,
-/// or one that those who let them in do not accept.
+/// certificate, or one that those who let them in do not accept.
 ///
 /// Reads a bounded part of an index, however large the fleet is.
 final class ChainBreaks {

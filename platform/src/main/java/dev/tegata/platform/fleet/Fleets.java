@@ -166,8 +166,8 @@ public final class Fleets {
         return changed;
     }
 
-    /// Has the devices of a fleet looked at (`V48__silent_devices.sql`) where its policy draws consequences, and
-    /// no more where it draws none.
+    /// Has the devices of a fleet looked at (`V48__silent_devices.sql`) where its policy draws
+    /// consequences, and no more where it draws none.
     private void watch(Handle tx, TenantId tenant, FleetId id, AttestationPolicy policy) {
         if (policy.consequences().isEmpty()) {
             tx.createUpdate("DELETE FROM posture_watch WHERE tenant_id = :tenant AND fleet_id = :fleet")

@@ -207,8 +207,8 @@ public final class Orders {
         }
     }
 
-    /// How long policy waits with the next order on a topic after one that the device could not carry out: twice as
-    /// long after each, until it has carried one out.
+    /// How long policy waits with the next order on a topic after one that the device could not carry out:
+    /// twice as long after each, until it has carried one out.
     public record Pause(Duration first, Duration longest) {
         Duration after(long failures) {
             Duration pause = first;
@@ -219,13 +219,17 @@ public final class Orders {
         }
     }
 
-    /// When policy may place an order on this topic: not while one is open, and not soon after one that failed or was
-    /// withdrawn.
+    /// When policy may place an order on this topic: not while one is open, and not soon after one that
+    /// failed or was withdrawn.
     ///
     /// @return a time that may have passed; empty while one is open
     public Optional<Instant> mayPlaceFrom(
             Handle tx, TenantId tenant, DeviceId device, OrderContent content, Pause pause) {
-        record Known(boolean open, @Nullable Instant withdrawn, @Nullable Instant failed, long failures) {}
+        record Known(
+                boolean open,
+                @Nullable Instant withdrawn,
+                @Nullable Instant failed,
+                long failures) {}
         Known known = tx.createQuery("""
                         SELECT coalesce(bool_or(state IN ('PLACED', 'DELIVERED') AND expires_at > :now), false) AS open,
                             max(ended_at) FILTER (WHERE state = 'WITHDRAWN') AS withdrawn,

@@ -250,7 +250,8 @@ public final class Postures implements Standing {
 
     /// How many devices run a release with a verdict by evidence of an age.
     ///
-    /// @param age of the evidence in whole UTC days: `today`, `week`, `month` or `older`; `never` where there was
+    /// @param age of the evidence in whole UTC days: `today`, `week`, `month` or `older`; `never` where
+    /// there was
     ///     none
     public record Count(String release, Tier status, String age, long devices) {}
 

@@ -165,8 +165,8 @@ final class SilentDevices {
         return true;
     }
 
-    /// Has postures that are there follow the policy as it is now: the time at which evidence ceases to count, and
-    /// what is due about those that are not good.
+    /// Has postures that are there follow the policy as it is now: the time at which evidence ceases to
+    /// count, and what is due about those that are not good.
     private void apply(Handle tx, TenantId tenant, Walk walk, List<UUID> devices) {
         long freshness = Fleets.attestation(tx, tenant, walk.fleet).freshness().toSeconds();
         tx.createUpdate("""

@@ -217,8 +217,8 @@ final class CustodyWorld implements AutoCloseable {
         return transfers.accept(buyer.id(), OPERATOR, id, buyer.fleet(), List.of());
     }
 
-    /// Orders a device to wipe itself and hands in its word that it has; why that is not believed, such as that
-    /// somebody else has changed its state in between.
+    /// Orders a device to wipe itself and hands in its word that it has; why that is not believed, such as
+    /// that somebody else has changed its state in between.
     Optional<String> refurbish(Party owner, Unit unit) {
         devices.change(
                 owner.id(), unit.id(), DeviceChange.of(DeviceChange.Kind.REFURBISH, "a guest's phone"), OPERATOR);

@@ -252,7 +252,8 @@ final class ApiClient implements AutoCloseable {
         return CommandFailure.refused("the server answered with status " + response.statusCode());
     }
 
-    /// Whom a refused change would break: for each reason how many, some of them, and the command that lists all.
+    /// Whom a refused change would break: for each reason how many, some of them, and the command that
+    /// lists all.
     private static String breaks(JsonNode breaks) {
         StringBuilder text = new StringBuilder();
         for (JsonNode one : breaks) {

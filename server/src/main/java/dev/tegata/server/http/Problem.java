@@ -12,11 +12,11 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/// Why a request failed, before it takes the form of a protocol. This is the one place that maps what was thrown to a
-/// code, and a code to an RFC 9457 document.
+/// Why a request failed, before it takes the form of a protocol. This is the one place that maps what was
+/// thrown to a code, and a code to an RFC 9457 document.
 ///
-/// `headers` go with the answer whatever its form: `Retry-After`, `WWW-Authenticate`, `Allow`. `breaks` names whom a
-/// refused change would break.
+/// `headers` go with the answer whatever its form: `Retry-After`, `WWW-Authenticate`, `Allow`. `breaks`
+/// names whom a refused change would break.
 public record Problem(ErrorCode code, String detail, Map<String, String> headers, List<Broken> breaks) {
     public static final String MEDIA_TYPE = "application/problem+json";
 
@@ -36,7 +36,8 @@ public record Problem(ErrorCode code, String detail, Map<String, String> headers
         return new Problem(code, detail, more, breaks);
     }
 
-    /// What may be told of `thrown`. Only the exceptions that are meant as answers have their words repeated.
+    /// What may be told of `thrown`. Only the exceptions that are meant as answers have their words
+    /// repeated.
     public static Problem of(Throwable thrown) {
         return switch (thrown) {
             case ProblemException e -> e.problem();
