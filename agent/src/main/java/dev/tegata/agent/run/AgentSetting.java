@@ -48,7 +48,10 @@ enum AgentSetting {
     PKCS11_LABEL("pkcs11-label", "pkcs11: CKA_LABEL of the device's keys."),
     PKCS11_BIRTH_ID("pkcs11-birth-id", "pkcs11: CKA_ID of the birth key, 32 hex digits."),
     KEY_FILE("key-file", "file: the birth key, PKCS#8 in PEM, P-256."),
-    RENEW_AT("renew-at", "The point of a certificate's life at which it is renewed, from 0.1 to 0.95. Default: 0.667."),
+    RENEW_AT(
+            "renew-at",
+            "The point at which a certificate is renewed, from 0.1 to 0.95 of the life that it has ahead when it comes."
+                    + " Default: 0.667."),
     NEW_KEY_AT_RENEWAL("new-key-at-renewal", "true: each renewal is for a new key. Default: false."),
     PARALLEL_KEY(
             "parallel-key",
