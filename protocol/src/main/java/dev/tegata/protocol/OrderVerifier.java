@@ -73,6 +73,15 @@ public record OrderVerifier(TrustAnchors anchors, String chipSerial, Optional<UU
         }
     }
 
+    /// Requires that the signer of a server's message is to be believed.
+    static void requireTrusted(SignedMessages.Opened message, TrustAnchors anchors, Instant now)
+            throws MalformedException {
+        Optional<String> untrusted = untrusted(message, anchors, now);
+        if (untrusted.isPresent()) {
+            throw new MalformedException(untrusted.get());
+        }
+    }
+
     /// Why the signer of a server's message is not to be believed; empty where it is.
     static Optional<String> untrusted(SignedMessages.Opened message, TrustAnchors anchors, Instant now) {
         Certificate signer = message.signer();

@@ -11,7 +11,6 @@ import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.path.TrustAnchors;
 import java.time.Instant;
 import java.util.List;
-import java.util.Optional;
 
 /// A check-in by way of somebody who holds no keys: a gateway, a phone. The device signs what it says over
 /// a nonce that the server gave, and the server signs what it answers over the device's message, so that
@@ -90,10 +89,7 @@ public record RelayedCheckIn(Bytes nonce, CheckIn checkIn, List<Certificate> cha
         CheckInAnswer answer =
                 CheckInCodec.parseAnswer(map.require(2, "the answer").bytes("the answer"), CheckInForm.CBOR);
         Instant time = answer.time();
-        Optional<String> untrusted = OrderVerifier.untrusted(opened, anchors, time);
-        if (untrusted.isPresent()) {
-            throw new MalformedException(untrusted.get());
-        }
+        OrderVerifier.requireTrusted(opened, anchors, time);
         if (!map.require(1, "the digest").bytes("the digest", 32).equals(checkIn.sha256())) {
             throw new MalformedException("the answer is to another check-in");
         }

@@ -13,7 +13,6 @@ import dev.tegata.pki.path.TrustAnchors;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 
 /// A request for a certificate by way of somebody who holds no keys, as [RelayedCheckIn] is a check-in.
 ///
@@ -110,10 +109,7 @@ public record RelayedEnrolment(
         SignedMessages.Opened opened = SignedMessages.open(ANSWER_CONTENT_TYPE, message, ANSWER_LIMITS);
         Cbor.MapItem map = Cbor.read(opened.payload(), ANSWER_LIMITS).mapping("the signed answer");
         Instant time = Order.time(map.require(2, "the time").integer("the time"));
-        Optional<String> untrusted = OrderVerifier.untrusted(opened, anchors, time);
-        if (untrusted.isPresent()) {
-            throw new MalformedException(untrusted.get());
-        }
+        OrderVerifier.requireTrusted(opened, anchors, time);
         if (!map.require(1, "the digest").bytes("the digest", 32).equals(request.sha256())) {
             throw new MalformedException("the answer is to another request");
         }

@@ -10,7 +10,6 @@ import dev.tegata.pki.Bytes;
 import dev.tegata.pki.path.TrustAnchors;
 import java.time.Instant;
 import java.util.List;
-import java.util.Optional;
 
 /// The server's no to a [RelayedCheckIn] or a [RelayedEnrolment], signed as its yes is: what is not signed
 /// may be the invention of whoever carries it.
@@ -50,10 +49,7 @@ public record RelayedRefusal(Instant time, int status, String code, String detai
         SignedMessages.Opened opened = SignedMessages.open(CONTENT_TYPE, message, LIMITS);
         Cbor.MapItem map = Cbor.read(opened.payload(), LIMITS).mapping("the refusal");
         Instant time = Order.time(map.require(2, "the time").integer("the time"));
-        Optional<String> untrusted = OrderVerifier.untrusted(opened, anchors, time);
-        if (untrusted.isPresent()) {
-            throw new MalformedException(untrusted.get());
-        }
+        OrderVerifier.requireTrusted(opened, anchors, time);
         if (!map.require(1, "the digest").bytes("the digest", 32).equals(refused.sha256())) {
             throw new MalformedException("another message is refused");
         }

@@ -63,13 +63,9 @@ public final class HttpProbe implements StatusProbe {
     }
 
     private int ask(URI target, boolean ours) throws IOException {
-        String host = target.getHost();
-        int port = target.getPort() < 0 ? 80 : target.getPort();
-        if (port > 65535) {
-            throw new IOException("there is no port " + port);
-        }
-        InetAddress address = InetAddress.getByName(host.startsWith("[") ? host.substring(1, host.length() - 1) : host);
-        if (!ours && (Targets.isNowhere(address) || (Targets.isPrivate(address) && !privateTargets))) {
+        int port = OutboundHttp.port(target);
+        InetAddress address = InetAddress.getByName(OutboundHttp.literal(target));
+        if (!ours && !Targets.mayBeAsked(address, privateTargets)) {
             throw new IOException("its address is not public");
         }
         long end = System.nanoTime() + patience.toNanos();

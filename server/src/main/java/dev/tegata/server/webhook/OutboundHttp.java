@@ -35,9 +35,8 @@ import javax.net.ssl.SSLSocketFactory;
 /// - The JDK's client resolves names itself, after any check of ours, and so a name that changes its address in between
 ///   (DNS rebinding) would lead past the check. Here the checked address is the one that is connected to; the
 ///   certificate is still checked against the name.
-/// - Of an answer the head is read, up to [#LONGEST_HEAD], and as much of the rest as the caller wants. Redirections
-/// are
-///   not followed.
+/// - Of an answer the head is read, up to [#LONGEST_HEAD], and as much of the rest as the caller wants.
+///   Redirections are not followed.
 /// - A clock of its own closes the socket at the deadline, however slowly the other side drips.
 public final class OutboundHttp implements AutoCloseable {
     private static final Duration CONNECT = Duration.ofSeconds(5);
@@ -81,7 +80,7 @@ public final class OutboundHttp implements AutoCloseable {
 
     /// Public addresses, and those of own networks where the operator allows them.
     void checkPublic(InetAddress address) throws RefusedTargetException {
-        if (Targets.isNowhere(address) || (Targets.isPrivate(address) && !privateTargets)) {
+        if (!Targets.mayBeAsked(address, privateTargets)) {
             throw new RefusedTargetException("leads to an address that is not public");
         }
     }
@@ -160,10 +159,7 @@ public final class OutboundHttp implements AutoCloseable {
     private Reply exchange(Socket socket, Request request, Rule rule) throws IOException {
         URI target = request.target;
         boolean secure = target.getScheme().equalsIgnoreCase("https");
-        int port = target.getPort() < 0 ? (secure ? 443 : 80) : target.getPort();
-        if (port > 65535) {
-            throw new IOException("there is no port " + port);
-        }
+        int port = port(target);
         InetAddress address = resolve(target, rule);
         socket.connect(new InetSocketAddress(address, port), (int) CONNECT.toMillis());
         socket.setTcpNoDelay(true);
@@ -176,6 +172,17 @@ public final class OutboundHttp implements AutoCloseable {
             wrapped.setSSLParameters(parameters);
             return exchange(wrapped, request);
         }
+    }
+
+    /// The port that is named, or the scheme's own.
+    static int port(URI target) throws IOException {
+        if (target.getPort() < 0) {
+            return target.getScheme().equalsIgnoreCase("https") ? 443 : 80;
+        }
+        if (target.getPort() > 65535) {
+            throw new IOException("there is no port " + target.getPort());
+        }
+        return target.getPort();
     }
 
     /// The host without the brackets around an IPv6 address.

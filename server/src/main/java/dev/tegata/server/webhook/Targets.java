@@ -10,8 +10,13 @@ import java.net.UnknownHostException;
 final class Targets {
     private Targets() {}
 
+    /// Whether it may be asked: public addresses, and those of own networks where the operator allows them.
+    static boolean mayBeAsked(InetAddress address, boolean privateTargets) {
+        return !isNowhere(address) && (privateTargets || !isPrivate(address));
+    }
+
     /// Whether it is nobody's single machine: nothing is ever posted there.
-    static boolean isNowhere(InetAddress address) {
+    private static boolean isNowhere(InetAddress address) {
         byte[] bytes = inner(address).getAddress();
         return address.isMulticastAddress()
                 || address.isAnyLocalAddress()
