@@ -441,27 +441,31 @@ public final class WebhookWorkers implements AutoCloseable {
         /// Gives the webhook back: until its next retry, or for a while that doubles where its receiver is
         /// down.
         private void release() {
-            database.inTenant(
-                    tenant,
-                    tx -> tx.createUpdate("""
-                                    UPDATE event_reader SET leased_by = NULL, leased_until = now(),
-                                        attempts = CASE WHEN paused THEN 1 WHEN :down THEN attempts + 1 ELSE 0 END,
-                                        due_at = CASE WHEN paused THEN 'infinity'
-                                            WHEN :down THEN now() + least(interval '1 second' * power(2, least(attempts, 10)),
-                                                interval '30 seconds')
-                                            ELSE coalesce(next, 'infinity') END
-                                    FROM (SELECT
-                                        NOT EXISTS (SELECT 1 FROM webhook WHERE tenant_id = :tenant
-                                            AND webhook_id = :id AND state = 'ACTIVE') AS paused,
-                                        (SELECT min(due_at) FROM webhook_delivery WHERE tenant_id = :tenant
-                                            AND webhook_id = :id AND state = 'PENDING') AS next) AS now_so
-                                    WHERE tenant_id = :tenant AND reader = :reader AND leased_by = :node""")
-                            .bind("tenant", tenant)
-                            .bind("id", id)
-                            .bind("reader", open.webhook().reader())
-                            .bind("node", node)
-                            .bind("down", isDown())
-                            .execute());
+            database.inTenant(tenant, tx -> {
+                // First the row, then the look at what is due: one statement for both would not see what somebody who
+                // held the row had just made due, and would write over it.
+                if (!renewLease(tx)) {
+                    return 0;
+                }
+                return tx.createUpdate("""
+                                UPDATE event_reader SET leased_by = NULL, leased_until = now(),
+                                    attempts = CASE WHEN paused THEN 1 WHEN :down THEN attempts + 1 ELSE 0 END,
+                                    due_at = CASE WHEN paused THEN 'infinity'
+                                        WHEN :down THEN now() + least(interval '1 second' * power(2, least(attempts, 10)),
+                                            interval '30 seconds')
+                                        ELSE coalesce(next, 'infinity') END
+                                FROM (SELECT
+                                    NOT EXISTS (SELECT 1 FROM webhook WHERE tenant_id = :tenant
+                                        AND webhook_id = :id AND state = 'ACTIVE') AS paused,
+                                    (SELECT min(due_at) FROM webhook_delivery WHERE tenant_id = :tenant
+                                        AND webhook_id = :id AND state = 'PENDING') AS next) AS now_so
+                                WHERE tenant_id = :tenant AND reader = :reader""")
+                        .bind("tenant", tenant)
+                        .bind("id", id)
+                        .bind("reader", open.webhook().reader())
+                        .bind("down", isDown())
+                        .execute();
+            });
         }
     }
 

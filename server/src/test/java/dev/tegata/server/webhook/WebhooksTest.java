@@ -172,6 +172,33 @@ class WebhooksTest {
     }
 
     @Test
+    @DisplayName("sends again what is asked for in the moment in which a node gives the webhook back")
+    void givenBack() throws Exception {
+        WebhookId id = create();
+        TenantId elsewhere = platform.tenant().tenant().id();
+        try (WebhookWorkers _ = node(PATIENT)) {
+            append("device:1", 0);
+            receiver.await(all -> all.taken().size() == 1);
+            await(() -> deliveries(id, Delivery.State.DELIVERED).size() == 1);
+            Delivery delivery = deliveries(id, Delivery.State.DELIVERED).getFirst();
+            for (int i = 2; i < 150; i++) {
+                int wanted = i;
+                webhooks.redeliver(tenant, ACTOR, id, delivery.id());
+                // Another tenant's event only makes the node look at once.
+                platform.database.inTenant(elsewhere, tx -> {
+                    platform.outbox.append(tx, elsewhere, new Event("dev.tegata.test.happened", "device:1", Map.of()));
+                    return null;
+                });
+                receiver.await(all -> all.taken().size() >= wanted);
+                while (deliveries(id, Delivery.State.DELIVERED).isEmpty()) {
+                    Thread.onSpinWait();
+                }
+                TimeUnit.MICROSECONDS.sleep(random.nextInt(3000));
+            }
+        }
+    }
+
+    @Test
     @DisplayName("goes on where a node that died has stopped")
     void restart() throws Exception {
         create();
