@@ -4,6 +4,7 @@ package dev.tegata.platform.admission;
 
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.custody.Loans.Loan;
 import java.time.Instant;
 import java.util.Collection;
 import java.util.Map;
@@ -20,8 +21,13 @@ public interface Door {
         public static final Word YES = new Word(Optional.empty(), null);
     }
 
+    /// Who is at the door.
+    ///
+    /// @param loan by which the tenant may use it; null for a device of its own
+    record Guest(DeviceId device, @Nullable Loan loan) {}
+
     /// The word on each of these devices; a device without one may be there.
     ///
     /// @param service what they want to use, as the tenant calls it
-    Map<DeviceId, Word> judge(TenantId tenant, String service, Collection<DeviceId> devices);
+    Map<DeviceId, Word> judge(TenantId tenant, String service, Collection<Guest> guests);
 }

@@ -5,11 +5,14 @@ package dev.tegata.platform.custody;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.store.Database;
-import java.sql.Timestamp;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 
 /// Which devices of others a tenant may use at this moment.
 ///
@@ -46,26 +49,35 @@ public final class Loans {
                         .mapTo(TenantId.class)
                         .list());
         return owners.stream()
-                .flatMap(owner -> find(owner, holder, device).stream())
+                .flatMap(owner -> find(owner, holder, List.of(device)).values().stream())
                 .findFirst();
     }
 
-    /// The owner's word.
-    public Optional<Loan> find(TenantId owner, TenantId holder, DeviceId device) {
-        return database.inTenant(
-                        owner,
-                        tx -> tx.createQuery("""
-                                SELECT ends_at FROM device_grant
-                                WHERE tenant_id = :tenant AND device_id = :device AND holder_id = :holder
-                                    AND ends_at > :now
-                                ORDER BY ends_at DESC LIMIT 1""")
-                                .bind("tenant", owner)
-                                .bind("device", device)
-                                .bind("holder", holder)
-                                .bind("now", clock.instant())
-                                .mapTo(Timestamp.class)
-                                .findOne())
-                .map(end -> new Loan(owner, end.toInstant()));
+    /// The owner's word on each of these devices that the holder may use now.
+    public Map<DeviceId, Loan> find(TenantId owner, TenantId holder, Collection<DeviceId> devices) {
+        Map<DeviceId, Loan> loans = new HashMap<>();
+        if (devices.isEmpty()) {
+            return loans;
+        }
+        database.inTenant(
+                owner,
+                tx -> tx.createQuery("""
+                                SELECT device_id, max(ends_at) AS ends_at FROM device_grant
+                                WHERE tenant_id = :tenant AND device_id = ANY(:devices::uuid[])
+                                    AND holder_id = :holder AND ends_at > :now
+                                GROUP BY device_id""")
+                        .bind("tenant", owner)
+                        .bindArray(
+                                "devices",
+                                UUID.class,
+                                devices.stream().map(DeviceId::value).toArray())
+                        .bind("holder", holder)
+                        .bind("now", clock.instant())
+                        .map((row, context) -> loans.put(
+                                new DeviceId(row.getObject("device_id", UUID.class)),
+                                new Loan(owner, row.getTimestamp("ends_at").toInstant())))
+                        .list());
+        return loans;
     }
 
     /// Who may be lending something to a tenant now; a thousand at the most.

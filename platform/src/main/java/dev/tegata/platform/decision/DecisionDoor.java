@@ -25,17 +25,17 @@ public final class DecisionDoor implements Door {
     }
 
     @Override
-    public Map<DeviceId, Word> judge(TenantId tenant, String service, Collection<DeviceId> devices) {
+    public Map<DeviceId, Word> judge(TenantId tenant, String service, Collection<Guest> guests) {
         long moment = System.nanoTime();
         Optional<RelyingParty> party = parties.find(tenant, service, moment);
         if (party.isEmpty()) {
             return Map.of();
         }
         Map<DeviceId, Word> words = new HashMap<>();
-        for (DeviceId device : devices) {
-            Decision decision = decisions.decide(tenant, new Subject.Id(device), party.get(), moment);
+        for (Guest guest : guests) {
+            Decision decision = decisions.decide(tenant, guest, party.get(), moment);
             Optional<String> reason = decision.reasons().stream().findFirst().map(Decision.Reason::code);
-            words.put(device, new Word(reason, decision.validUntil()));
+            words.put(guest.device(), new Word(reason, decision.validUntil()));
         }
         return words;
     }

@@ -9,7 +9,9 @@ import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.admission.Door;
 import dev.tegata.platform.custody.Loans;
+import dev.tegata.platform.custody.Loans.Loan;
 import dev.tegata.platform.decision.Decision.Reason;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.store.Database;
@@ -134,13 +136,29 @@ public final class Decisions {
         }
         return lent(tenant, subject, moment)
                 .flatMap(lent -> decide(lent, party, clock.instant()))
-                .orElseGet(() -> new Decision(
-                        false,
-                        null,
-                        party.name(),
-                        "unknown",
-                        List.of(unknown(subject)),
-                        clock.instant().plus(ASK_AGAIN)));
+                .orElseGet(() -> unknown(subject, party));
+    }
+
+    /// Decides by the policy of a relying party on a guest of whom it is known whether it is lent.
+    Decision decide(TenantId tenant, Door.Guest guest, RelyingParty party, long moment) {
+        Subject.Id subject = new Subject.Id(guest.device());
+        Loan loan = guest.loan();
+        if (loan == null) {
+            return decide(tenant, subject, party, moment);
+        }
+        return facts.get(new Key(loan.owner(), subject), moment)
+                .flatMap(known -> decide(new Lent(known, loan.endsAt()), party, clock.instant()))
+                .orElseGet(() -> unknown(subject, party));
+    }
+
+    private Decision unknown(Subject subject, RelyingParty party) {
+        return new Decision(
+                false,
+                null,
+                party.name(),
+                "unknown",
+                List.of(unknown(subject)),
+                clock.instant().plus(ASK_AGAIN));
     }
 
     private static Decision decide(Facts known, RelyingParty party, Instant now) {
@@ -184,7 +202,7 @@ public final class Decisions {
             case Subject.Certificate _ ->
                 loans.lenders(holder).stream()
                         .flatMap(owner -> facts.get(new Key(owner, subject), moment).stream()
-                                .flatMap(known -> loans.find(owner, holder, known.device).stream()
+                                .flatMap(known -> loans.find(owner, holder, List.of(known.device)).values().stream()
                                         .map(loan -> new Lent(known, loan.endsAt()))))
                         .findFirst();
             case Subject.Passport _ -> Optional.empty();
