@@ -40,6 +40,7 @@ import dev.tegata.platform.checkin.RelayedEnrolments;
 import dev.tegata.platform.claim.ClaimTokens;
 import dev.tegata.platform.claim.FetchedLists;
 import dev.tegata.platform.claim.Manifests;
+import dev.tegata.platform.claim.OcspAnswers;
 import dev.tegata.platform.claim.RevocationLists;
 import dev.tegata.platform.claim.SharedSecrets;
 import dev.tegata.platform.claim.StatedChips;
@@ -306,8 +307,9 @@ public final class Server implements AutoCloseable {
                     new OutboundHttp((SSLSocketFactory) SSLSocketFactory.getDefault(), config.webhookPrivateTargets()));
             HttpMessenger messenger = new HttpMessenger(outbound, clock);
             RevocationLists revocationLists = new RevocationLists(database, trusted, auditLog, clock);
-            FetchedLists fetchedLists =
-                    opened(new FetchedLists(database, tenants, revocationLists, new HttpDocuments(outbound), clock));
+            HttpDocuments documents = new HttpDocuments(outbound);
+            FetchedLists fetchedLists = opened(new FetchedLists(database, tenants, revocationLists, documents, clock));
+            opened(new OcspAnswers(database, tenants, auditLog, documents::ask, clock));
             Webhooks webhooks =
                     new Webhooks(new Webhooks.Ground(database, auditLog, outbox, seals), messenger, clock, random);
             opened(WebhookWorkers.start(database, outbox, webhooks, RetryRules.STANDARD, random));

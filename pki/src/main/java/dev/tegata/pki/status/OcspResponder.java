@@ -6,14 +6,10 @@ import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.pki.certificate.Signer;
-import dev.tegata.pki.der.DerReader;
 import dev.tegata.pki.der.DerWriter;
-import dev.tegata.pki.der.EncodingException;
 import dev.tegata.pki.der.Oid;
 import dev.tegata.pki.der.Tag;
 import dev.tegata.pki.key.InvalidKeyInfoException;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.time.Instant;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -21,9 +17,8 @@ import org.jspecify.annotations.Nullable;
 /// Signs OCSP answers for one authority with a certificate that the authority gave out for it (RFC 6960
 /// §4.2.2.2). For use by many threads.
 public final class OcspResponder {
-    private static final Oid SHA1 = Oid.of("1.3.14.3.2.26");
     private static final Oid SHA256 = Oid.of("2.16.840.1.101.3.4.2.1");
-    private static final Oid BASIC = Oid.of("1.3.6.1.5.5.7.48.1.1");
+    static final Oid BASIC = Oid.of("1.3.6.1.5.5.7.48.1.1");
     private static final byte[] SUCCESSFUL = {(byte) Tag.ENUMERATED, 1, 0};
     private static final byte[] GOOD = {(byte) Tag.contextPrimitive(0), 0};
     private static final byte[] UNKNOWN = {(byte) Tag.contextPrimitive(2), 0};
@@ -47,16 +42,14 @@ public final class OcspResponder {
         this.certificate = certificate;
         this.signer = signer;
         byte[] name = authority.subject().encoded().toArray();
-        byte[] key = keyBits(authority);
-        this.nameSha1 = hash("SHA-1", name);
-        this.keySha1 = hash("SHA-1", key);
-        this.nameSha256 = hash("SHA-256", name);
-        this.keySha256 = hash("SHA-256", key);
+        this.nameSha1 = CertificateId.hash("SHA-1", name);
+        this.keySha1 = CertificateId.keyHash(authority);
+        this.nameSha256 = CertificateId.hash("SHA-256", name);
+        this.keySha256 = CertificateId.hash("SHA-256", CertificateId.keyBits(authority));
         DerWriter byKey = new DerWriter();
-        // spec| RFC 6960 §4.2.1: KeyHash ::= OCTET STRING, SHA-1 hash of the responder's public key
         byKey.nested(
                 Tag.context(2),
-                () -> byKey.octetString(hash("SHA-1", keyBits(certificate)).toArray()));
+                () -> byKey.octetString(CertificateId.keyHash(certificate).toArray()));
         this.id = byKey.toArray();
         try {
             this.algorithm = certificate
@@ -79,7 +72,7 @@ public final class OcspResponder {
 
     /// Whether `id` names a certificate of this authority.
     public boolean answersFor(CertificateId id) {
-        if (id.hash().equals(SHA1)) {
+        if (id.hash().equals(CertificateId.SHA1)) {
             return id.issuerName().equals(nameSha1) && id.issuerKey().equals(keySha1);
         }
         return id.hash().equals(SHA256)
@@ -147,24 +140,5 @@ public final class OcspResponder {
                     writer.oid(OcspRequest.NONCE);
                     writer.octetString(() -> writer.octetString(nonce.toArray()));
                 })));
-    }
-
-    /// The content of the subjectPublicKey, which CertID hashes.
-    private static byte[] keyBits(Certificate certificate) {
-        try {
-            DerReader info = DerReader.of(certificate.publicKeyEncoded()).sequence();
-            info.skip();
-            return info.bitString().toArray();
-        } catch (EncodingException e) {
-            throw new IllegalStateException("the key of a certificate that was read is well formed", e);
-        }
-    }
-
-    private static Bytes hash(String algorithm, byte[] data) {
-        try {
-            return Bytes.of(MessageDigest.getInstance(algorithm).digest(data));
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException("every JDK has " + algorithm, e);
-        }
     }
 }

@@ -28,6 +28,7 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.generic.GenericType;
 import org.jspecify.annotations.Nullable;
@@ -44,7 +45,7 @@ public final class FetchedLists implements AutoCloseable {
     private static final Duration PAUSE = Duration.ofSeconds(10);
     private static final int AT_ONCE = 16;
     static final int MAX_PER_TENANT = 1_000;
-    private static final Duration SOONEST = Duration.ofMinutes(1);
+    static final Duration SOONEST = Duration.ofMinutes(1);
     private static final Duration LATEST = Duration.ofHours(24);
     private static final Duration LATEST_RETRY = Duration.ofHours(6);
     private static final Duration FORGOTTEN = Duration.ofDays(90);
@@ -67,15 +68,18 @@ public final class FetchedLists implements AutoCloseable {
         this.work = PeriodicWork.start("revocation-lists", PAUSE, () -> tenants.forEachId(this::run));
     }
 
-    /// Where a list is fetched from.
+    /// Where a list or answers are fetched from.
     ///
+    /// @param certificates about how many an OCSP responder is asked there; null where it is a list
     /// @param fetchedAt when it was asked last; null where it never was
-    /// @param nextUpdate of the list that came from there; null where there is none
+    /// @param nextUpdate of the list that came from there, or of the first answer that ends; null where
+    /// there is none
     /// @param problem what went wrong the last time; null where nothing did
     /// @param nextAt when it is asked again
     public record Source(
             String url,
             String issuerName,
+            @Nullable Long certificates,
             @Nullable Instant fetchedAt,
             @Nullable Instant nextUpdate,
             @Nullable String problem,
@@ -85,7 +89,8 @@ public final class FetchedLists implements AutoCloseable {
     /// Notes that the list at `url` is needed, as part of a transaction.
     ///
     /// @param issuers the certificate of its CA, and those up to the trusted one
-    static void want(Handle tx, TenantId tenant, String url, List<Certificate> issuers, Instant now) {
+    /// @return whether it could not be had the last time
+    static boolean want(Handle tx, TenantId tenant, String url, List<Certificate> issuers, Instant now) {
         tx.createUpdate("""
                         INSERT INTO revocation_source AS s (tenant_id, url, issuer_name, issuers, next_at, wanted_at)
                         SELECT :tenant, :url, :name, :issuers::bytea[], :now, :now
@@ -102,6 +107,12 @@ public final class FetchedLists implements AutoCloseable {
                 .bind("now", now)
                 .bind("limit", MAX_PER_TENANT)
                 .execute();
+        return tx.createQuery("SELECT EXISTS (SELECT FROM revocation_source"
+                        + " WHERE tenant_id = :tenant AND url = :url AND failures > 0)")
+                .bind("tenant", tenant)
+                .bind("url", url)
+                .mapTo(Boolean.class)
+                .one();
     }
 
     private record Due(String url, List<Certificate> issuers, Marks marks, int failures) {}
@@ -177,7 +188,7 @@ public final class FetchedLists implements AutoCloseable {
         } catch (EncodingException e) {
             problem = "the list cannot be read: " + e.getMessage();
         }
-        fail(tenant, due, Texts.quoted(problem));
+        fail(tenant, due, problem);
     }
 
     /// Some serve PEM where DER belongs.
@@ -224,7 +235,7 @@ public final class FetchedLists implements AutoCloseable {
     }
 
     /// Half of what is left, so that a list that does not come the first time comes in time still.
-    private static Instant next(Instant now, @Nullable Instant nextUpdate) {
+    static Instant next(Instant now, @Nullable Instant nextUpdate) {
         Duration left =
                 nextUpdate == null ? LATEST : Duration.between(now, nextUpdate).dividedBy(2);
         return now.plus(left.compareTo(LATEST) > 0 ? LATEST : left.compareTo(SOONEST) < 0 ? SOONEST : left);
@@ -232,7 +243,6 @@ public final class FetchedLists implements AutoCloseable {
 
     private void fail(TenantId tenant, Due due, String problem) {
         Instant now = clock.instant();
-        Duration pause = SOONEST.multipliedBy(1L << Math.min(due.failures, 10));
         database.inTenant(
                 tenant,
                 tx -> tx.createUpdate("""
@@ -240,28 +250,46 @@ public final class FetchedLists implements AutoCloseable {
                                     failures = failures + 1
                                 WHERE tenant_id = :tenant AND url = :url""")
                         .bind("now", now)
-                        .bind("next", now.plus(pause.compareTo(LATEST_RETRY) > 0 ? LATEST_RETRY : pause))
-                        .bind("problem", problem.substring(0, Math.min(problem.length(), LONGEST_PROBLEM)))
+                        .bind("next", retry(now, due.failures))
+                        .bind("problem", problem(problem))
                         .bind("tenant", tenant)
                         .bind("url", due.url)
                         .execute());
     }
 
-    /// Where lists are fetched from, by address.
+    /// When what has failed is tried again.
+    static Instant retry(Instant now, int failures) {
+        Duration pause = SOONEST.multipliedBy(1L << Math.min(failures, 10));
+        return now.plus(pause.compareTo(LATEST_RETRY) > 0 ? LATEST_RETRY : pause);
+    }
+
+    static String problem(String text) {
+        String quoted = Texts.quoted(text);
+        return quoted.substring(0, Math.min(quoted.length(), LONGEST_PROBLEM));
+    }
+
+    /// Where lists and answers are fetched from: lists first, each by address.
     public List<Source> list(TenantId tenant) {
         return database.inTenant(
                 tenant,
-                tx -> tx.createQuery("SELECT * FROM revocation_source WHERE tenant_id = :tenant ORDER BY url")
-                        .bind("tenant", tenant)
-                        .map((row, context) -> new Source(
-                                row.getString("url"),
-                                row.getString("issuer_name"),
-                                instant(row, "fetched_at"),
-                                instant(row, "next_update"),
-                                row.getString("problem"),
-                                row.getInt("failures"),
-                                row.getTimestamp("next_at").toInstant()))
-                        .list());
+                tx -> Stream.concat(
+                                tx
+                                        .createQuery(
+                                                "SELECT * FROM revocation_source WHERE tenant_id = :tenant ORDER BY url")
+                                        .bind("tenant", tenant)
+                                        .map((row, context) -> new Source(
+                                                row.getString("url"),
+                                                row.getString("issuer_name"),
+                                                null,
+                                                instant(row, "fetched_at"),
+                                                instant(row, "next_update"),
+                                                row.getString("problem"),
+                                                row.getInt("failures"),
+                                                row.getTimestamp("next_at").toInstant()))
+                                        .list()
+                                        .stream(),
+                                OcspAnswers.sources(tx, tenant).stream())
+                        .toList());
     }
 
     private static @Nullable Instant instant(ResultSet row, String column) throws SQLException {

@@ -9,15 +9,16 @@ import dev.tegata.platform.TenantId;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.jdbi.v3.core.Handle;
 import org.jspecify.annotations.Nullable;
 
-/// Whether certificates of other CAs are revoked, by the lists that a tenant has brought in.
+/// Whether certificates of other CAs are revoked, by lists and by answers of OCSP responders.
 public enum ForeignStatus {
-    /// A current list does not name it, or its CA says nowhere that it revokes.
+    /// A current list does not name it, a current answer says so, or its CA says nowhere that it revokes.
     GOOD,
     REVOKED,
-    /// Its CA revokes, and there is no list, or only one whose time is over.
+    /// Its CA revokes, and there is neither a list nor an answer, or only such whose time is over.
     UNKNOWN;
 
     static final String ALL = "all";
@@ -36,44 +37,63 @@ public enum ForeignStatus {
         return worst;
     }
 
-    /// The status of the first certificate of a path that leads to a trusted one. Where its list is
-    /// missing, it is fetched from now on.
+    /// The status of the first certificate of a path that leads to a trusted one. Where it is not known,
+    /// its list is fetched from now on, or else its CA's OCSP responder asked.
     public static ForeignStatus of(Handle tx, TenantId tenant, List<Certificate> path, Instant now) {
         Certificate certificate = path.getFirst();
-        ForeignStatus known = known(tx, tenant, certificate, path.get(1), now);
-        if (known == UNKNOWN) {
-            certificate.locations().crls().stream()
-                    .filter(url -> url.regionMatches(true, 0, HTTP, 0, HTTP.length()) && url.length() <= LONGEST_URL)
-                    .findFirst()
-                    .ifPresent(url -> FetchedLists.want(tx, tenant, url, path.subList(1, path.size()), now));
+        Certificate issuer = path.get(1);
+        Known known = known(tx, tenant, certificate, issuer, now);
+        if (known.status == UNKNOWN || known.ages) {
+            Optional<String> list = first(certificate.locations().crls());
+            // A list that cannot be had, or is too long or not of a kind that is read, leaves the responder.
+            boolean hasList =
+                    list.isPresent() && !FetchedLists.want(tx, tenant, list.get(), path.subList(1, path.size()), now);
+            if (!hasList) {
+                first(certificate.locations().ocsp())
+                        .ifPresent(url -> OcspAnswers.want(tx, tenant, url, certificate, issuer, now));
+            }
         }
-        return known;
+        return known.status;
     }
 
-    private static ForeignStatus known(
-            Handle tx, TenantId tenant, Certificate certificate, Certificate issuer, Instant now) {
+    private static Optional<String> first(List<String> urls) {
+        return urls.stream()
+                .filter(url -> url.regionMatches(true, 0, HTTP, 0, HTTP.length()) && url.length() <= LONGEST_URL)
+                .findFirst();
+    }
+
+    /// @param ages whether it rests on an answer of which nobody has said for a day that it is needed
+    private record Known(ForeignStatus status, boolean ages) {}
+
+    private static Known known(Handle tx, TenantId tenant, Certificate certificate, Certificate issuer, Instant now) {
         List<String> scopes = new ArrayList<>(certificate.locations().crls());
         scopes.add(ALL);
         scopes.add(certificate.isAuthority() ? AUTHORITIES : USERS);
         return tx.createQuery("""
-                        SELECT coalesce(bool_or(r.serial IS NOT NULL), false) AS revoked,
-                            coalesce(bool_or(l.next_update IS NULL OR l.next_update > :now), false) AS current
-                        FROM revocation_list l
-                        LEFT JOIN revoked_elsewhere r ON r.tenant_id = l.tenant_id AND r.issuer = l.issuer
-                            AND r.scope = l.scope AND r.serial = :serial
-                        WHERE l.tenant_id = :tenant AND l.issuer = :issuer AND l.scope = ANY (:scopes)""")
+                        WITH list AS (
+                            SELECT coalesce(bool_or(r.serial IS NOT NULL), false) AS revoked,
+                                coalesce(bool_or(l.next_update IS NULL OR l.next_update > :now), false) AS current
+                            FROM revocation_list l
+                            LEFT JOIN revoked_elsewhere r ON r.tenant_id = l.tenant_id AND r.issuer = l.issuer
+                                AND r.scope = l.scope AND r.serial = :serial
+                            WHERE l.tenant_id = :tenant AND l.issuer = :issuer AND l.scope = ANY (:scopes))
+                        SELECT list.revoked OR a.revoked_at IS NOT NULL AS revoked,
+                            list.current OR coalesce(a.next_update > :now, false) AS current,
+                            NOT list.current AND coalesce(a.wanted_at < :now - interval '1 day', false) AS ages
+                        FROM list LEFT JOIN revocation_answer a
+                            ON a.tenant_id = :tenant AND a.issuer = :issuer AND a.serial = :serial""")
                 .bind("now", now)
                 .bind("serial", certificate.serial().content())
                 .bind("tenant", tenant)
                 .bind("issuer", issuer(issuer))
                 .bindArray("scopes", String.class, scopes)
                 .map((row, context) -> {
-                    if (row.getBoolean("revoked")) {
-                        return REVOKED;
-                    }
                     boolean revocable = !certificate.locations().crls().isEmpty()
                             || !certificate.locations().ocsp().isEmpty();
-                    return row.getBoolean("current") || !revocable ? GOOD : UNKNOWN;
+                    ForeignStatus status = row.getBoolean("revoked")
+                            ? REVOKED
+                            : row.getBoolean("current") || !revocable ? GOOD : UNKNOWN;
+                    return new Known(status, row.getBoolean("ages"));
                 })
                 .one();
     }
@@ -89,7 +109,8 @@ public enum ForeignStatus {
             case REVOKED -> "the certificate or one above it is revoked by its CA";
             case UNKNOWN ->
                 isRequired(tx, tenant, path.getLast())
-                        ? "it is not known whether the certificate is revoked: there is no current revocation list"
+                        ? "it is not known whether the certificate is revoked: there is neither a current"
+                                + " revocation list nor a current answer of its CA's OCSP responder"
                         : null;
         };
     }

@@ -7,6 +7,12 @@ import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.SignatureAlgorithm;
 import dev.tegata.pki.key.SoftwareKey;
+import dev.tegata.pki.status.CertificateId;
+import dev.tegata.pki.status.CertificateStatus;
+import dev.tegata.pki.status.OcspAnswer;
+import dev.tegata.pki.status.OcspReply;
+import dev.tegata.pki.status.OcspRequest;
+import dev.tegata.pki.status.OcspResponder;
 import java.io.IOException;
 import java.math.BigInteger;
 import java.time.Duration;
@@ -73,6 +79,16 @@ public final class BirthCa {
         parts.add(ECDSA);
         parts.add(new DERBitString(key.sign(SignatureAlgorithm.ECDSA_SHA256, signed)));
         return Bytes.of(new DERSequence(parts).getEncoded("DER"));
+    }
+
+    /// An OCSP answer of its own about what it has issued.
+    public Bytes answer(Certificate about, CertificateStatus status, Instant thisUpdate, Instant nextUpdate)
+            throws Exception {
+        Bytes question = OcspReply.question(certificate, about.serial().content());
+        CertificateId id = OcspRequest.parse(question.toArray()).certificates().getFirst();
+        OcspResponder responder =
+                new OcspResponder(certificate, certificate, data -> key.sign(SignatureAlgorithm.ECDSA_SHA256, data));
+        return Bytes.of(responder.sign(List.of(new OcspAnswer(id, status, thisUpdate, nextUpdate)), null, thisUpdate));
     }
 
     public static Bytes selfSigned(SoftwareKey key) {

@@ -195,7 +195,7 @@ final class TrustCommands {
 
     @Command(
             name = "crl-sources",
-            description = "List where revocation lists are fetched from, and how that goes.",
+            description = "List where revocation lists are fetched from and OCSP responders asked, and how that goes.",
             footer = "  tegata trust crl-sources")
     void sources() {
         try (ApiClient api = session.api()) {
@@ -205,6 +205,7 @@ final class TrustCommands {
                             "There are none: no certificate below a trusted CA has named one.",
                             "url",
                             "CA=issuerName",
+                            "OCSP FOR=certificates",
                             "FETCHED=fetchedAt",
                             "CURRENT UNTIL=nextUpdate",
                             "NEXT=nextAt",

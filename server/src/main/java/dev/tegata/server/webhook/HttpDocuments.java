@@ -8,10 +8,11 @@ import java.net.URI;
 import java.net.URISyntaxException;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
-/// Fetches documents over plain HTTP, where it has changed: from public addresses, and from those of own
-/// networks where the operator allows them.
+/// Fetches documents over plain HTTP, where they have changed, and asks OCSP responders: from public
+/// addresses, and from those of own networks where the operator allows them.
 public final class HttpDocuments implements Documents {
     private static final int LONGEST_MARK = 256;
 
@@ -29,12 +30,23 @@ public final class HttpDocuments implements Documents {
         } else if (known.lastModified() != null) {
             headers.put("If-Modified-Since", known.lastModified());
         }
+        return exchange(url, target -> OutboundHttp.Request.get(target, headers, longest));
+    }
+
+    /// Asks an OCSP responder (RFC 6960 §A.1).
+    public Fetched ask(String url, byte[] question, int longest) {
+        Map<String, String> headers =
+                Map.of("Content-Type", "application/ocsp-request", "Accept", "application/ocsp-response");
+        return exchange(url, target -> new OutboundHttp.Request("POST", target, headers, question, longest));
+    }
+
+    private Fetched exchange(String url, Function<URI, OutboundHttp.Request> request) {
         try {
             URI target = new URI(url);
             if (!"http".equalsIgnoreCase(target.getScheme()) || target.getHost() == null) {
                 return new Fetched.Failed("only http addresses are fetched from");
             }
-            OutboundHttp.Reply reply = http.ask(OutboundHttp.Request.get(target, headers, longest), http::checkPublic);
+            OutboundHttp.Reply reply = http.ask(request.apply(target), http::checkPublic);
             return switch (reply.status()) {
                 case 200 ->
                     new Fetched.Document(

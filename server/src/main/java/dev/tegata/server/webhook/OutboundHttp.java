@@ -87,7 +87,6 @@ public final class OutboundHttp implements AutoCloseable {
 
     /// @param longestBody how much of the answer's body is wanted; nothing is read of it where it is 0
     record Request(String method, URI target, Map<String, String> headers, byte[] body, int longestBody) {
-        /// A document is asked for in HTTP/1.0, where it comes in one piece.
         static Request get(URI target, Map<String, String> headers, int longestBody) {
             return new Request("GET", target, headers, new byte[0], longestBody);
         }
@@ -98,13 +97,15 @@ public final class OutboundHttp implements AutoCloseable {
             if (target.getRawQuery() != null) {
                 head.append('?').append(target.getRawQuery());
             }
-            boolean asks = method.equals("GET");
-            head.append(asks ? " HTTP/1.0" : " HTTP/1.1").append("\r\nHost: ").append(target.getHost());
+            // What is to be read is asked for in HTTP/1.0, where it comes in one piece.
+            head.append(longestBody > 0 ? " HTTP/1.0" : " HTTP/1.1")
+                    .append("\r\nHost: ")
+                    .append(target.getHost());
             if (target.getPort() >= 0) {
                 head.append(':').append(target.getPort());
             }
             head.append("\r\nUser-Agent: Tegata\r\nConnection: close");
-            if (!asks) {
+            if (!method.equals("GET")) {
                 head.append("\r\nContent-Length: ").append(body.length);
             }
             headers.forEach((name, value) ->

@@ -65,6 +65,11 @@ class ForeignRevocationTest {
     }
 
     private void makeAuthorities(String url) {
+        makeAuthorities(url, "leaf");
+    }
+
+    /// @param extensions those of the attestation key's certificate
+    private void makeAuthorities(String url, String extensions) {
         address = url;
         Tool.require("openssl", "openssl");
         tool = new Tool(folder);
@@ -87,8 +92,17 @@ class ForeignRevocationTest {
                 [leaf]
                 basicConstraints = critical,CA:FALSE
                 keyUsage = critical,digitalSignature
-                crlDistributionPoints = URI:%s
+                crlDistributionPoints = URI:%1$s
                 authorityKeyIdentifier = keyid
+                [asked]
+                basicConstraints = critical,CA:FALSE
+                keyUsage = critical,digitalSignature
+                authorityInfoAccess = OCSP;URI:%1$s
+                [responder]
+                basicConstraints = critical,CA:FALSE
+                keyUsage = critical,digitalSignature
+                extendedKeyUsage = OCSPSigning
+                noCheck = ignored
                 [issuing]
                 basicConstraints = critical,CA:TRUE
                 keyUsage = critical,keyCertSign,cRLSign
@@ -115,7 +129,7 @@ class ForeignRevocationTest {
                 "root.key",
                 "-out",
                 "root.pem");
-        for (String each : List.of("issuing:IAK issuing", "leaf:" + INSTANCE)) {
+        for (String each : List.of("issuing:IAK issuing", "responder:OCSP", "leaf:" + INSTANCE)) {
             String name = each.substring(0, each.indexOf(':'));
             tool.run(
                     "openssl",
@@ -151,6 +165,11 @@ class ForeignRevocationTest {
                 "issuing",
                 "-out",
                 "issuing.pem");
+        issue("leaf", extensions);
+        issue("responder", "responder");
+    }
+
+    private void issue(String name, String extensions) {
         tool.run(
                 "openssl",
                 "ca",
@@ -158,11 +177,11 @@ class ForeignRevocationTest {
                 "-config",
                 "ca.cnf",
                 "-extensions",
-                "leaf",
+                extensions,
                 "-in",
-                "leaf.csr",
+                name + ".csr",
                 "-out",
-                "leaf.pem",
+                name + ".pem",
                 "-notext");
     }
 
@@ -302,6 +321,76 @@ class ForeignRevocationTest {
         } finally {
             publisher.stop(0);
         }
+    }
+
+    @Test
+    @DisplayName("RFC 6960: a CA without lists is asked for each certificate, at openssl's responder")
+    void asked() throws Exception {
+        int port = Tool.freePort();
+        makeAuthorities("http://127.0.0.1:" + port + "/ocsp", "asked");
+        trustRoot();
+        // The usual server does not look into its own network, and unknown is a refusal.
+        assertThat(problem()).isEqualTo("unknown-revocation");
+        await(() -> source().path("failures").asInt() > 0);
+        assertThat(source().path("problem").asString()).contains("not public");
+        assertThat(problem()).isEqualTo("unknown-revocation");
+        Process responder = respond(port);
+        try (RunningServer open = new RunningServer(ForeignRevocationTest::privateTargets)) {
+            server = open;
+            tenant = open.createTenant("Revocation");
+            trustRoot();
+            assertThat(problem()).isEqualTo("unknown-revocation");
+            await(() -> problem().isEmpty());
+            assertThat(source().path("url").asString()).isEqualTo(address);
+            assertThat(source().path("certificates").asInt()).isEqualTo(1);
+            assertThat(source().has("problem")).isFalse();
+            assertThat(source().path("nextUpdate").asString()).isNotEmpty();
+            TestTenant other = open.createTenant("Other");
+            assertThat(RunningServer.body(open.get(other.ownerKey(), "/api/v1/revocation-sources"))
+                            .path("items"))
+                    .isEmpty();
+
+            // Another tenant learns of the certificate when it is revoked already.
+            tool.run("openssl", "ca", "-config", "ca.cnf", "-revoke", "leaf.pem", "-crl_reason", "keyCompromise");
+            stop(responder);
+            responder = respond(port);
+            tenant = other;
+            trustRoot();
+            await(() -> problem().equals("revoked-certificate"));
+            JsonNode audit = RunningServer.body(open.get(tenant.ownerKey(), "/api/v1/audit/records"));
+            assertThat(audit.path("items")
+                            .valueStream()
+                            .map(record -> record.path("action").asString()))
+                    .containsOnlyOnce("revocation-answer.revoked");
+        } finally {
+            stop(responder);
+        }
+    }
+
+    private Process respond(int port) throws Exception {
+        return new ProcessBuilder(
+                        "openssl",
+                        "ocsp",
+                        "-port",
+                        Integer.toString(port),
+                        "-index",
+                        "index.txt",
+                        "-CA",
+                        "issuing.pem",
+                        "-rsigner",
+                        "responder.pem",
+                        "-rkey",
+                        "responder.key",
+                        "-nmin",
+                        "60")
+                .directory(folder.toFile())
+                .redirectErrorStream(true)
+                .redirectOutput(folder.resolve("responder.log").toFile())
+                .start();
+    }
+
+    private static void stop(Process process) throws InterruptedException {
+        process.destroyForcibly().waitFor();
     }
 
     private static ServerConfig privateTargets(Path data) {
