@@ -46,6 +46,15 @@ public final class PeriodicWork implements AutoCloseable {
         }
     }
 
+    /// What is behind a failure, such as that all connections were in use.
+    private static String reason(Throwable failure) {
+        Throwable root = failure;
+        while (root.getCause() != null) {
+            root = root.getCause();
+        }
+        return root == failure ? "" : ": " + root.getMessage();
+    }
+
     private void loop() {
         boolean last = false;
         while (!last) {
@@ -53,7 +62,7 @@ public final class PeriodicWork implements AutoCloseable {
                 last = closing.await(pause.toNanos(), TimeUnit.NANOSECONDS);
                 work.run();
             } catch (UnavailableException e) {
-                LOG.warn("{}: {}, will try again", name, e.getMessage());
+                LOG.warn("{}: {}, will try again{}", name, e.getMessage(), reason(e));
             } catch (InterruptedException e) {
                 return;
             } catch (RuntimeException e) {

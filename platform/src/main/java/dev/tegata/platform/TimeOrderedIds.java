@@ -17,6 +17,11 @@ public final class TimeOrderedIds {
         return new UUID(high, low);
     }
 
+    /// When an id was made, to the millisecond.
+    public static Instant timeOf(UUID id) {
+        return Instant.ofEpochMilli(id.getMostSignificantBits() >>> 16);
+    }
+
     /// Reads the usual text form of a UUID.
     ///
     /// @param what it names, for the message

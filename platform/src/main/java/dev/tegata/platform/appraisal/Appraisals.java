@@ -127,12 +127,35 @@ public final class Appraisals {
 
     /// Appraises evidence and keeps what came of it.
     public Appraised appraiseAndKeep(TenantId tenant, Request request) {
-        Appraised appraised = appraise(tenant, request);
-        database.inTenant(tenant, tx -> {
-            keep(tx, tenant, appraised);
-            return null;
-        });
-        return appraised;
+        while (true) {
+            Appraised appraised = appraise(tenant, request);
+            database.inTenant(tenant, tx -> {
+                keep(tx, tenant, appraised);
+                return null;
+            });
+            if (!isOutdated(tenant, appraised)) {
+                return appraised;
+            }
+        }
+    }
+
+    /// Whether evidence would be judged otherwise by now. To be asked once an appraisal is kept: who changes what
+    /// evidence is judged by has what is stored judged again, and does not see what is being stored at that moment.
+    public boolean isOutdated(TenantId tenant, Appraised appraised) {
+        StoredAppraisal kept = appraised.stored();
+        AppraisalBasis basis = database.inTenant(tenant, tx -> AppraisalBasis.read(tx, tenant));
+        if (basis.endorsementVersion() == kept.endorsementVersion()
+                && policies.of(tenant, basis).reference().equals(kept.policy())) {
+            return false;
+        }
+        DeviceId device = kept.device();
+        Map<String, Object> facts = device == null
+                ? Map.of()
+                : database.inTenant(tenant, tx -> DeviceFacts.of(tx, tenant, device))
+                        .map(DeviceFacts::forPolicy)
+                        .orElse(Map.of());
+        Verdict verdict = judge(tenant, basis, kept.outcomes(), facts);
+        return verdict.status() != kept.status() || !worst(verdict).equals(kept.vector());
     }
 
     /// Appraises evidence; whoever calls this keeps it with [#keep].

@@ -127,8 +127,9 @@ public final class VerificationSessions {
         if (session.evidence() != null) {
             throw answered();
         }
-        Appraised appraised = appraisals.appraise(
-                tenant, new Appraisals.Request(evidence, session.nonce(), Appraisals.Origin.SESSION, device));
+        Appraisals.Request request =
+                new Appraisals.Request(evidence, session.nonce(), Appraisals.Origin.SESSION, device);
+        Appraised appraised = appraisals.appraise(tenant, request);
         String result = form.apply(appraised);
         database.inTenant(tenant, tx -> {
             int closed = tx.createUpdate("""
@@ -152,6 +153,9 @@ public final class VerificationSessions {
             appraisals.keep(tx, tenant, appraised);
             return null;
         });
+        if (appraisals.isOutdated(tenant, appraised)) {
+            appraisals.appraiseAndKeep(tenant, request);
+        }
         return new Session(id, session.nonce(), session.expiresAt(), evidence, result);
     }
 

@@ -107,10 +107,11 @@ public final class AuditLog implements AutoCloseable {
             LockedHead locked = lockHead(connection, tenant);
             long last = locked.eventSequence() + numbers;
             insert(connection, tenant, now, events, new LockedHead(locked.head(), last));
-            unsealed.merge(
+            // Whoever seals before the commit does not see these records.
+            tx.afterCommit(() -> unsealed.merge(
                     tenant,
                     new Unsealed(events.size(), now),
-                    (old, more) -> new Unsealed(old.records() + more.records(), old.since()));
+                    (old, more) -> new Unsealed(old.records() + more.records(), old.since())));
             return last;
         } catch (SQLException e) {
             throw new UnableToExecuteStatementException(e, null);

@@ -69,7 +69,8 @@ public final class CustodyLog {
                 .execute();
         tx.createUpdate("""
                         INSERT INTO custody_work (tenant_id, kind, subject, due_at)
-                        VALUES (:tenant, 'SIGN', :device, :at) ON CONFLICT DO NOTHING""")
+                        VALUES (:tenant, 'SIGN', :device, :at)
+                        ON CONFLICT (tenant_id, kind, subject) DO UPDATE SET due_at = :at""")
                 .bind("tenant", tenant)
                 .bind("device", device)
                 .bind("at", at)

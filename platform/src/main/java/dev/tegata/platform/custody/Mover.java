@@ -110,7 +110,6 @@ public final class Mover implements AutoCloseable {
     ///
     /// @return how many pieces
     int workOnce() {
-        record Due(TenantId tenant, String kind, UUID subject) {}
         Instant now = clock.instant();
         List<TenantId> tenants = database.acrossTenants(
                 tx -> tx.createQuery("""
@@ -123,46 +122,74 @@ public final class Mover implements AutoCloseable {
                     tx -> tx.createQuery("""
                                     UPDATE custody_work SET due_at = :lease
                                     WHERE tenant_id = :tenant AND due_at <= :now
-                                    RETURNING kind, subject""")
+                                    RETURNING kind, subject, due_at""")
                             .bind("lease", now.plus(LEASE))
                             .bind("tenant", tenant)
                             .bind("now", now)
-                            .map((row, context) -> new Due(tenant, row.getString(1), row.getObject(2, UUID.class)))
+                            .map((row, context) -> new Due(
+                                    tenant,
+                                    row.getString(1),
+                                    row.getObject(2, UUID.class),
+                                    row.getTimestamp(3).toInstant()))
                             .list());
             for (Due one : taken) {
                 if (closing) {
                     return 0;
                 }
-                workOn(one.tenant(), one.kind(), one.subject());
+                workOn(one);
                 pieces++;
             }
         }
         return pieces;
     }
 
-    private void workOn(TenantId tenant, String kind, UUID subject) {
+    /// A piece of work.
+    ///
+    /// @param lease when it is due again unless it is done
+    private record Due(TenantId tenant, String kind, UUID subject, Instant lease) {}
+
+    private void workOn(Due work) {
         try {
-            if (kind.equals("SIGN")) {
-                custody.chain(tenant, new DeviceId(subject));
-                done(tenant, kind, subject);
+            if (work.kind().equals("SIGN")) {
+                custody.chain(work.tenant(), new DeviceId(work.subject()));
+                signed(work);
             } else {
-                attend(tenant, new TransferId(subject));
+                attend(work.tenant(), new TransferId(work.subject()));
             }
         } catch (RuntimeException e) {
             // It keeps its lease, and is due again when that is over.
-            LOG.warn("{} {} of {} could not be completed: {}", kind, subject, tenant, e.getMessage());
+            LOG.warn(
+                    "{} {} of {} could not be completed: {}",
+                    work.kind(),
+                    work.subject(),
+                    work.tenant(),
+                    e.getMessage());
         }
     }
 
-    private void done(TenantId tenant, String kind, UUID subject) {
+    /// Whoever has noted another entry since has set another time: that one is yet to be signed.
+    private void signed(Due work) {
         database.inTenant(
-                tenant,
+                work.tenant(),
                 tx -> tx.createUpdate("""
                                 DELETE FROM custody_work
-                                WHERE tenant_id = :tenant AND kind = :kind AND subject = :subject""")
-                        .bind("tenant", tenant)
-                        .bind("kind", kind)
-                        .bind("subject", subject)
+                                WHERE tenant_id = :tenant AND kind = :kind AND subject = :subject AND due_at = :lease""")
+                        .bind("tenant", work.tenant())
+                        .bind("kind", work.kind())
+                        .bind("subject", work.subject())
+                        .bind("lease", work.lease())
+                        .execute());
+    }
+
+    /// A transfer that has ended needs nothing any more.
+    private void ended(TenantId seller, TransferId id) {
+        database.inTenant(
+                seller,
+                tx -> tx.createUpdate("""
+                                DELETE FROM custody_work
+                                WHERE tenant_id = :tenant AND kind = 'TRANSFER' AND subject = :subject""")
+                        .bind("tenant", seller)
+                        .bind("subject", id.value())
                         .execute());
     }
 
@@ -179,7 +206,7 @@ public final class Mover implements AutoCloseable {
                     attend(seller, id);
                 } else if (transfer.state() == State.OFFERED) {
                     tell(seller, transfer);
-                    later(seller, id, transfer.expiresAt());
+                    later(seller, transfer, transfer.expiresAt());
                 }
             }
             case COOLING -> {
@@ -188,7 +215,7 @@ public final class Mover implements AutoCloseable {
                     endCoolDown(seller, id);
                     attend(seller, id);
                 } else {
-                    later(seller, id, transfer.expiresAt());
+                    later(seller, transfer, transfer.expiresAt());
                 }
             }
             case ACCEPTED -> {
@@ -197,19 +224,22 @@ public final class Mover implements AutoCloseable {
                     complete(seller, id);
                     attend(seller, id);
                 } else {
-                    later(seller, id, now);
+                    later(seller, transfer, now);
                 }
             }
             case COMPLETED, CANCELLED, EXPIRED -> {
                 tell(seller, transfer);
-                done(seller, "TRANSFER", id.value());
+                ended(seller, id);
             }
         }
     }
 
-    private void later(TenantId seller, TransferId id, Instant at) {
+    /// Whoever has changed the transfer since `seen` was read has said when it is due.
+    void later(TenantId seller, Transfer seen, Instant at) {
         database.inTenant(seller, tx -> {
-            due(tx, seller, id, at);
+            if (Transfers.lock(tx, seller, seen.id()).state() == seen.state()) {
+                due(tx, seller, seen.id(), at);
+            }
             return true;
         });
     }
@@ -255,8 +285,8 @@ public final class Mover implements AutoCloseable {
         outbox.append(tx, tenant, new Event("dev.tegata." + action, subject, detail));
     }
 
-    /// Brings the buyer's row up to date.
-    private void tell(TenantId seller, Transfer transfer) {
+    /// Brings the buyer's row up to date. What was read a while ago sets nothing back.
+    void tell(TenantId seller, Transfer transfer) {
         TenantId buyer = transfer.buyer();
         if (buyer == null) {
             return;
@@ -272,7 +302,9 @@ public final class Mover implements AutoCloseable {
                             ON CONFLICT (tenant_id, transfer_id) DO UPDATE SET state = excluded.state,
                                 fleet_id = excluded.fleet_id
                             WHERE incoming_transfer.state NOT IN ('COMPLETED', 'CANCELLED', 'EXPIRED')
-                                AND incoming_transfer.state <> excluded.state""")
+                                AND incoming_transfer.state <> excluded.state
+                                AND NOT (incoming_transfer.state = 'ACCEPTED'
+                                    AND excluded.state IN ('OFFERED', 'COOLING'))""")
                     .bind("tenant", buyer)
                     .bind("transfer", transfer.id().value())
                     .bind("seller", seller)

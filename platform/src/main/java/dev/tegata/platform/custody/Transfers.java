@@ -178,7 +178,8 @@ public final class Transfers {
         TransferId id = TransferId.parse(wanted.transfer());
         boolean[] over = {false};
         step.commit(tx -> {
-            Transfer transfer = require(tx, seller, id);
+            // Locked: who takes the offer back meanwhile must find the devices of this step in it.
+            Transfer transfer = lock(tx, seller, id);
             if (transfer.state() != State.PREPARING) {
                 over[0] = true;
                 return Advance.complete(0, List.of());

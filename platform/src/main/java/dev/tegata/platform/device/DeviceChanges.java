@@ -81,7 +81,10 @@ final class DeviceChanges {
             DeviceChange change,
             Actor actor,
             boolean judgeOnly) {
-        Map<DeviceId, Row> rows = lock(tx, tenant, devices, judgeOnly);
+        if (!judgeOnly) {
+            lock(tx, tenant, devices);
+        }
+        Map<DeviceId, Row> rows = read(tx, tenant, devices);
         List<Refused> refused = new ArrayList<>();
         List<Row> allowed = new ArrayList<>();
         for (DeviceId id : devices) {
@@ -101,15 +104,24 @@ final class DeviceChanges {
         return refused;
     }
 
-    private static Map<DeviceId, Row> lock(
-            Handle tx, TenantId tenant, Collection<DeviceId> devices, boolean judgeOnly) {
-        String lock = judgeOnly ? "" : " FOR UPDATE OF d";
+    /// A statement of its own: one that read the approvals too would read them as they were before it waited.
+    private static void lock(Handle tx, TenantId tenant, Collection<DeviceId> devices) {
+        tx.createQuery("""
+                        SELECT device_id FROM device WHERE tenant_id = :tenant AND device_id = ANY(:devices)
+                        ORDER BY device_id FOR UPDATE""")
+                .bind("tenant", tenant)
+                .bindArray("devices", UUID.class, ids(devices))
+                .mapTo(UUID.class)
+                .list();
+    }
+
+    private static Map<DeviceId, Row> read(Handle tx, TenantId tenant, Collection<DeviceId> devices) {
         Map<DeviceId, Row> rows = new LinkedHashMap<>();
         tx.createQuery("""
                         SELECT d.device_id, d.state, d.suspended_until_good, (SELECT p.state FROM pending_enrolment p
                             WHERE p.tenant_id = d.tenant_id AND p.device_id = d.device_id) AS approval
                         FROM device d WHERE d.tenant_id = :tenant AND d.device_id = ANY(:devices)
-                        ORDER BY d.device_id""" + lock)
+                        ORDER BY d.device_id""")
                 .bind("tenant", tenant)
                 .bindArray("devices", UUID.class, ids(devices))
                 .map((row, context) -> new Row(

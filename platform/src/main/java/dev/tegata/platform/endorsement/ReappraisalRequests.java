@@ -7,6 +7,7 @@ import dev.tegata.platform.TimeOrderedIds;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.job.Jobs;
 import java.security.SecureRandom;
+import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
@@ -38,9 +39,10 @@ public final class ReappraisalRequests implements Reappraisals {
     @Override
     public void request(Handle tx, TenantId tenant, Actor actor, List<EndorsementId> changed) {
         List<UUID> endorsements = changed.stream().map(EndorsementId::value).toList();
+        Instant time = later(tx, tenant);
         List<UUID> ids = new ArrayList<>();
         for (int i = 0; i < Math.max(1, endorsements.size()); i++) {
-            ids.add(TimeOrderedIds.next(clock.instant(), random));
+            ids.add(TimeOrderedIds.next(time, random));
         }
         // An array that is shorter is filled with nulls, and null stands for everything.
         tx.createUpdate("""
@@ -59,5 +61,20 @@ public final class ReappraisalRequests implements Reappraisals {
         if (!open) {
             jobs.start(tx, tenant, JOB_KIND, new Parameters(), actor);
         }
+    }
+
+    /// A round removes the requests up to its last: none that comes after its beginning may be among them, whatever
+    /// the clock of the node that makes it says.
+    private Instant later(Handle tx, TenantId tenant) {
+        Instant now = clock.instant();
+        return tx.createQuery("""
+                        SELECT request_id FROM reappraisal_request WHERE tenant_id = :tenant
+                        ORDER BY request_id DESC LIMIT 1""")
+                .bind("tenant", tenant)
+                .mapTo(UUID.class)
+                .map(last -> TimeOrderedIds.timeOf(last).plusMillis(1))
+                .findOne()
+                .filter(now::isBefore)
+                .orElse(now);
     }
 }

@@ -425,17 +425,17 @@ public final class Enrolments {
         /// The fleet takes any device of a birth CA: it is claimed now, and found as if it had been
         /// claimed before.
         private Identification.Result.Found adopt(Certificate birthCertificate) throws Refusal {
-            if (!approvals.adopt(tenant, fleet.fleet().id(), birthCertificate)) {
-                throw new Refusal(
-                        ErrorCode.DEVICE_UNKNOWN,
-                        "the birth certificate '" + birthCertificate.subject()
-                                + "' names no serial number, or one that is taken",
-                        null);
-            }
+            boolean adopted = approvals.adopt(tenant, fleet.fleet().id(), birthCertificate);
             Bytes fingerprint = birthCertificate.publicKeyEncoded().sha256();
+            // A device that asks twice at once is claimed by one of its requests, and found by the other.
             Candidate device = lookup.byBirthKey(tenant, fingerprint)
-                    .orElseThrow(() ->
-                            new Refusal(ErrorCode.DEVICE_UNKNOWN, "the device was claimed and taken away again", null));
+                    .orElseThrow(() -> new Refusal(
+                            ErrorCode.DEVICE_UNKNOWN,
+                            adopted
+                                    ? "the device was claimed and taken away again"
+                                    : "the birth certificate '" + birthCertificate.subject()
+                                            + "' names no serial number, or one that is taken",
+                            null));
             return new Identification.Result.Found(
                     device, Identification.Basis.BIRTH_CERTIFICATE, fingerprint, null, null);
         }

@@ -151,7 +151,8 @@ public final class Fleets {
                     .bind("fleet", id)
                     .bind("version", version)
                     .execute();
-            if (rows == 0) {
+            // What was read may be older than what was changed: then nothing was decided on it.
+            if (rows == 0 || before.version() != version) {
                 throw new RefusedException(
                         ErrorCode.PRECONDITION_FAILED,
                         "the fleet has version " + before.version() + ", the change was made for version " + version);

@@ -164,9 +164,8 @@ public final class HealthSweep implements AutoCloseable {
     /// Looks through everything at once. For tests and small tenants.
     void run(TenantId tenant) {
         probe(tenant);
-        boolean more = step(tenant, true);
-        while (more) {
-            more = step(tenant, false);
+        while (step(tenant, true)) {
+            // There is more.
         }
     }
 
@@ -227,6 +226,7 @@ public final class HealthSweep implements AutoCloseable {
         return Page.of(rows, page, DeviceId::toString);
     }
 
+    /// @param now whether to look though nothing is due, and after somebody else who does so just now
     /// @return whether the sweep goes on
     private boolean step(TenantId tenant, boolean now) {
         return database.inTenant(tenant, tx -> {
@@ -239,7 +239,7 @@ public final class HealthSweep implements AutoCloseable {
             Optional<Place> place = tx.createQuery("""
                             SELECT sweep, after FROM health_sweep
                             WHERE tenant_id = :tenant AND (after IS NOT NULL OR due_at <= :now OR :at_once)
-                            FOR UPDATE SKIP LOCKED""")
+                            FOR UPDATE""" + (now ? "" : " SKIP LOCKED"))
                     .bind("tenant", tenant)
                     .bind("now", clock.instant())
                     .bind("at_once", now)

@@ -86,19 +86,25 @@ public final class AttestationOrders implements DueOrders, EvidenceSink, OrderRe
         if (database.inTenant(tenant, tx -> Postures.isAnswered(tx, tenant, device, order))) {
             return;
         }
-        Appraised appraised = appraisals.appraise(
-                tenant,
-                new Appraisals.Request(
-                        new Evidence(evidence.mediaType(), evidence.value()),
-                        evidence.nonce(),
-                        Appraisals.Origin.CHECK_IN,
-                        device));
+        Appraisals.Request request = new Appraisals.Request(
+                new Evidence(evidence.mediaType(), evidence.value()),
+                evidence.nonce(),
+                Appraisals.Origin.CHECK_IN,
+                device);
+        while (appraisals.isOutdated(tenant, keep(tenant, request, device, order))) {
+            // What it was judged by has changed meanwhile.
+        }
+        watch.draw(tenant, device);
+    }
+
+    private Appraised keep(TenantId tenant, Appraisals.Request request, DeviceId device, OrderId order) {
+        Appraised appraised = appraisals.appraise(tenant, request);
         database.inTenant(tenant, tx -> {
             appraisals.keep(tx, tenant, appraised);
             postures.noteOrder(tx, tenant, device, appraised.stored().id(), order);
             return null;
         });
-        watch.draw(tenant, device);
+        return appraised;
     }
 
     /// What became of an order to attest is believed by the evidence alone.

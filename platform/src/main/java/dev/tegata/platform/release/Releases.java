@@ -180,15 +180,7 @@ public final class Releases {
 
     private void insert(
             Handle tx, TenantId tenant, UUID id, FleetId fleet, ReleaseContent content, @Nullable List<Bytes> signers) {
-        boolean there = tx.createQuery(
-                        "SELECT EXISTS (SELECT FROM fleet WHERE tenant_id = :tenant AND fleet_id = :fleet)")
-                .bind("tenant", tenant)
-                .bind("fleet", fleet)
-                .mapTo(Boolean.class)
-                .one();
-        if (!there) {
-            throw new RefusedException(ErrorCode.NOT_FOUND, "there is no fleet " + fleet);
-        }
+        lock(tx, tenant, fleet);
         int added = tx.createUpdate("""
                         INSERT INTO release (tenant_id, release_id, fleet_id, version, environment, components,
                             variants, signers, security_counter, status, scheme, certificate, valid_until,
@@ -387,7 +379,8 @@ public final class Releases {
     /// @throws RefusedException where there is no such release
     public Release makeMinimum(TenantId tenant, Actor actor, UUID id) {
         database.inTenant(tenant, tx -> {
-            Release present = require(tx, tenant, id, " FOR UPDATE");
+            Release present = require(tx, tenant, id, "");
+            lock(tx, tenant, present.fleet());
             for (String sql : List.of(
                     "UPDATE release SET minimum = false WHERE tenant_id = :tenant AND fleet_id = :fleet AND minimum",
                     "UPDATE release SET minimum = true WHERE tenant_id = :tenant AND fleet_id = :fleet AND release_id = :id")) {
@@ -403,6 +396,17 @@ public final class Releases {
         });
         publish(tenant, actor);
         return get(tenant, id);
+    }
+
+    /// Has those who change which releases a fleet has, and which is the oldest acceptable one, wait for each other:
+    /// each ranks all of them.
+    private static void lock(Handle tx, TenantId tenant, FleetId fleet) {
+        tx.createQuery("SELECT 1 FROM fleet WHERE tenant_id = :tenant AND fleet_id = :fleet FOR NO KEY UPDATE")
+                .bind("tenant", tenant)
+                .bind("fleet", fleet)
+                .mapTo(Integer.class)
+                .findOne()
+                .orElseThrow(() -> new RefusedException(ErrorCode.NOT_FOUND, "there is no fleet " + fleet));
     }
 
     /// Works out which releases of a fleet are older than the oldest acceptable one.

@@ -106,6 +106,10 @@ public final class Ocsp {
             Desk made = new Desk(key);
             made.refresh(clock.instant());
             Desk first = desks.putIfAbsent(key, made);
+            if (first == null) {
+                // What changed before it was in its place was told to nobody.
+                made.outdate();
+            }
             desk = first == null ? made : first;
         }
         return desk;
@@ -159,11 +163,12 @@ public final class Ocsp {
         }
 
         private Current refresh(Instant now) {
+            long before = version.get();
             Responders.Ready ready = responders.ready(key.tenant(), key.authority());
             Duration lifetime = database.inTenant(
                             key.tenant(), tx -> StatusSettings.read(tx, key.tenant(), key.authority()))
                     .ocspLifetime();
-            Current fresh = new Current(ready, lifetime, now, now.plus(DESK_LIFETIME), version.get());
+            Current fresh = new Current(ready, lifetime, now, now.plus(DESK_LIFETIME), before);
             current = fresh;
             return fresh;
         }

@@ -132,7 +132,7 @@ public final class StatusKeeper implements AutoCloseable {
             try {
                 if (missed) {
                     missed = false;
-                    round();
+                    catchUp();
                 }
                 StatusNews news = queue.poll(500, TimeUnit.MILLISECONDS);
                 if (news != null) {
@@ -144,6 +144,15 @@ public final class StatusKeeper implements AutoCloseable {
             } catch (RuntimeException e) {
                 LOG.error("Status could not be refreshed, will try again.", e);
             }
+        }
+    }
+
+    private void catchUp() throws InterruptedException {
+        try {
+            round();
+        } catch (UnavailableException e) {
+            LOG.warn("What was missed will be looked for again: {}", e.getMessage());
+            missed = !closing.await(AGAIN.toMillis(), TimeUnit.MILLISECONDS);
         }
     }
 

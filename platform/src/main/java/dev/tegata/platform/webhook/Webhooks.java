@@ -230,6 +230,7 @@ public final class Webhooks {
 
     /// As part of the transaction `tx`. One that is paused stays as it is.
     void pause(Handle tx, TenantId tenant, Actor actor, WebhookId id, String reason) {
+        lockReader(tx, tenant, id);
         int paused = tx.createUpdate("""
                         UPDATE webhook SET state = 'PAUSED', reason = :reason
                         WHERE tenant_id = :tenant AND webhook_id = :id AND state = 'ACTIVE'""")
@@ -249,6 +250,7 @@ public final class Webhooks {
     /// Goes on where it was paused.
     public Webhook resume(TenantId tenant, Actor actor, WebhookId id) {
         return database.inTenant(tenant, tx -> {
+            lockReader(tx, tenant, id);
             find(tx, tenant, id);
             int resumed = tx.createUpdate("""
                             UPDATE webhook SET state = 'ACTIVE', reason = NULL, failing_since = NULL
@@ -263,6 +265,15 @@ public final class Webhooks {
             }
             return find(tx, tenant, id);
         });
+    }
+
+    /// First of all, as those who deliver do: so what each of them decides rests on what the one before has left.
+    private static void lockReader(Handle tx, TenantId tenant, WebhookId id) {
+        tx.createQuery("SELECT 1 FROM event_reader WHERE tenant_id = :tenant AND reader = :reader FOR UPDATE")
+                .bind("tenant", tenant)
+                .bind("reader", id.reader())
+                .mapTo(Integer.class)
+                .findOne();
     }
 
     private static void wake(Handle tx, TenantId tenant, WebhookId id, String how) {
@@ -322,6 +333,7 @@ public final class Webhooks {
                 ? "state = 'DEAD' ORDER BY sequence LIMIT " + REDELIVERED_AT_ONCE
                 : "delivery_id = :delivery AND state IN ('DEAD', 'DELIVERED')";
         return database.inTenant(tenant, tx -> {
+            lockReader(tx, tenant, id);
             find(tx, tenant, id);
             var update =
                     tx.createUpdate("""

@@ -11,10 +11,12 @@ import dev.tegata.platform.audit.AuditVerification.Intact;
 import dev.tegata.platform.testing.TestClock;
 import dev.tegata.platform.testing.TestDatabase;
 import dev.tegata.platform.testing.TestPlatform;
+import dev.tegata.platform.testing.Waits;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -34,13 +36,14 @@ final class AuditLogTest {
     @RegisterExtension
     static final TestDatabase DATABASE = new TestDatabase();
 
+    private static final TestClock CLOCK = TestClock.create();
     private static TestPlatform platform;
 
     private TenantId tenant;
 
     @BeforeAll
     static void open() {
-        platform = TestPlatform.software(DATABASE.database(), TestClock.create());
+        platform = TestPlatform.software(DATABASE.database(), CLOCK);
     }
 
     @AfterAll
@@ -150,6 +153,20 @@ final class AuditLogTest {
         append(0, 1);
         assertThat(new String(export(), StandardCharsets.UTF_8)).doesNotContain("never.happened");
         assertThat(verify(export())).isInstanceOf(Intact.class);
+    }
+
+    @Test
+    void whatIsCommittedWhileTheChainIsSealedIsSealedNext() {
+        platform.database.inTenant(tenant, tx -> {
+            platform.audit.append(
+                    tx, tenant, List.of(new AuditEvent(Actor.OPERATOR, "device.activated", "x:y", Map.of())));
+            return Waits.beside(() -> platform.audit.seal(tenant)).join();
+        });
+        CLOCK.advance(Duration.ofMinutes(2));
+        Waits.until("a checkpoint of the last record", () -> {
+            AuditLog.Sealable state = platform.audit.sealable(tenant);
+            return state.sealedSequence() == state.head().sequence();
+        });
     }
 
     @Test

@@ -30,6 +30,7 @@ import dev.tegata.platform.event.RecordedEvent;
 import dev.tegata.platform.fleet.TransferPolicy.Consent;
 import dev.tegata.platform.job.Job;
 import dev.tegata.platform.testing.TestDatabase;
+import dev.tegata.platform.testing.Waits;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.CheckInAnswer;
 import dev.tegata.protocol.OrderContent;
@@ -43,6 +44,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -254,6 +256,96 @@ class TransfersTest {
             assertThat(System.nanoTime()).as("waits for " + state).isLessThan(deadline);
             Thread.onSpinWait();
         }
+    }
+
+    @Test
+    void anOfferThatIsTakenBackWhileAJobFillsItHoldsNoDevice() {
+        Party seller = world.party();
+        Party buyer = world.party();
+        Unit lock = world.claim(seller);
+        NewOffer offer = CustodyWorld.offerTo(buyer);
+        CompletableFuture<Transfer> cancelled = world.database.inTenant(seller.id(), tx -> {
+            // The job waits in the middle of its step.
+            tx.execute(
+                    "SELECT 1 FROM device WHERE device_id = ? FOR UPDATE",
+                    lock.id().value());
+            List<String> devices = List.of(lock.id().toString());
+            TransferId id = Waits.beside(() -> world.transfers.offerMany(seller.id(), OPERATOR, offer, devices, null))
+                    .join()
+                    .transfer()
+                    .id();
+            Waits.untilBlocked(world.database, 1);
+            CompletableFuture<Transfer> end =
+                    Waits.beside(() -> world.transfers.cancel(seller.id(), OPERATOR, id, "changed my mind"));
+            Waits.until("an end, or a wait", () -> end.isDone() || Waits.blocked(world.database) > 1);
+            return end;
+        });
+        Waits.until(
+                "the end of the job",
+                () -> world.platform
+                        .jobs
+                        .list(seller.id(), Job.State.RUNNING, Page.Request.first())
+                        .items()
+                        .isEmpty());
+        assertThat(cancelled.join().state()).isEqualTo(State.CANCELLED);
+        world.sell(seller, buyer, lock);
+    }
+
+    @Test
+    void anEntryThatIsNotedWhileTheOneBeforeIsSignedIsSignedToo() {
+        Party owner = world.party();
+        Unit lock = world.claim(owner);
+        note(owner, lock, Duration.ofMinutes(1));
+        world.database.inTenant(owner.id(), tx -> {
+            // Whoever signs waits before it stores what it has signed.
+            tx.execute(
+                    "SELECT 1 FROM custody_entry WHERE device_id = ? FOR UPDATE",
+                    lock.id().value());
+            world.clock.advance(Duration.ofMinutes(2));
+            Waits.untilBlocked(world.database, 1);
+            return Waits.beside(() -> note(owner, lock, Duration.ZERO)).join();
+        });
+        Waits.until(
+                "all entries signed",
+                () -> world.database.inTenant(
+                                owner.id(),
+                                tx -> tx.createQuery(
+                                                "SELECT count(*) FROM custody_entry WHERE device_id = :id AND entry IS NULL")
+                                        .bind("id", lock.id())
+                                        .mapTo(Integer.class)
+                                        .one())
+                        == 0);
+    }
+
+    private static boolean note(Party owner, Unit unit, Duration ahead) {
+        return world.database.inTenant(owner.id(), tx -> {
+            CustodyLog.note(
+                    tx,
+                    owner.id(),
+                    unit.id(),
+                    CustodyKind.REFURBISHED,
+                    world.clock.instant().plus(ahead));
+            return true;
+        });
+    }
+
+    @Test
+    void whoHasReadAnOfferBeforeItWasAcceptedSetsNothingBack() {
+        Party seller = world.party();
+        Party buyer = world.party();
+        Unit lock = world.claim(seller);
+        TransferId id = world.offer(seller, buyer, lock);
+        Transfer seen = world.transfers.get(seller.id(), id);
+        world.database.inTenant(
+                seller.id(),
+                tx -> tx.execute(
+                        "UPDATE transfer SET state = 'ACCEPTED', buyer_fleet = ? WHERE transfer_id = ?",
+                        buyer.fleet().value(),
+                        id.value()));
+        world.mover.later(seller.id(), seen, seen.expiresAt());
+        world.mover.tell(seller.id(), world.transfers.get(seller.id(), id));
+        world.mover.tell(seller.id(), seen);
+        assertThat(world.transfers.incoming(buyer.id(), id).state()).isEqualTo(State.ACCEPTED);
     }
 
     @Test

@@ -30,6 +30,7 @@ import dev.tegata.platform.fleet.FleetPolicy;
 import dev.tegata.platform.fleet.LifePolicy;
 import dev.tegata.platform.fleet.TransferPolicy;
 import dev.tegata.platform.testing.TestDatabase;
+import dev.tegata.platform.testing.Waits;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -496,6 +497,41 @@ class EnrolmentsTest {
                             .map(certificate -> certificate.encoded())
                             .toList())
                     .containsExactlyInAnyOrderElementsOf(answered);
+        }
+
+        @Test
+        @DisplayName("a device that nobody claimed, asking twice at once, is claimed once and gets one certificate")
+        void adopted() throws Exception {
+            BirthCa vendor = BirthCa.create(world.clock.instant());
+            world.birthCas.add(vendor.certificate());
+            SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+            FleetId open = world.fleet(new FleetPolicy(
+                    false,
+                    false,
+                    true,
+                    Duration.ofDays(90),
+                    Duration.ofMinutes(1),
+                    CheckInPolicy.standard(),
+                    TransferPolicy.standard(),
+                    LifePolicy.standard()));
+            Set<Certificate> certificates = new HashSet<>();
+            try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+                List<Future<EnrolmentOutcome>> both = new ArrayList<>();
+                world.database.inTenant(world.tenant, tx -> {
+                    // One waits here with its claim, and the other one for that.
+                    tx.execute("SELECT 1 FROM audit_head WHERE tenant_id = ? FOR UPDATE", world.tenant.value());
+                    for (int i = 0; i < 2; i++) {
+                        both.add(threads.submit(
+                                () -> world.enrol(open, vendor.birth("0123f4", key), world.request(key))));
+                    }
+                    Waits.untilBlocked(world.database, 2);
+                    return null;
+                });
+                for (Future<EnrolmentOutcome> one : both) {
+                    certificates.add(issued(one.get()).certificate());
+                }
+            }
+            assertThat(certificates).hasSize(1);
         }
 
         @Test

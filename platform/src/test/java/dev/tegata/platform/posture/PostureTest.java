@@ -72,6 +72,7 @@ import dev.tegata.platform.release.Release;
 import dev.tegata.platform.release.ReleaseContent;
 import dev.tegata.platform.release.Releases;
 import dev.tegata.platform.testing.TestDatabase;
+import dev.tegata.platform.testing.Waits;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.OrderContent;
 import java.nio.charset.StandardCharsets;
@@ -86,6 +87,8 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -346,6 +349,72 @@ class PostureTest {
                 .hasSize(2);
         assertThat(postures.list(tenant, Tier.AFFIRMING, Page.Request.first()).items())
                 .hasSize(1);
+    }
+
+    @Test
+    @DisplayName("evidence that is being kept while what it was judged by is withdrawn does not pass for good")
+    void withdrawnMeanwhile() {
+        Endorsement reference = reference(FIRMWARE);
+        Unit unit = unit(fleet());
+        attest(unit, FIRMWARE);
+        reappraise();
+        AtomicBoolean withdrawn = new AtomicBoolean();
+        verification.appraisals().whenKept((tx, who, appraised) -> {
+            if (withdrawn.compareAndSet(false, true)) {
+                Waits.beside(() -> {
+                            verification.endorsements().withdraw(tenant, ACTOR, reference.id());
+                            reappraise();
+                            world.clock.advance(Duration.ofMillis(1));
+                            return true;
+                        })
+                        .join();
+            }
+            postures.note(tx, who, appraised);
+        });
+        attest(unit, FIRMWARE);
+        assertThat(withdrawn).isTrue();
+        assertThat(postures.get(tenant, unit.id).status()).isEqualTo(Tier.WARNING);
+    }
+
+    @Test
+    @DisplayName("requests to judge again come after those that are there, whatever the clock says")
+    void requestsInOrder() {
+        ReappraisalRequests requests = new ReappraisalRequests(jobs, world.clock, random);
+        UUID last = new UUID(0, 0);
+        for (int i = 0; i < 20; i++) {
+            UUID before = last;
+            last = world.database.inTenant(tenant, tx -> {
+                requests.request(tx, tenant, ACTOR, List.of());
+                return tx.createQuery(
+                                "SELECT request_id FROM reappraisal_request WHERE tenant_id = :tenant AND request_id > :id")
+                        .bind("tenant", tenant)
+                        .bind("id", before)
+                        .mapTo(UUID.class)
+                        .one();
+            });
+            world.clock.advance(Duration.ofMillis(-1));
+        }
+        world.clock.advance(Duration.ofMillis(20));
+        reappraise();
+    }
+
+    @Test
+    @DisplayName("a release that is added while another one is made the oldest acceptable is judged by that")
+    void addedMeanwhile() {
+        FleetId fleet = fleet();
+        Releases releases = new Releases(world.database, verification.endorsements(), world.audit, world.clock, random);
+        Release minimum = releases.add(tenant, ACTOR, fleet, release(NEWER));
+        CompletableFuture<Release> added = world.database.inTenant(tenant, tx -> {
+            // The audit chain comes last: both wait for it, or one for the other.
+            tx.execute("SELECT 1 FROM audit_head WHERE tenant_id = ? FOR UPDATE", tenant.value());
+            Waits.beside(() -> releases.makeMinimum(tenant, ACTOR, minimum.id()));
+            Waits.untilBlocked(world.database, 1);
+            CompletableFuture<Release> older =
+                    Waits.beside(() -> releases.add(tenant, ACTOR, fleet, release(FIRMWARE)));
+            Waits.untilBlocked(world.database, 2);
+            return older;
+        });
+        assertThat(releases.get(tenant, added.join().id()).below()).isEqualTo("1.4.0");
     }
 
     @Test
