@@ -75,15 +75,9 @@ public final class CheckIns {
     /// How many orders an answer brings at most, so that a small device has room for it.
     private static final int ORDERS_PER_ANSWER = 4;
 
-    private static final Duration POLICY_ORDER_LIFE = Duration.ofDays(30);
     private static final Duration RELEASE_LIFE = Duration.ofDays(1);
-    private static final Orders.Pause POLICY_ORDER_PAUSE = new Orders.Pause(Duration.ofDays(1), Duration.ofDays(1));
-    /// What a device could not prove a moment ago it often can a little later: eight attempts in four
-    /// hours, then one every six.
-    private static final Orders.Pause ATTEST_PAUSE = new Orders.Pause(Duration.ofMinutes(2), Duration.ofHours(6));
     private static final Duration SHORTEST_ATTEST_LIFE = Duration.ofHours(1);
     private static final Set<OrderKind> EVIDENCE_ONLY = Set.of(OrderKind.ATTEST);
-    private static final Actor POLICY = Actor.system("policy");
 
     private final Database database;
     private final IssuingFleets fleets;
@@ -92,6 +86,7 @@ public final class CheckIns {
     private final OrderSigners signers;
     private final Contacts contacts;
     private final Results results;
+    private final PolicyOrders policyOrders;
     private final Devices devices;
     private final CheckInMacs macs;
     private final RelayNonces nonces;
@@ -162,6 +157,7 @@ public final class CheckIns {
         this.refusals = services.refusals();
         this.contacts = new Contacts(database, orders, services.audit(), services.outbox(), hooks.seen(), clock);
         this.results = new Results(database, orders, hooks.results());
+        this.policyOrders = new PolicyOrders(database, orders);
         this.macs = new CheckInMacs(database, clock, random);
         this.nonces = new RelayNonces(database, macs);
         this.hooks = hooks;
@@ -389,21 +385,9 @@ public final class CheckIns {
             if (due.isEmpty()) {
                 return;
             }
-            database.inTenant(tenant, tx -> {
-                for (OrderContent content : due) {
-                    boolean attests = content.kind() == OrderKind.ATTEST;
-                    Instant from = orders.mayPlaceFrom(
-                                    tx, tenant, device.id(), content, attests ? ATTEST_PAUSE : POLICY_ORDER_PAUSE)
-                            .orElse(null);
-                    if (from != null && !now.isBefore(from)) {
-                        orders.place(
-                                tx, tenant, device.id(), content, attests ? attestLife() : POLICY_ORDER_LIFE, POLICY);
-                    } else if (attests) {
-                        asksAgainAt = from;
-                    }
-                }
-                return null;
-            });
+            asksAgainAt = policyOrders
+                    .place(tenant, new PolicyOrders.Request(device.id(), due, attestLife()))
+                    .orElse(null);
         }
 
         /// A device hears of an order twice. One that leaves it unanswered is asked with another nonce

@@ -42,10 +42,13 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.function.Predicate;
 import java.util.random.RandomGenerator;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jdbi.v3.core.Handle;
+import org.jdbi.v3.core.generic.GenericType;
+import org.jdbi.v3.core.qualifier.QualifiedType;
 import org.jdbi.v3.core.statement.PreparedBatch;
 import org.jdbi.v3.core.statement.SqlStatement;
 import org.jdbi.v3.core.statement.UnableToExecuteStatementException;
@@ -62,6 +65,7 @@ public final class Orders {
     private static final Duration LONGEST = Duration.ofDays(366);
     private static final int MAX_OPEN = 16;
     private static final CborLimits LIMITS = new CborLimits(64 * 1024, 8, 128, false);
+    private static final QualifiedType<List<Bytes>> LIST_OF_BYTES = QualifiedType.of(new GenericType<List<Bytes>>() {});
     private static final String COLUMNS = """
             order_id, device_id, sequence, kind, content,
             CASE WHEN state IN ('PLACED', 'DELIVERED') AND expires_at <= :now THEN 'EXPIRED' ELSE state END AS state,
@@ -127,37 +131,58 @@ public final class Orders {
     /// @throws RefusedException where the order's life is too short or too long
     public Map<DeviceId, OrderId> place(
             Handle tx, TenantId tenant, List<DeviceId> devices, OrderContent content, Duration life, Actor actor) {
-        if (life.compareTo(SHORTEST) < 0 || life.compareTo(LONGEST) > 0) {
-            throw Fields.invalid("life", "must be from " + SHORTEST + " to " + LONGEST);
+        Placement placement = new Placement(content, life);
+        Map<DeviceId, Placement> all = new LinkedHashMap<>();
+        devices.forEach(device -> all.put(device, placement));
+        return place(tx, tenant, all, actor);
+    }
+
+    private record Placement(OrderContent content, Duration life) {
+        Placement {
+            if (life.compareTo(SHORTEST) < 0 || life.compareTo(LONGEST) > 0) {
+                throw Fields.invalid("life", "must be from " + SHORTEST + " to " + LONGEST);
+            }
         }
+    }
+
+    private Map<DeviceId, OrderId> place(Handle tx, TenantId tenant, Map<DeviceId, Placement> wanted, Actor actor) {
         Instant now = clock.instant();
-        String topic = topic(content);
         Map<UUID, OrderId> ids = new LinkedHashMap<>();
-        lock(tx, tenant, devices).forEach(device -> ids.put(device, new OrderId(TimeOrderedIds.next(now, random))));
+        lock(tx, tenant, wanted.keySet())
+                .forEach(device -> ids.put(device, new OrderId(TimeOrderedIds.next(now, random))));
+        // What is the same for many devices is sent once.
+        List<Placement> placements = wanted.values().stream().distinct().toList();
+        List<Integer> which = ids.keySet().stream()
+                .map(device -> 1 + placements.indexOf(Objects.requireNonNull(wanted.get(new DeviceId(device)))))
+                .toList();
+        List<String> topics =
+                placements.stream().map(placement -> topic(placement.content)).toList();
         tx.createUpdate("""
                         UPDATE device_order o
                         SET state = CASE WHEN o.expires_at <= :now THEN 'EXPIRED' ELSE 'WITHDRAWN' END,
                             ended_at = least(:now, o.expires_at),
                             detail = CASE WHEN o.expires_at <= :now THEN NULL ELSE 'superseded by order ' || i.id END
-                        FROM unnest(:ids, :devices) AS i (id, device)
+                        FROM unnest(:ids, :devices, :which) AS i (id, device, which)
                         WHERE o.tenant_id = :tenant AND o.device_id = i.device AND o.state IN ('PLACED', 'DELIVERED')
-                            AND (o.topic = :topic OR o.expires_at <= :now)""")
+                            AND (o.topic = (:topics)[i.which] OR o.expires_at <= :now)""")
                 .bind("now", now)
                 .bindArray(
                         "ids",
                         UUID.class,
                         ids.values().stream().map(OrderId::value).toList())
                 .bindArray("devices", UUID.class, List.copyOf(ids.keySet()))
+                .bindArray("which", Integer.class, which)
                 .bind("tenant", tenant)
-                .bind("topic", topic)
+                .bindArray("topics", String.class, topics)
                 .execute();
         // Numbers follow the clock, so that a device that changes owners finds those of the next one larger.
         List<DeviceId> placed = tx.createQuery("""
                         INSERT INTO device_order (tenant_id, order_id, device_id, sequence, kind, topic, content, state,
                             placed_at, placed_by, expires_at)
-                        SELECT :tenant, i.id, i.device, greatest(:millis, coalesce(known.last + 1, 1)), :kind, :topic,
-                            :content, 'PLACED', :now, :actor, :expires
-                        FROM unnest(:ids, :devices) AS i (id, device) CROSS JOIN LATERAL (
+                        SELECT :tenant, i.id, i.device, greatest(:millis, coalesce(known.last + 1, 1)),
+                            (:kinds)[i.which], (:topics)[i.which], (:contents::bytea[])[i.which], 'PLACED', :now, :actor,
+                            :now::timestamptz + (:lives)[i.which] * interval '1 millisecond'
+                        FROM unnest(:ids, :devices, :which) AS i (id, device, which) CROSS JOIN LATERAL (
                             SELECT max(o.sequence) AS last,
                                 count(*) FILTER (WHERE o.state IN ('PLACED', 'DELIVERED')) AS open
                             FROM device_order o WHERE o.tenant_id = :tenant AND o.device_id = i.device) known
@@ -169,28 +194,44 @@ public final class Orders {
                         UUID.class,
                         ids.values().stream().map(OrderId::value).toList())
                 .bindArray("devices", UUID.class, List.copyOf(ids.keySet()))
+                .bindArray("which", Integer.class, which)
                 .bind("millis", now.toEpochMilli())
-                .bind("kind", content.kind().name())
-                .bind("topic", topic)
-                .bind("content", content.toCbor().encode())
+                .bindArray(
+                        "kinds",
+                        String.class,
+                        placements.stream()
+                                .map(placement -> placement.content.kind().name())
+                                .toList())
+                .bindArray("topics", String.class, topics)
+                .bindByType(
+                        "contents",
+                        placements.stream()
+                                .map(placement -> placement.content.toCbor().encode())
+                                .toList(),
+                        LIST_OF_BYTES)
                 .bind("now", now)
                 .bind("actor", actor.toString())
-                .bind("expires", now.plus(life))
+                .bindArray(
+                        "lives",
+                        Long.class,
+                        placements.stream()
+                                .map(placement -> placement.life.toMillis())
+                                .toList())
                 .bind("limit", MAX_OPEN)
                 .mapTo(DeviceId.class)
                 .list();
         Map<DeviceId, OrderId> orders = new LinkedHashMap<>();
         placed.forEach(device -> orders.put(device, Objects.requireNonNull(ids.get(device.value()))));
-        audit.append(
-                tx,
-                tenant,
-                orders.entrySet().stream()
-                        .map(order -> new AuditEvent(
-                                actor,
-                                "order.placed",
-                                "device:" + order.getKey(),
-                                Map.of("order", order.getValue(), "topic", topic, "expiresAt", now.plus(life))))
-                        .toList());
+        List<AuditEvent> records = new ArrayList<>();
+        orders.forEach((device, order) -> {
+            Placement placement = Objects.requireNonNull(wanted.get(device));
+            records.add(new AuditEvent(
+                    actor,
+                    "order.placed",
+                    "device:" + device,
+                    Map.of("order", order, "topic", topic(placement.content), "expiresAt", now.plus(placement.life))));
+        });
+        audit.append(tx, tenant, records);
         return orders;
     }
 
@@ -219,43 +260,87 @@ public final class Orders {
         }
     }
 
-    /// When policy may place an order on this topic: not while one is open, and not soon after one that
-    /// failed or was withdrawn.
+    /// What policy wants of a device.
+    public record Due(DeviceId device, OrderContent content, Duration life, Pause pause) {}
+
+    /// Places what policy wants of several devices: not while an order on the same topic is open, and not
+    /// soon after one that failed or was withdrawn. Devices that do not exist or have too many open orders
+    /// get none.
     ///
-    /// @return a time that may have passed; empty while one is open
-    public Optional<Instant> mayPlaceFrom(
-            Handle tx, TenantId tenant, DeviceId device, OrderContent content, Pause pause) {
-        record Known(
-                boolean open,
-                @Nullable Instant withdrawn,
-                @Nullable Instant failed,
-                long failures) {}
-        Known known = tx.createQuery("""
-                        SELECT coalesce(bool_or(state IN ('PLACED', 'DELIVERED') AND expires_at > :now), false) AS open,
-                            max(ended_at) FILTER (WHERE state = 'WITHDRAWN') AS withdrawn,
-                            max(ended_at) FILTER (WHERE state = 'FAILED') AS failed,
-                            count(*) FILTER (WHERE state = 'FAILED') AS failures
-                        FROM device_order o
-                        WHERE tenant_id = :tenant AND device_id = :device AND topic = :topic
-                            AND sequence > (SELECT coalesce(max(done.sequence), -1) FROM device_order done
-                                WHERE done.tenant_id = :tenant AND done.device_id = :device AND done.topic = :topic
-                                    AND done.state = 'DONE')""")
-                .bind("tenant", tenant)
-                .bind("device", device)
-                .bind("topic", topic(content))
-                .bind("now", clock.instant())
-                .map((row, context) -> new Known(
-                        row.getBoolean("open"),
-                        instant(row.getTimestamp("withdrawn")),
-                        instant(row.getTimestamp("failed")),
-                        row.getLong("failures")))
-                .one();
-        if (known.open) {
-            return Optional.empty();
+    /// @return in their order, when those may be placed that are not yet; empty for one that is placed or
+    /// open
+    public List<Optional<Instant>> placeDue(Handle tx, TenantId tenant, List<Due> wanted, Actor actor) {
+        Instant now = clock.instant();
+        Predicate<Optional<Instant>> isTime =
+                from -> from.filter(time -> !now.isBefore(time)).isPresent();
+        List<Optional<Instant>> before = mayPlaceFrom(tx, tenant, wanted);
+        if (before.stream().noneMatch(isTime)) {
+            return before;
         }
-        Instant afterFailure = known.failed == null ? Instant.EPOCH : known.failed.plus(pause.after(known.failures));
-        Instant afterWithdrawal = known.withdrawn == null ? Instant.EPOCH : known.withdrawn.plus(pause.longest);
-        return Optional.of(afterFailure.isAfter(afterWithdrawal) ? afterFailure : afterWithdrawal);
+        lock(tx, tenant, wanted.stream().map(Due::device).collect(Collectors.toSet()));
+        // Another node may have been quicker.
+        List<Optional<Instant>> from = mayPlaceFrom(tx, tenant, wanted);
+        // One order of each device at a time, for each has its number.
+        List<Map<DeviceId, Placement>> rounds = new ArrayList<>();
+        for (int i = 0; i < wanted.size(); i++) {
+            if (isTime.test(from.get(i))) {
+                add(rounds, wanted.get(i));
+            }
+        }
+        rounds.forEach(round -> place(tx, tenant, round, actor));
+        return from.stream().map(time -> time.filter(_ -> !isTime.test(time))).toList();
+    }
+
+    private static void add(List<Map<DeviceId, Placement>> rounds, Due due) {
+        Placement placement = new Placement(due.content, due.life);
+        for (Map<DeviceId, Placement> round : rounds) {
+            if (round.putIfAbsent(due.device, placement) == null) {
+                return;
+            }
+        }
+        rounds.add(new LinkedHashMap<>(Map.of(due.device, placement)));
+    }
+
+    private List<Optional<Instant>> mayPlaceFrom(Handle tx, TenantId tenant, List<Due> wanted) {
+        return tx.createQuery("""
+                        SELECT i.at, known.* FROM unnest(:devices, :topics) WITH ORDINALITY AS i (device, topic, at)
+                        CROSS JOIN LATERAL (
+                            SELECT coalesce(bool_or(state IN ('PLACED', 'DELIVERED') AND expires_at > :now), false)
+                                    AS open,
+                                max(ended_at) FILTER (WHERE state = 'WITHDRAWN') AS withdrawn,
+                                max(ended_at) FILTER (WHERE state = 'FAILED') AS failed,
+                                count(*) FILTER (WHERE state = 'FAILED') AS failures
+                            FROM device_order o
+                            WHERE tenant_id = :tenant AND device_id = i.device AND topic = i.topic
+                                AND sequence > (SELECT coalesce(max(done.sequence), -1) FROM device_order done
+                                    WHERE done.tenant_id = :tenant AND done.device_id = i.device
+                                        AND done.topic = i.topic AND done.state = 'DONE')) known
+                        ORDER BY i.at""")
+                .bind("tenant", tenant)
+                .bindArray(
+                        "devices",
+                        UUID.class,
+                        wanted.stream().map(due -> due.device.value()).toList())
+                .bindArray(
+                        "topics",
+                        String.class,
+                        wanted.stream().map(due -> topic(due.content)).toList())
+                .bind("now", clock.instant())
+                .map((row, context) -> row.getBoolean("open")
+                        ? Optional.<Instant>empty()
+                        : Optional.of(mayPlaceFrom(
+                                wanted.get(row.getInt("at") - 1).pause,
+                                instant(row.getTimestamp("withdrawn")),
+                                instant(row.getTimestamp("failed")),
+                                row.getLong("failures"))))
+                .list();
+    }
+
+    private static Instant mayPlaceFrom(
+            Pause pause, @Nullable Instant withdrawn, @Nullable Instant failed, long failures) {
+        Instant afterFailure = failed == null ? Instant.EPOCH : failed.plus(pause.after(failures));
+        Instant afterWithdrawal = withdrawn == null ? Instant.EPOCH : withdrawn.plus(pause.longest);
+        return afterFailure.isAfter(afterWithdrawal) ? afterFailure : afterWithdrawal;
     }
 
     private static @Nullable Instant instant(@Nullable Timestamp time) {

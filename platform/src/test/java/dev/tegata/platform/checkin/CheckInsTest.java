@@ -493,6 +493,85 @@ final class CheckInsTest {
     }
 
     @Test
+    void placesWhatPolicyFindsDueOfManyDevicesInOneTransactionThoughOneOfThemBreaks() {
+        int many = 200;
+        List<DeviceId> devices = new ArrayList<>();
+        for (int i = 0; i < many; i++) {
+            devices.add(world.claim(fleet, "BA7C4%013d".formatted(i)).id());
+        }
+        OrderContent renewal = new OrderContent.RenewCertificate();
+        DeviceId busy = devices.getFirst();
+        DeviceOrder open = orders.place(world.tenant, busy, renewal, DAY, EnrolmentWorld.OPERATOR);
+        List<PolicyOrders.Request> requests = new ArrayList<>(devices.stream()
+                .map(device -> new PolicyOrders.Request(device, List.of(renewal, attest()), DAY))
+                .toList());
+        PolicyOrders policy = new PolicyOrders(world.database, orders);
+
+        assertThat(policy.carry(world.tenant, requests))
+                .as("none is to be asked again")
+                .containsOnly(new PolicyOrders.Outcome(null, null));
+        assertThat(transactions()).as("by an operator, and by policy").hasSize(2);
+        for (DeviceId device : devices) {
+            assertThat(openOrders(device))
+                    .extracting(order -> order.content().kind())
+                    .containsExactly(OrderKind.RENEW_CERTIFICATE, OrderKind.ATTEST);
+        }
+        assertThat(openOrders(busy).getFirst().id()).as("what is open stays").isEqualTo(open.id());
+
+        policy.carry(world.tenant, requests);
+        assertThat(transactions()).as("nothing is placed twice").hasSize(2);
+
+        devices.forEach(device -> openOrders(device)
+                .forEach(order -> orders.withdraw(world.tenant, order.id(), EnrolmentWorld.OPERATOR)));
+        world.clock.advance(DAY);
+        // An order cannot live for so short a time.
+        requests.set(7, new PolicyOrders.Request(devices.get(7), List.of(attest()), Duration.ofSeconds(1)));
+        List<PolicyOrders.Outcome> outcomes = policy.carry(world.tenant, requests);
+        for (int i = 0; i < many; i++) {
+            assertThat(outcomes.get(i).failure() != null).isEqualTo(i == 7);
+            assertThat(openOrders(devices.get(i))).hasSize(i == 7 ? 0 : 2);
+        }
+    }
+
+    private static OrderContent attest() {
+        return new OrderContent.Attest(Bytes.sha256(UUID.randomUUID().toString().getBytes(StandardCharsets.UTF_8)));
+    }
+
+    private List<DeviceOrder> openOrders(DeviceId device) {
+        return world.database.inTenant(world.tenant, tx -> orders.open(tx, world.tenant, device));
+    }
+
+    /// In which orders were placed.
+    private List<String> transactions() {
+        return world.database.inTenant(
+                world.tenant,
+                tx -> tx.createQuery("SELECT DISTINCT xmin::text FROM device_order WHERE tenant_id = :tenant")
+                        .bind("tenant", world.tenant)
+                        .mapTo(String.class)
+                        .list());
+    }
+
+    @Test
+    void placesOneOrderOfAKindHoweverManyCheckInsAreUnderWay() throws Exception {
+        due.add(new OrderContent.RenewCertificate());
+        List<Unit> units = Stream.generate(() -> new Unit(fleet)).limit(12).toList();
+        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+            List<Future<CheckInOutcome>> answers = Stream.of(units, units, units)
+                    .flatMap(List::stream)
+                    .map(unit -> threads.submit(() -> unit.asks(unit.says())))
+                    .toList();
+            for (Future<CheckInOutcome> one : answers) {
+                assertThat(answer(one.get()).orders()).hasSize(1);
+            }
+        }
+        for (Unit unit : units) {
+            assertThat(orders.list(world.tenant, new OrderQuery(unit.id(), null), Page.Request.first())
+                            .items())
+                    .hasSize(1);
+        }
+    }
+
+    @Test
     void asksForEvidenceAgainSoonAfterAFailureAndLaterAfterEach() {
         Unit unit = new Unit(fleet);
         world.clock.advance(DAY);
