@@ -158,19 +158,28 @@ public final class StatusKeeper implements AutoCloseable {
 
     private void publish(StatusNews news) {
         try {
-            if (!publisher.publish(news.tenant(), news.authority(), Extent.DUE)) {
-                // Whoever has the lease may have looked before this change.
-                if (closing.await(AGAIN.toMillis(), TimeUnit.MILLISECONDS)) {
-                    return;
-                }
+            if (!isPublished(news) && !closing.await(AGAIN.toMillis(), TimeUnit.MILLISECONDS)) {
                 enqueue(news);
             }
-        } catch (RefusedException e) {
-            LOG.debug("{} gets no lists: {}", news.authority(), e.getMessage());
-        } catch (UnavailableException | VaultException e) {
-            LOG.warn("The lists of {} will be made later: {}", news.authority(), e.getMessage());
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+        }
+    }
+
+    /// @return false where it is to be tried again in a moment
+    private boolean isPublished(StatusNews news) {
+        try {
+            // Whoever else has the lease may have looked before this change.
+            return publisher.publish(news.tenant(), news.authority(), Extent.DUE);
+        } catch (RefusedException e) {
+            LOG.debug("{} gets no lists: {}", news.authority(), e.getMessage());
+            return true;
+        } catch (UnavailableException e) {
+            LOG.warn("The lists of {} will be made in a moment: {}", news.authority(), e.getMessage());
+            return false;
+        } catch (VaultException e) {
+            LOG.warn("The lists of {} will be made later: {}", news.authority(), e.getMessage());
+            return true;
         }
     }
 

@@ -150,6 +150,8 @@ public final class WebhookWorkers implements AutoCloseable {
         private final Set<String> failed = ConcurrentHashMap.newKeySet();
         private volatile boolean succeeded;
         private volatile boolean lost;
+        /// Whether the database was away for a moment: the slice ends, and the next one comes soon.
+        private volatile boolean broken;
 
         Slice(Open open) {
             this.open = open;
@@ -165,10 +167,12 @@ public final class WebhookWorkers implements AutoCloseable {
             boolean inTime = true;
             try {
                 boolean more = true;
-                while (more && !dueWebhooks.isClosing() && !lost && !isDown() && inTime) {
+                while (more && !dueWebhooks.isClosing() && !lost && !broken && !isDown() && inTime) {
                     more = takeIn() | send(opened);
                     inTime = System.nanoTime() < end;
                 }
+            } catch (UnavailableException e) {
+                interrupted(e);
             } finally {
                 while (!inHand.isEmpty()) {
                     settled.acquireUninterruptibly();
@@ -178,6 +182,11 @@ public final class WebhookWorkers implements AutoCloseable {
                 release();
             }
             return !inTime;
+        }
+
+        private void interrupted(UnavailableException e) {
+            LOG.warn("webhook {}: {}, will send again what was not settled", open.webhook(), e.getMessage());
+            broken = true;
         }
 
         private boolean isDown() {
@@ -261,8 +270,7 @@ public final class WebhookWorkers implements AutoCloseable {
                     try {
                         settle(due, webhooks.post(opened, due.delivery(), due.content()));
                     } catch (UnavailableException e) {
-                        LOG.warn("webhook {}: {}, will send again", open.webhook(), e.getMessage());
-                        lost = true;
+                        interrupted(e);
                     } catch (RuntimeException e) {
                         LOG.error("a delivery of webhook {} cannot be settled", open.webhook(), e);
                         lost = true;

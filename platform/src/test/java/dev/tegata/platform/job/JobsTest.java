@@ -128,10 +128,10 @@ class JobsTest {
         JobWorkers first = workers(Map.of("count", hanging));
         JobId id = start(tenant, "count", 20);
         await(reached);
-        // Its node falls silent: the lease ends.
-        platform.database.inTenant(
-                tenant,
-                tx -> tx.execute("UPDATE open_job SET leased_until = now() - interval '1 second', due_at = now()"));
+        // Its node has fallen silent: the lease is over, and this process does not renew it.
+        platform.database.inTenant(tenant, tx -> tx.execute("""
+                        UPDATE open_job SET leased_by = gen_random_uuid(), leased_until = now() - interval '1 second',
+                            due_at = now()"""));
         try (JobWorkers _ = workers(Map.of("count", step -> {
             counted.add(
                     step.job().position() == null

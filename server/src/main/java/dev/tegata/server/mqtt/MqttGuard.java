@@ -52,6 +52,8 @@ public final class MqttGuard implements AutoCloseable {
     private static final Duration BREATH = Duration.ofMillis(100);
     /// After a question about everybody.
     private static final Duration REST = Duration.ofSeconds(1);
+    /// After a question for news that was not answered.
+    private static final Duration AWAY = Duration.ofSeconds(5);
 
     private static final Pattern ASK = Pattern.compile("ask ([0-9A-F]{1,40}) ([0-9a-f]{64})");
     private static final Pattern GONE = Pattern.compile("gone ([0-9A-F]{1,40})");
@@ -110,7 +112,7 @@ public final class MqttGuard implements AutoCloseable {
         this.clock = clock;
         this.acceptor = Thread.ofVirtual().name("mqtt-guard").start(this::accept);
         this.rounds = PeriodicWork.start("mqtt-guard-rounds", pace.round(), () -> round(_ -> true));
-        this.follower = Thread.ofVirtual().name("mqtt-guard-news").start(() -> follow(pace.round()));
+        this.follower = Thread.ofVirtual().name("mqtt-guard-news").start(this::follow);
     }
 
     /// Starts to listen; whoever may write to the socket may ask, which is its owner and its group.
@@ -159,7 +161,7 @@ public final class MqttGuard implements AutoCloseable {
         }
     }
 
-    private void follow(Duration pause) {
+    private void follow() {
         String position = "";
         while (!closed) {
             try {
@@ -175,7 +177,7 @@ public final class MqttGuard implements AutoCloseable {
             } catch (RuntimeException e) {
                 LOG.debug("No news from the server: {}", e.getMessage());
                 try {
-                    Thread.sleep(pause);
+                    Thread.sleep(AWAY);
                 } catch (InterruptedException _) {
                     return;
                 }

@@ -13,6 +13,7 @@ import dev.tegata.platform.event.Event;
 import dev.tegata.platform.seal.TenantSeals;
 import dev.tegata.platform.testing.TestDatabase;
 import dev.tegata.platform.testing.TestPlatform;
+import dev.tegata.platform.testing.Waits;
 import dev.tegata.platform.webhook.Delivery;
 import dev.tegata.platform.webhook.RetryRules;
 import dev.tegata.platform.webhook.Webhook;
@@ -195,6 +196,26 @@ class WebhooksTest {
                 }
                 TimeUnit.MICROSECONDS.sleep(random.nextInt(3000));
             }
+        }
+    }
+
+    @Test
+    @DisplayName("sends again soon what could not be settled while the database was away for a moment")
+    void away() throws Exception {
+        WebhookId id = create();
+        receiver.answers(_ -> 500);
+        try (WebhookWorkers _ = node(PATIENT)) {
+            append("device:1", 0);
+            await(() -> deliveries(id, Delivery.State.PENDING).stream().anyMatch(one -> one.attempts() > 0));
+            platform.database.inTenant(tenant, tx -> {
+                tx.execute("SELECT 1 FROM webhook_delivery WHERE tenant_id = ? FOR UPDATE", tenant.value());
+                Waits.untilBlocked(platform.database, 1);
+                return tx.execute("""
+                        SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+                        WHERE NOT l.granted AND a.datname = current_database()""");
+            });
+            receiver.answers(_ -> 200);
+            await(() -> deliveries(id, Delivery.State.DELIVERED).size() == 1);
         }
     }
 
