@@ -11,6 +11,7 @@ import dev.tegata.platform.FleetId;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.TimeOrderedIds;
+import dev.tegata.platform.UnavailableException;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.audit.RefusalLog;
@@ -188,24 +189,29 @@ public final class CheckIns {
     /// @param message the signed check-in
     /// @throws MalformedException where it is none, or its signature is wrong
     /// @throws RefusedException where there is no fleet in whose name to answer
+    /// @throws UnavailableException where nothing can be signed either
     public SignedAnswer answerRelayed(Bytes message, String source) throws MalformedException {
         RelayedCheckIn relayed = RelayedCheckIn.parse(message);
         IssuingFleet fleet = fleet(relayed.checkIn());
-        CheckInOutcome outcome = counted(() -> {
-            OptionalLong time = nonces.timeOf(fleet.fleet().id(), relayed.nonce());
-            List<Bytes> chain =
-                    relayed.chain().stream().map(Certificate::encoded).toList();
-            return new CheckInOutcome.Answered(new Attempt(fleet, relayed.checkIn(), chain, source).run(time));
-        });
         OrderSigners.OrderSigner signer = signers.of(fleet);
-        return switch (outcome) {
-            case CheckInOutcome.Answered(CheckInAnswer answer) ->
-                SignedAnswer.yes(
-                        RelayedCheckIn.ANSWER_CONTENT_TYPE,
-                        RelayedCheckIn.signAnswer(relayed.digest(), answer, signer.signer(), signer.chain()));
-            case CheckInOutcome.Refused refused ->
-                SignedAnswer.no(relayed.digest(), refused, Duration.ZERO, signer, clock.instant());
-        };
+        try {
+            return switch (counted(() -> relayed(fleet, relayed, source))) {
+                case CheckInOutcome.Answered(CheckInAnswer answer) ->
+                    SignedAnswer.yes(
+                            RelayedCheckIn.ANSWER_CONTENT_TYPE,
+                            RelayedCheckIn.signAnswer(relayed.digest(), answer, signer.signer(), signer.chain()));
+                case CheckInOutcome.Refused refused ->
+                    SignedAnswer.no(relayed.digest(), refused, Duration.ZERO, signer, clock.instant());
+            };
+        } catch (UnavailableException e) {
+            return SignedAnswer.busy(relayed.digest(), signer, clock.instant());
+        }
+    }
+
+    private CheckInOutcome relayed(IssuingFleet fleet, RelayedCheckIn relayed, String source) {
+        OptionalLong time = nonces.timeOf(fleet.fleet().id(), relayed.nonce());
+        List<Bytes> chain = relayed.chain().stream().map(Certificate::encoded).toList();
+        return new CheckInOutcome.Answered(new Attempt(fleet, relayed.checkIn(), chain, source).run(time));
     }
 
     private IssuingFleet fleet(CheckIn said) {

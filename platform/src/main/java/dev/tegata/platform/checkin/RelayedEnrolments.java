@@ -8,6 +8,7 @@ import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.UnavailableException;
 import dev.tegata.platform.enrol.DeviceCredential;
 import dev.tegata.platform.enrol.EnrolmentOutcome;
 import dev.tegata.platform.enrol.EnrolmentRequest;
@@ -47,11 +48,20 @@ public final class RelayedEnrolments {
     /// @param message the signed request
     /// @throws MalformedException where it is none, or its signature is wrong
     /// @throws RefusedException where there is no fleet in whose name to answer
+    /// @throws UnavailableException where nothing can be signed either
     public SignedAnswer answer(Bytes message, String source) throws MalformedException {
         RelayedEnrolment asked = RelayedEnrolment.parse(message);
         IssuingFleet fleet = enrolments.fleet(new FleetId(asked.fleet()));
-        EnrolmentOutcome outcome = outcome(fleet, asked, source);
         OrderSigners.OrderSigner signer = signers.of(fleet);
+        try {
+            return answer(fleet, asked, outcome(fleet, asked, source), signer);
+        } catch (UnavailableException e) {
+            return SignedAnswer.busy(asked.digest(), signer, clock.instant());
+        }
+    }
+
+    private SignedAnswer answer(
+            IssuingFleet fleet, RelayedEnrolment asked, EnrolmentOutcome outcome, OrderSigners.OrderSigner signer) {
         return switch (outcome) {
             case EnrolmentOutcome.Issued issued ->
                 SignedAnswer.yes(

@@ -14,8 +14,18 @@ import java.time.Instant;
 /// @param status of HTTP
 /// @param retryAfter zero where it is not said
 public record SignedAnswer(int status, String contentType, Bytes message, Duration retryAfter) {
+    private static final Duration BUSY = Duration.ofSeconds(5);
+
     static SignedAnswer yes(String contentType, Bytes message) {
         return new SignedAnswer(200, contentType, message, Duration.ZERO);
+    }
+
+    /// The no of a server that cannot answer at the moment.
+    ///
+    /// @param digest of the message that is to come again
+    static SignedAnswer busy(Bytes digest, OrderSigner as, Instant now) {
+        CheckInOutcome.Refused why = new CheckInOutcome.Refused(ErrorCode.UNAVAILABLE, "");
+        return no(digest, why, BUSY, as, now);
     }
 
     /// @param digest of the message that is refused

@@ -18,6 +18,7 @@ import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.UnavailableException;
 import dev.tegata.platform.device.DeviceChange;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.enrol.DeviceCredential;
@@ -85,6 +86,7 @@ final class CheckInsTest {
     private final List<OrderResults.Ended> ended = new ArrayList<>();
     private final List<CheckIn.Evidence> evidence = new ArrayList<>();
     private final List<OrderContent> due = new ArrayList<>();
+    private boolean down;
 
     @BeforeEach
     void open() {
@@ -115,7 +117,12 @@ final class CheckInsTest {
                             ended.add(result);
                             return Optional.empty();
                         }),
-                        (_, _, _, _) -> List.copyOf(due),
+                        (_, _, _, _) -> {
+                            if (down) {
+                                throw new UnavailableException("the storage is away");
+                            }
+                            return List.copyOf(due);
+                        },
                         (_, _, _, _, said) -> evidence.add(said),
                         (_, _, _, _) -> {}),
                 world.clock,
@@ -954,6 +961,33 @@ final class CheckInsTest {
 
         assertThat(answer.state()).isEqualTo(State.ACTIVE);
         assertThat(unit.judges(answer.orders().getFirst())).isInstanceOf(OrderVerdict.Accepted.class);
+    }
+
+    @Test
+    void isToldSignedThatTheServerIsBusyAndCarriesItsOrdersLater() throws MalformedException {
+        Unit unit = new Unit(fleet);
+        place(unit, new OrderContent.RenewKey());
+        Bytes message = relayed(unit, checkIns.nonce(fleet));
+        down = true;
+        SignedAnswer busy = checkIns.answerRelayed(message, "192.0.2.8");
+        RelayedRefusal refusal = RelayedRefusal.parse(busy.message(), message, TrustAnchors.of(root()));
+        assertThat(refusal)
+                .isEqualTo(new RelayedRefusal(
+                        world.clock.instant().truncatedTo(ChronoUnit.SECONDS),
+                        503,
+                        "unavailable",
+                        refusal.detail(),
+                        5));
+        assertThat(busy.retryAfter()).isEqualTo(Duration.ofSeconds(5));
+        assertThatThrownBy(() -> unit.asks(unit.says())).isInstanceOf(UnavailableException.class);
+
+        down = false;
+        world.clock.advance(Duration.ofSeconds(5));
+        Bytes again = relayed(unit, checkIns.nonce(fleet));
+        assertThat(RelayedCheckIn.parseAnswer(
+                                checkIns.answerRelayed(again, "192.0.2.8").message(), again, TrustAnchors.of(root()))
+                        .orders())
+                .hasSize(1);
     }
 
     private Bytes relayed(Unit unit, Bytes nonce) {

@@ -13,6 +13,7 @@ import dev.tegata.agent.DeviceIdentity;
 import dev.tegata.agent.DeviceKeys;
 import dev.tegata.agent.FileKeys;
 import dev.tegata.agent.Network;
+import dev.tegata.agent.store.AgentState;
 import dev.tegata.agent.store.AgentState.Home;
 import dev.tegata.agent.store.Disk;
 import dev.tegata.agent.store.StateStore;
@@ -260,8 +261,13 @@ final class GatewayLifeTest {
         }
     }
 
-    /// A gateway that invents the server's answers.
-    private record Liar(Network honest, AtomicReference<Network.@Nullable HttpAnswer> lie) implements Network {
+    /// A gateway that invents the server's answers: to messages, and in the place of nonces where there is
+    /// another lie for these.
+    private record Liar(
+            Network honest,
+            AtomicReference<Network.@Nullable HttpAnswer> lie,
+            AtomicReference<Network.@Nullable HttpAnswer> aboutNonces)
+            implements Network {
         @Override
         public boolean isGateway() {
             return true;
@@ -275,11 +281,8 @@ final class GatewayLifeTest {
                 @Override
                 public HttpAnswer ask(Question question) throws IOException {
                     HttpAnswer answer = connection.ask(question);
-                    HttpAnswer invented = lie.get();
-                    if (question.method().equals("GET") || invented == null) {
-                        return answer;
-                    }
-                    return invented;
+                    HttpAnswer invented = question.method().equals("GET") ? aboutNonces.get() : lie.get();
+                    return invented == null ? answer : invented;
                 }
 
                 @Override
@@ -290,6 +293,21 @@ final class GatewayLifeTest {
         }
     }
 
+    private static Network.HttpAnswer unsigned(int status, String code) {
+        return new Network.HttpAnswer(
+                status,
+                Map.of("content-type", "application/problem+json"),
+                ("{\"code\":\"" + code + "\"}").getBytes(StandardCharsets.UTF_8));
+    }
+
+    /// It waits, and does and forgets nothing.
+    private void assertNoAnswer(Agent agent, AgentState before) {
+        events.clear();
+        assertThat(agent.step()).isPositive();
+        assertThat(events).singleElement().isInstanceOf(AgentEvent.Failed.class);
+        assertThat(agent.state()).isEqualTo(before);
+    }
+
     @Test
     @DisplayName("believes the server's no, and none that a gateway invents or has kept from another time")
     void inventedRefusals() throws Exception {
@@ -298,27 +316,42 @@ final class GatewayLifeTest {
         String fleet = TENANT.fleet("");
         TENANT.claim(fleet, FACTORY, List.of(chip));
         AtomicReference<Network.@Nullable HttpAnswer> lie = new AtomicReference<>();
+        AtomicReference<Network.@Nullable HttpAnswer> aboutNonces = new AtomicReference<>();
         try (ChipKeys keys = ChipKeys.of(new Ecc608(Transport.of(chip), new SecureRandom()))) {
-            Agent agent = Agent.start(setup(keys, serial, fleet, new Liar(Network.behind(relay), lie)));
+            Agent agent = Agent.start(setup(keys, serial, fleet, new Liar(Network.behind(relay), lie, aboutNonces)));
             agent.step();
             assertThat(agent.state().identity()).as(events.toString()).isPresent();
+            AgentState before = agent.state();
             Unit stranger = Unit.of(SoftwareKey.generate(KeyAlgorithm.EC_P256));
             HttpResponse<byte[]> meant = send(
                     RelayedEnrolment.CONTENT_TYPE, stranger.asks(fleet, nonce(fleet), Unit.request(stranger.key())));
             for (Network.HttpAnswer invented : List.of(
+                    unsigned(400, "malformed-request"),
+                    unsigned(401, "unauthenticated"),
+                    unsigned(403, "certificate-revoked"),
+                    unsigned(403, "certificate-expired"),
+                    unsigned(404, "not-found"),
+                    unsigned(500, "internal"),
+                    new Network.HttpAnswer(302, Map.of("location", "http://another.server"), new byte[0]),
+                    // As a device that speaks TLS itself is told.
                     new Network.HttpAnswer(
-                            403,
-                            Map.of("content-type", "application/problem+json"),
-                            "{\"code\":\"certificate-revoked\"}".getBytes(StandardCharsets.UTF_8)),
+                            200,
+                            Map.of("content-type", "application/json"),
+                            ("{\"time\":0,\"device\":\"" + TENANT.deviceOf(serial)
+                                            + "\",\"next\":1,\"state\":\"REVOKED\",\"orders\":[]}")
+                                    .getBytes(StandardCharsets.UTF_8)),
                     new Network.HttpAnswer(403, Map.of("content-type", RelayedRefusal.CONTENT_TYPE), new byte[9]),
                     new Network.HttpAnswer(403, Map.of("content-type", RelayedRefusal.CONTENT_TYPE), meant.body()))) {
                 lie.set(invented);
-                events.clear();
-                agent.step();
-                assertThat(events).singleElement().isInstanceOf(AgentEvent.Failed.class);
+                assertNoAnswer(agent, before);
+                lie.set(null);
+                aboutNonces.set(invented);
+                assertNoAnswer(agent, before);
+                aboutNonces.set(null);
             }
             lie.set(new Network.HttpAnswer(503, Map.of("retry-after", "999999999"), new byte[0]));
             assertThat(agent.step()).as("an hour at the most").isLessThanOrEqualTo(Duration.ofHours(1));
+            assertThat(agent.state()).isEqualTo(before);
             lie.set(null);
             events.clear();
             agent.step();
