@@ -278,21 +278,8 @@ final class DeviceKeysTest {
             throw new IllegalStateException("SoftHSM is not installed: apt-get install softhsm2");
         }
         SoftHsmEnvironment.configure(folder);
-        ProcessBuilder tool = new ProcessBuilder(
-                        "softhsm2-util",
-                        "--init-token",
-                        "--free",
-                        "--label",
-                        "device",
-                        "--so-pin",
-                        "1234",
-                        "--pin",
-                        "4321")
-                .redirectErrorStream(true)
-                .redirectOutput(folder.resolve("log").toFile());
-        tool.environment().put("SOFTHSM2_CONF", folder.resolve("softhsm2.conf").toString());
-        Process made = tool.start();
-        assertThat(made.waitFor()).as(Files.readString(folder.resolve("log"))).isZero();
+        SoftHsmEnvironment.run(
+                folder, "--init-token", "--free", "--label", "device", "--so-pin", "1234", "--pin", "4321");
         Pkcs11Config token = Pkcs11Config.sharedToken(library, "device", Secret.of("4321"));
         KeySpace label = new KeySpace("device-keys");
         KeyHandle birth;

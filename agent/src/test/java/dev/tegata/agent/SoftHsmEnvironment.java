@@ -9,12 +9,14 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 
 /// SoftHSM with its tokens in a folder of the test, for this process and its children.
-final class SoftHsmEnvironment {
+public final class SoftHsmEnvironment {
     private SoftHsmEnvironment() {}
 
-    static void configure(Path folder) throws IOException {
+    public static void configure(Path folder) throws IOException {
         Path tokens = Files.createDirectories(folder.resolve("tokens"));
         Path config = Files.writeString(folder.resolve("softhsm2.conf"), """
                 directories.tokendir = %s
@@ -22,6 +24,19 @@ final class SoftHsmEnvironment {
                 log.level = ERROR
                 """.formatted(tokens));
         setEnvironment("SOFTHSM2_CONF", config.toString());
+    }
+
+    /// Runs `softhsm2-util`, which must succeed.
+    public static void run(Path folder, String... arguments) throws IOException, InterruptedException {
+        List<String> command = new ArrayList<>(List.of("softhsm2-util"));
+        command.addAll(List.of(arguments));
+        ProcessBuilder tool = new ProcessBuilder(command)
+                .redirectErrorStream(true)
+                .redirectOutput(folder.resolve("log").toFile());
+        tool.environment().put("SOFTHSM2_CONF", folder.resolve("softhsm2.conf").toString());
+        if (tool.start().waitFor() != 0) {
+            throw new IllegalStateException(command + ": " + Files.readString(folder.resolve("log")));
+        }
     }
 
     /// The module reads its environment by getenv(3), which knows nothing of Java's copy.

@@ -26,6 +26,7 @@ import dev.tegata.pki.key.KeyHandle;
 import dev.tegata.pki.key.KeySpace;
 import dev.tegata.pki.key.Pkcs11Config;
 import dev.tegata.pki.key.Secret;
+import dev.tegata.pki.key.VaultException;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
@@ -131,9 +132,10 @@ record Holder(DeviceKeys keys, String serial, Optional<Attester> attester) {
     private static Holder pkcs11(AgentConfig config, SecureRandom random) throws InvalidException, IOException {
         try {
             Pkcs11Config token = Pkcs11Config.sharedToken(
-                    config.path(AgentSetting.PKCS11_LIBRARY),
-                    config.require(AgentSetting.PKCS11_TOKEN),
-                    Secret.ofFile(config.path(AgentSetting.PKCS11_PIN_FILE)));
+                            config.path(AgentSetting.PKCS11_LIBRARY),
+                            config.require(AgentSetting.PKCS11_TOKEN),
+                            Secret.ofFile(config.path(AgentSetting.PKCS11_PIN_FILE)))
+                    .withRefusals(config.data().resolve("refused-pins"));
             return new Holder(
                     Pkcs11Keys.open(
                             token,
@@ -143,7 +145,7 @@ record Holder(DeviceKeys keys, String serial, Optional<Attester> attester) {
                             random),
                     config.require(AgentSetting.SERIAL),
                     Optional.empty());
-        } catch (IllegalArgumentException e) {
+        } catch (IllegalArgumentException | VaultException e) {
             throw new InvalidException(String.valueOf(e.getMessage()));
         }
     }

@@ -5,6 +5,7 @@ package dev.tegata.agent.run;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.tegata.agent.DeviceServer;
+import dev.tegata.agent.SoftHsmEnvironment;
 import dev.tegata.chip.ChipFactory;
 import dev.tegata.chip.Preset;
 import dev.tegata.chip.VirtualChip;
@@ -16,6 +17,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.security.SecureRandom;
 import java.time.Instant;
 import java.util.HexFormat;
@@ -96,6 +98,69 @@ final class MainTest {
             assertThat(run("status", "--config", config)).isZero();
             assertThat(out()).contains("settings.json", server.newest().serial().hex(), "Boots          2");
         }
+    }
+
+    @Test
+    @DisplayName("a PIN that a token has refused is not offered after a restart, until it or the token is another")
+    void refusedPin() throws Exception {
+        Path library = Path.of("/usr/lib/softhsm/libsofthsm2.so");
+        if (!Files.exists(library)) {
+            throw new IllegalStateException("SoftHSM is not installed: apt-get install softhsm2");
+        }
+        SoftHsmEnvironment.configure(folder);
+        makeToken("--free", "4321");
+        String slot = slot();
+        Path pin = Files.writeString(folder.resolve("pin"), "9999");
+        try (DeviceServer server = new DeviceServer("01")) {
+            Path anchors = folder.resolve("anchors.pem");
+            Files.writeString(anchors, Certificate.parse(server.tlsAnchor()).pem());
+            String config = Files.writeString(folder.resolve("agent.conf"), """
+                            server = %s
+                            fleet = fleet-1
+                            trust-anchors = %s
+                            data = %s
+                            keys = pkcs11
+                            pkcs11-library = %s
+                            pkcs11-token = device
+                            pkcs11-pin-file = %s
+                            pkcs11-label = device-keys
+                            pkcs11-birth-id = 00112233445566778899aabbccddeeff
+                            birth-chain = %s
+                            serial = 01
+                            """.formatted(
+                                    server.home().url(), anchors, folder.resolve("data"), library, pin, anchors))
+                    .toString();
+            Files.setPosixFilePermissions(pin, PosixFilePermissions.fromString("rw-r--r--"));
+            assertThat(run("run", "--config", config, "--once")).isNotZero();
+            assertThat(err()).contains("chmod 600").doesNotContain("9999");
+            Files.setPosixFilePermissions(pin, PosixFilePermissions.fromString("rw-------"));
+            assertThat(run("run", "--config", config, "--once")).isNotZero();
+            assertThat(err()).contains("refuses the PIN");
+            // The same token takes this PIN now, but it is not offered.
+            makeToken("--slot=" + slot, "9999");
+            assertThat(run("run", "--config", config, "--once")).isNotZero();
+            assertThat(err()).contains("refuses the PIN");
+            // Another PIN is, and so is this one to another token.
+            makeToken("--slot=" + slot, "4321");
+            Files.writeString(pin, "4321");
+            assertThat(run("run", "--config", config, "--once")).isNotZero();
+            assertThat(err()).contains("no key").doesNotContain("PIN");
+            SoftHsmEnvironment.run(folder, "--delete-token", "--token", "device");
+            makeToken("--free", "9999");
+            Files.writeString(pin, "9999");
+            assertThat(run("run", "--config", config, "--once")).isNotZero();
+            assertThat(err()).contains("no key").doesNotContain("PIN");
+        }
+    }
+
+    private void makeToken(String where, String pin) throws Exception {
+        SoftHsmEnvironment.run(
+                folder, "--init-token", where, "--label", "device", "--so-pin", "12345678", "--pin", pin);
+    }
+
+    /// Of the token that was just made: "The token has been initialized and is reassigned to slot 123".
+    private String slot() throws Exception {
+        return Files.readString(folder.resolve("log")).strip().replaceAll("(?s).* slot ", "");
     }
 
     @ParameterizedTest

@@ -121,10 +121,7 @@ final class Pkcs11Token {
 
     /// One at a time, so that a wrong PIN is offered once.
     private synchronized long open() throws CryptokiException {
-        Optional<String> refusal = refusedPins.find(label, pin);
-        if (refusal.isPresent()) {
-            throw new VaultException(refusal.get(), false);
-        }
+        refuse(refusedPins.told(label));
         if (slot.isEmpty()) {
             slot = Pkcs11Engine.slotOf(cryptoki, label);
         }
@@ -147,11 +144,18 @@ final class Pkcs11Token {
         }
     }
 
+    private static void refuse(Optional<String> why) {
+        if (why.isPresent()) {
+            throw new VaultException(why.get(), false);
+        }
+    }
+
     private void logIn(long present, long session) throws CryptokiException {
         if (cryptoki.loggedIn(session)) {
             return; // all sessions of a process share one login
         }
         Cryptoki.TokenInfo info = cryptoki.tokenInfo(present);
+        refuse(refusedPins.find(label, info.serialNumber(), pin));
         if (info.locked() || info.finalTry()) {
             String why = said(
                     info.locked()
@@ -165,7 +169,7 @@ final class Pkcs11Token {
             cryptoki.login(session, Cryptoki.USER, pin);
         } catch (CryptokiException e) {
             if (CryptokiException.REFUSED_PINS.contains(e.code())) {
-                throw refused(e);
+                throw refused(e, info.serialNumber());
             }
             if (e.code() != CryptokiException.USER_ALREADY_LOGGED_IN) {
                 throw e;
@@ -173,11 +177,11 @@ final class Pkcs11Token {
         }
     }
 
-    private VaultException refused(CryptokiException e) {
+    private VaultException refused(CryptokiException e, String serialNumber) {
         String why = said("refuses the PIN (" + CryptokiException.name(e.code())
                 + "), which is not offered again: give the vault the secret that the token was made with");
         if (CryptokiException.WRONG_PINS.contains(e.code())) {
-            refusedPins.put(label, pin, why);
+            refusedPins.put(label, serialNumber, pin, why);
         } else {
             refusedPins.note(label, why);
         }

@@ -73,20 +73,24 @@ public final class RefusedPins {
         }
     }
 
-    private String token(String label) {
-        return library + ":" + label;
+    /// A token that was made anew, or another one of the same label, has another serial number.
+    private String token(String label, String serialNumber) {
+        return library + ":" + label + ":" + serialNumber;
     }
 
-    /// What the token said to this PIN; empty where it was not offered yet, or another one was.
-    Optional<String> find(String label, String pin) {
-        String here = told.get(label);
-        return here != null
-                ? Optional.of(here)
-                : read().stream()
-                        .filter(refusal -> refusal.token().equals(token(label))
-                                && refusal.digest().equals(digest(pin, refusal.salt())))
-                        .map(Refusal::why)
-                        .findFirst();
+    /// What the token said in this process.
+    Optional<String> told(String label) {
+        return Optional.ofNullable(told.get(label));
+    }
+
+    /// What the token said to this PIN in any process; empty where it was not offered yet, or another one
+    /// was.
+    Optional<String> find(String label, String serialNumber, String pin) {
+        return read().stream()
+                .filter(refusal -> refusal.token().equals(token(label, serialNumber))
+                        && refusal.digest().equals(digest(pin, refusal.salt())))
+                .map(Refusal::why)
+                .findFirst();
     }
 
     /// Remembers, in this process only, what has nothing to do with which PIN it is.
@@ -95,10 +99,10 @@ public final class RefusedPins {
     }
 
     /// Remembers that the token has refused the PIN.
-    void put(String label, String pin, String why) {
+    void put(String label, String serialNumber, String pin, String why) {
         byte[] salt = new byte[SALT];
         random.nextBytes(salt);
-        Refusal refused = new Refusal(token(label), Bytes.of(salt), digest(pin, Bytes.of(salt)), why);
+        Refusal refused = new Refusal(token(label, serialNumber), Bytes.of(salt), digest(pin, Bytes.of(salt)), why);
         if (file == null || !write(file, refused)) {
             told.put(label, why);
         }
