@@ -158,14 +158,14 @@ public record OcspReply(
             explicit.end();
         }
         for (Certificate each : candidates) {
-            if (name != null ? each.subject().equals(name) : hasKey(each, key)) {
+            if (name != null ? each.subject().equals(name) : key != null && hasKey(each, key)) {
                 return each;
             }
         }
         throw new RefusedAnswerException("does not bring the certificate of whom it names as its signer");
     }
 
-    private static boolean hasKey(Certificate certificate, @Nullable Bytes hash) {
+    private static boolean hasKey(Certificate certificate, Bytes hash) {
         try {
             certificate.publicKey();
             return CertificateId.keyHash(certificate).equals(hash);
