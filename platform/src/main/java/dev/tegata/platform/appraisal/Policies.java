@@ -205,6 +205,7 @@ public final class Policies {
     /// @throws RefusedException where there was none but the built-in one
     public PolicyVersion rollBack(TenantId tenant, Actor actor) {
         return database.inTenant(tenant, tx -> {
+            AppraisalBasis.lock(tx, tenant);
             List<Activation> last = activations(tx, tenant, 2);
             if (last.isEmpty()) {
                 throw new RefusedException(ErrorCode.CONFLICT, "no policy was ever activated");

@@ -25,6 +25,14 @@ public record AppraisalBasis(
                 .orElse(NOTHING);
     }
 
+    /// Has those who change the basis of a tenant wait until the transaction `tx` ends, and waits for them.
+    public static void lock(Handle tx, TenantId tenant) {
+        tx.createQuery("SELECT 1 FROM appraisal_basis WHERE tenant_id = :tenant FOR UPDATE")
+                .bind("tenant", tenant)
+                .mapTo(Integer.class)
+                .findOne();
+    }
+
     /// Counts a change. Two transactions that change the basis of one tenant wait for each other here:
     /// call it first.
     public static void change(Handle tx, TenantId tenant) {

@@ -112,7 +112,12 @@ public final class HealthSweep implements AutoCloseable {
                 .forEach(entry -> probe.problem(entry.getKey(), entry.getValue().mustServe())
                         .ifPresent(problem -> unreachable.putIfAbsent(
                                 entry.getValue().authority(), entry.getKey() + ": " + problem)));
-        probed.put(tenant, new Probed(clock.instant(), unreachable));
+        Probed found = new Probed(clock.instant(), unreachable);
+        if (last == null) {
+            probed.putIfAbsent(tenant, found);
+        } else {
+            probed.replace(tenant, last, found);
+        }
     }
 
     private record Address(AuthorityId authority, boolean mustServe) {}
@@ -148,7 +153,8 @@ public final class HealthSweep implements AutoCloseable {
 
     /// Has all devices looked through anew within seconds: from now on, or when the look under way is over.
     public Freshness again(TenantId tenant) {
-        probed.remove(tenant);
+        // Another one than what a round under way has begun with: what that finds is older than this wish.
+        probed.put(tenant, new Probed(clock.instant().minus(BETWEEN), Map.of()));
         return database.inTenant(
                 tenant,
                 tx -> tx.createQuery("""

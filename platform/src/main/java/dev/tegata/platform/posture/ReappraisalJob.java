@@ -123,10 +123,7 @@ public final class ReappraisalJob implements JobHandler {
     }
 
     private static Advance end(Handle tx, TenantId tenant) {
-        tx.createQuery("SELECT 1 FROM appraisal_basis WHERE tenant_id = :tenant FOR UPDATE")
-                .bind("tenant", tenant)
-                .mapTo(Integer.class)
-                .findOne();
+        AppraisalBasis.lock(tx, tenant);
         return begin(tx, tenant)
                 .map(position -> Advance.to(Json.write(position), 0, List.of()))
                 .orElseGet(() -> Advance.complete(0, List.of()));
