@@ -36,6 +36,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.stream.Stream;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.argument.Argument;
 import org.jspecify.annotations.Nullable;
@@ -119,13 +120,37 @@ public final class Authorities {
                     ErrorCode.AUTHORITY_NOT_READY, "the authority is in the state " + authority.state());
         }
         List<Certificate> chain = chain(tx, authority);
-        return new IssuingAuthority(
-                id, tenant.keySpace(), authority.key(), authority.algorithm(), chain, beside(tx, tenant, chain));
+        // Devices come back from a campaign with certificates of the other authority: their issuer must be known.
+        List<Certificate> beside = Stream.concat(
+                        joined(tx, tenant, chain).stream(),
+                        counterpart(tx, tenant, id).stream().flatMap(other -> chain(tx, other).stream()))
+                .distinct()
+                .filter(certificate -> !chain.contains(certificate))
+                .toList();
+        return new IssuingAuthority(id, tenant.keySpace(), authority.key(), authority.algorithm(), chain, beside);
+    }
+
+    /// The authority that is taking this one's place, or whose place it takes; none where that is because of
+    /// a compromise, since nobody should believe the old one any more.
+    private static Optional<Authority> counterpart(Handle tx, TenantId tenant, AuthorityId id) {
+        return tx.createQuery("SELECT " + COLUMNS + """
+                         FROM authority
+                        WHERE tenant_id = :tenant AND certificate IS NOT NULL AND authority_id IN (
+                            SELECT CASE WHEN a.old_authority = :id THEN a.new_authority ELSE a.old_authority END
+                            FROM rollover_authority a
+                            JOIN rollover r ON r.tenant_id = a.tenant_id AND r.rollover_id = a.rollover_id
+                            WHERE a.tenant_id = :tenant AND a.open AND r.cause <> 'COMPROMISE'
+                                AND (a.old_authority = :id OR a.new_authority = :id))
+                        ORDER BY authority_id LIMIT 1""")
+                .bind("tenant", tenant)
+                .bind("id", id)
+                .map((row, context) -> authority(row))
+                .findOne();
     }
 
     /// What is handed out beside a chain while its root is being replaced: the other root, and then what
     /// joins both, that for the newest root's key first.
-    private static List<Certificate> beside(Handle tx, TenantId tenant, List<Certificate> chain) {
+    private static List<Certificate> joined(Handle tx, TenantId tenant, List<Certificate> chain) {
         return tx.createQuery("""
                         WITH root AS (
                             SELECT authority_id FROM authority

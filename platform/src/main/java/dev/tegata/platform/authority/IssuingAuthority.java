@@ -15,7 +15,8 @@ import java.util.stream.Stream;
 /// All that is needed to issue under an authority, and to hand out its chain.
 ///
 /// @param chain its own certificate, and those above it up to the root
-/// @param beside while its root is being replaced: the other root, and the certificates that join both
+/// @param beside while it is being replaced, or replaces another: the other root, the certificates that join
+///     both, and the other authority with those above it
 public record IssuingAuthority(
         AuthorityId id,
         KeySpace space,
@@ -28,7 +29,7 @@ public record IssuingAuthority(
         beside = List.copyOf(beside);
     }
 
-    /// One whose root is not being replaced.
+    /// One that is not being replaced.
     public IssuingAuthority(
             AuthorityId id, KeySpace space, KeyHandle key, KeyAlgorithm algorithm, List<Certificate> chain) {
         this(id, space, key, algorithm, chain, List.of());
@@ -41,8 +42,9 @@ public record IssuingAuthority(
 
     /// The certificates that lead from those below it to whichever root is trusted, without the roots.
     public List<Certificate> path() {
-        return published().stream()
-                .filter(certificate -> !certificate.isSelfIssued() || isCross(certificate))
+        return Stream.concat(
+                        chain.stream().filter(certificate -> !certificate.isSelfIssued() || isCross(certificate)),
+                        beside.stream().filter(IssuingAuthority::isCross))
                 .toList();
     }
 

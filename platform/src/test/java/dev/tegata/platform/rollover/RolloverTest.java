@@ -66,7 +66,6 @@ import java.util.concurrent.Future;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Predicate;
 import java.util.function.Supplier;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -356,13 +355,10 @@ final class RolloverTest {
         }
 
         private synchronized void some(int count) {
-            List<Certificate> published =
-                    world.issuingFleets.get(fleet).authority().path();
+            List<Certificate> between =
+                    world.issuingFleets.get(fleet).authority().published();
             for (int i = 0; i < count; i++) {
                 List<Certificate> chain = units.get(next++ % units.size()).shown;
-                List<Certificate> between = Stream.concat(chain.stream().skip(1), published.stream())
-                        .distinct()
-                        .toList();
                 for (Certificate only : trusted) {
                     PathResult path = PATHS.check(
                             new Presented(chain.getFirst(), between),
@@ -468,7 +464,11 @@ final class RolloverTest {
         Certificate newRoot = after.authority().chain().getLast();
 
         assertThat(newRoot.subject()).isEqualTo(oldRoot.subject());
-        assertThat(before.authority().published()).hasSize(5).contains(newRoot);
+        assertThat(before.authority().published())
+                .hasSize(6)
+                .contains(newRoot, after.authority().certificate());
+        assertThat(after.authority().published())
+                .containsExactlyInAnyOrderElementsOf(before.authority().published());
         for (IssuingFleet way : List.of(before, after)) {
             List<Certificate> between = way.authority().path();
             assertThat(between).hasSize(3);
@@ -515,6 +515,8 @@ final class RolloverTest {
         assertThat(rollover.newAnchor()).isNull();
         rollovers.start(tenant, OPERATOR, rollover.id());
         live(units, rollover.id(), it -> it.progress().getOrDefault(Step.MOVED, 0L) >= 3);
+        assertThat(world.issuingFleets.get(fleet).authority().published())
+                .contains(world.authorities.get(tenant, rollover.newAuthority()).requireCertificate());
         rollovers.pause(tenant, OPERATOR, rollover.id());
         live(units, rollover.id(), it -> it.state() == RolloverState.PAUSED);
         rollovers.resume(tenant, OPERATOR, rollover.id());
