@@ -206,13 +206,13 @@ public final class EstTenant {
         }
     }
 
-    private JsonNode get(String path) {
+    JsonNode get(String path) {
         HttpResponse<String> response = running.get(tenant.ownerKey(), path);
         assertThat(response.statusCode()).as(response.body()).isEqualTo(200);
         return RunningServer.body(response);
     }
 
-    private HttpResponse<String> post(String path, String body) {
+    HttpResponse<String> post(String path, String body) {
         return running.post(tenant.ownerKey(), path, body);
     }
 
@@ -220,7 +220,7 @@ public final class EstTenant {
         return get("/api/v1/devices?serial=" + serial).at("/items/0/id").asString();
     }
 
-    private static JsonNode created(HttpResponse<String> response) {
+    static JsonNode created(HttpResponse<String> response) {
         assertThat(response.statusCode()).as(response.body()).isEqualTo(201);
         return RunningServer.body(response);
     }
