@@ -113,13 +113,41 @@ public final class Fleets {
     /// @throws RefusedException [ErrorCode#PRECONDITION_FAILED] where the fleet has another version by now;
     ///     [ErrorCode#BREAKS_CHAINS], with whom, where devices would lose their chain
     public Fleet update(TenantId tenant, Actor actor, FleetId id, int version, FleetSettings settings) {
-        return update(tenant, actor, id, version, settings, broken -> {
-            throw new RefusedException(
-                    ErrorCode.BREAKS_CHAINS,
-                    "devices of the fleet would lose their chain: "
-                            + broken.getFirst().detail(),
-                    broken);
-        });
+        return update(tenant, actor, id, version, settings, Fleets::refuse);
+    }
+
+    /// Refuses what [#update] would refuse now, and changes nothing.
+    public void check(TenantId tenant, FleetId id, FleetSettings settings) {
+        check(tenant, id, settings, Fleets::refuse);
+    }
+
+    /// As the other, whoever breaks.
+    public void checkLeavingBehind(TenantId tenant, FleetId id, FleetSettings settings) {
+        check(tenant, id, settings, broken -> {});
+    }
+
+    private void check(TenantId tenant, FleetId id, FleetSettings settings, Consumer<List<Broken>> whereBroken) {
+        database.inTenant(
+                tenant, tx -> requireFit(tx, tenant, require(tx, tenant, id), settings, whereBroken));
+    }
+
+    private static void refuse(List<Broken> broken) {
+        throw new RefusedException(
+                ErrorCode.BREAKS_CHAINS,
+                "devices of the fleet would lose their chain: "
+                        + broken.getFirst().detail(),
+                broken);
+    }
+
+    /// @return who breaks, where `whereBroken` puts up with it
+    private List<Broken> requireFit(
+            Handle tx, TenantId tenant, Fleet before, FleetSettings settings, Consumer<List<Broken>> whereBroken) {
+        checkAuthority(tx, tenant, settings, before.id());
+        List<Broken> broken = ChainBreaks.of(tx, authorities, before, settings);
+        if (!broken.isEmpty()) {
+            whereBroken.accept(broken);
+        }
+        return broken;
     }
 
     /// As the other, whoever breaks; the audit says whom.
@@ -136,11 +164,7 @@ public final class Fleets {
             Consumer<List<Broken>> whereBroken) {
         Fleet changed = database.inTenant(tenant, tx -> {
             Fleet before = require(tx, tenant, id);
-            checkAuthority(tx, tenant, settings, id);
-            List<Broken> broken = ChainBreaks.of(tx, authorities, before, settings);
-            if (!broken.isEmpty()) {
-                whereBroken.accept(broken);
-            }
+            List<Broken> broken = requireFit(tx, tenant, before, settings, whereBroken);
             int rows = tx.createUpdate("""
                             UPDATE fleet SET name = :name, authority_id = :authority,
                                 parallel_authority_id = :parallel, profile = :profile::jsonb, policy = :policy::jsonb, version = version + 1

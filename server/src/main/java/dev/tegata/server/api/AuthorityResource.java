@@ -205,7 +205,12 @@ final class AuthorityResource {
                 gate.route("PATCH", PATH + "/{authority}/status", Permission.MANAGE_AUTHORITIES, this::changeStatus),
                 gate.route("POST", PATH + "/{authority}/crl", Permission.MANAGE_AUTHORITIES, this::publish)
                         .withTimeout(LONGEST_PUBLICATION),
-                gate.guarded("POST", PATH + "/{authority}/retire", Permission.MANAGE_AUTHORITIES, this::retire),
+                gate.guarded(
+                        "POST",
+                        PATH + "/{authority}/retire",
+                        Permission.MANAGE_AUTHORITIES,
+                        this::checkRetirement,
+                        this::retire),
                 gate.guarded("POST", PATH + "/{authority}/revoke", Permission.MANAGE_AUTHORITIES, this::revoke),
                 gate.guarded("PUT", PATH + "/{authority}/certificate", Permission.MANAGE_AUTHORITIES, this::upload));
     }
@@ -273,12 +278,14 @@ final class AuthorityResource {
         return Response.json(StatusView.of(statuses.publish(call.tenant(), id(call), call.actor())));
     }
 
-    private Response retire(Call call) {
-        boolean leaveBehind =
-                Boolean.TRUE.equals(call.request().json(RetireBody.class).leaveBehind());
-        if (!leaveBehind) {
+    private void checkRetirement(Call call) {
+        if (!Boolean.TRUE.equals(call.request().json(RetireBody.class).leaveBehind())) {
             requireUnused(call);
         }
+    }
+
+    private Response retire(Call call) {
+        checkRetirement(call);
         return Response.json(View.of(authorities.retire(call.tenant(), call.actor(), id(call))));
     }
 

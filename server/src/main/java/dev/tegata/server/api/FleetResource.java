@@ -227,7 +227,7 @@ final class FleetResource {
                 gate.route("GET", PATH, Permission.READ_FLEETS, this::list),
                 gate.creating(PATH, Permission.MANAGE_FLEETS, this::create),
                 gate.route("GET", PATH + "/{fleet}", Permission.READ_FLEETS, this::get),
-                gate.guarded("PATCH", PATH + "/{fleet}", Permission.MANAGE_FLEETS, this::update),
+                gate.guarded("PATCH", PATH + "/{fleet}", Permission.MANAGE_FLEETS, this::check, this::update),
                 gate.route("DELETE", PATH + "/{fleet}", Permission.MANAGE_FLEETS, this::delete));
     }
 
@@ -270,7 +270,9 @@ final class FleetResource {
         return answer(fleets.get(call.tenant(), new FleetId(call.path("fleet"))));
     }
 
-    private Response update(Call call) {
+    private record Change(FleetId id, int version, FleetSettings settings, boolean leaveBehind) {}
+
+    private Change change(Call call) {
         FleetId id = new FleetId(call.path("fleet"));
         UpdateBody body = call.request().json(UpdateBody.class);
         Fleet before = fleets.get(call.tenant(), id);
@@ -281,10 +283,25 @@ final class FleetResource {
                 parallel(body.parallelAuthority(), before),
                 body.profile() == null ? before.profile() : body.profile().over(before.profile()),
                 body.policy() == null ? before.policy() : body.policy().over(before.policy()));
+        return new Change(id, before.version(), settings, Boolean.TRUE.equals(body.leaveBehind()));
+    }
+
+    private void check(Call call) {
+        Change change = change(call);
+        if (change.leaveBehind) {
+            fleets.checkLeavingBehind(call.tenant(), change.id, change.settings);
+        } else {
+            fleets.check(call.tenant(), change.id, change.settings);
+        }
+    }
+
+    private Response update(Call call) {
+        Change change = change(call);
         return answer(
-                Boolean.TRUE.equals(body.leaveBehind())
-                        ? fleets.updateLeavingBehind(call.tenant(), call.actor(), id, before.version(), settings)
-                        : fleets.update(call.tenant(), call.actor(), id, before.version(), settings));
+                change.leaveBehind
+                        ? fleets.updateLeavingBehind(
+                                call.tenant(), call.actor(), change.id, change.version, change.settings)
+                        : fleets.update(call.tenant(), call.actor(), change.id, change.version, change.settings));
     }
 
     private static @Nullable AuthorityId parallel(@Nullable String given, Fleet before) {

@@ -45,6 +45,11 @@ final class Gate {
         Response answer(Call call) throws IOException;
     }
 
+    /// What an operation refuses, looked at without carrying it out.
+    interface Check {
+        void of(Call call);
+    }
+
     /// An operation of the installation's operator.
     interface OperatorOperation {
         Response answer(Request request, Actor operator) throws IOException;
@@ -63,12 +68,18 @@ final class Gate {
 
     /// As [#route], for one that changes trust: where the tenant wants it, a second person must approve.
     Route guarded(String method, String template, Permission permission, Operation operation) {
-        return route(method, template, permission, false, call -> secondPerson.allow(call, permission, operation));
+        return guarded(method, template, permission, _ -> {}, operation);
+    }
+
+    /// As [#guarded], for one that `check` may refuse before anybody is asked to approve it.
+    Route guarded(String method, String template, Permission permission, Check check, Operation operation) {
+        return route(
+                method, template, permission, false, call -> secondPerson.allow(call, permission, check, operation));
     }
 
     /// As [#creating] and [#guarded] together.
     Route creatingGuarded(String template, Permission permission, Operation operation) {
-        return route("POST", template, permission, true, call -> secondPerson.allow(call, permission, operation));
+        return route("POST", template, permission, true, call -> secondPerson.allow(call, permission, _ -> {}, operation));
     }
 
     /// An operation for the operator key.

@@ -30,7 +30,7 @@ final class SecondPerson {
         this.approvals = approvals;
     }
 
-    Response allow(Call call, Permission permission, Gate.Operation operation) throws IOException {
+    Response allow(Call call, Permission permission, Gate.Check check, Gate.Operation operation) throws IOException {
         if (!approvals.required(call.tenant())) {
             return operation.answer(call);
         }
@@ -38,6 +38,7 @@ final class SecondPerson {
         Bytes digest = digest(request);
         Optional<String> given = request.header(HEADER);
         if (given.isEmpty()) {
+            check.of(call);
             Approval asked = approvals.ask(
                     call.tenant(),
                     call.caller(),

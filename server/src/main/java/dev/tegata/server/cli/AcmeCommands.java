@@ -36,7 +36,7 @@ final class AcmeCommands {
 
     @Command(
             description = {
-                "Offer ACME to a fleet, or change what for.",
+                "Offer ACME to a fleet, or say anew what for.",
                 "http-01 wants --name and --network, device-attest-01 wants --attestation. What is left out is no longer offered."
             },
             footer = {
@@ -81,6 +81,55 @@ final class AcmeCommands {
             session.output()
                     .fields(api.put(
                             path(fleet), "application/json", body.toString().getBytes(StandardCharsets.UTF_8)));
+        }
+    }
+
+    @Command(
+            description = {"Change some of what a fleet offers by ACME.", "What is left out stays as it is."},
+            footer = {
+                "  tegata acme update FLEET --network 10.0.0.0/8 --network 192.168.0.0/16",
+                "  tegata acme update FLEET --no-attestation"
+            })
+    void update(
+            @Parameters(paramLabel = "FLEET", description = "The fleet's id.") String fleet,
+            @Option(
+                            names = "--name",
+                            paramLabel = "NAME",
+                            description = "All host names that devices may have from now on. Repeat it.")
+                    @Nullable
+                    List<String> names,
+            @Option(
+                            names = "--network",
+                            paramLabel = "CIDR",
+                            description = "All networks that http-01 may be fetched from, from now on. Repeat it.")
+                    @Nullable
+                    List<String> networks,
+            @Option(names = "--http-port", paramLabel = "PORT", description = "Where http-01 is fetched.") @Nullable
+                    Integer httpPort,
+            @Option(
+                            names = "--attestation",
+                            negatable = true,
+                            description = "Whether device-attest-01 is offered, by TPMs.")
+                    @Nullable
+                    Boolean attestation) {
+        ObjectNode body = ApiClient.object();
+        if (names != null) {
+            names.forEach(body.putArray("names")::add);
+        }
+        if (networks != null) {
+            networks.forEach(body.putArray("networks")::add);
+        }
+        if (httpPort != null) {
+            body.put("httpPort", httpPort);
+        }
+        if (attestation != null) {
+            body.put("attestation", attestation);
+        }
+        if (body.isEmpty()) {
+            throw CommandFailure.usage("say what changes: --name, --network, --http-port or --[no-]attestation");
+        }
+        try (ApiClient api = session.api()) {
+            session.output().fields(api.patch(path(fleet), body));
         }
     }
 

@@ -5,6 +5,7 @@ package dev.tegata.server.webhook;
 import dev.tegata.platform.health.StatusProbe;
 import java.io.IOException;
 import java.io.InputStream;
+import java.math.BigDecimal;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
@@ -22,7 +23,8 @@ import java.util.regex.Pattern;
 ///
 /// Tenants choose some of these addresses: those of own networks are not asked, unless they are this
 /// server's or the operator allows such targets. A host is looked up once, and that address connected to.
-/// Of the answer only the status line is read.
+/// Of the answer only the status line is read, whatever follows: who is merely there need not speak HTTP as
+/// well as [OutboundHttp] wants it of whom something is fetched from.
 public final class HttpProbe implements StatusProbe {
     private static final Duration PATIENCE = Duration.ofSeconds(5);
     private static final int LONGEST_LINE = 128;
@@ -56,7 +58,8 @@ public final class HttpProbe implements StatusProbe {
         } catch (UnknownHostException e) {
             return Optional.of("its host has no address");
         } catch (SocketTimeoutException e) {
-            return Optional.of("does not answer in " + patience);
+            return Optional.of("does not answer in "
+                    + BigDecimal.valueOf(patience.toMillis(), 3).stripTrailingZeros().toPlainString() + " s");
         } catch (IOException | java.net.URISyntaxException e) {
             return Optional.of("cannot be asked: " + e.getMessage());
         }

@@ -211,6 +211,49 @@ class ApprovalTest {
                 .hasSize(2);
     }
 
+    /// Nobody is bothered with what is refused anyway, and what breaks only meanwhile is refused still.
+    @Test
+    void whatBreaksChainsIsRefusedBeforeAnybodyIsAskedAndAgainAtTheEnd() {
+        String retire = "/api/v1/authorities/" + authority("issuing") + "/retire";
+        assertThat(send("POST", retire, "{}", Map.of()).body()).contains("approval-required");
+        String approval = RunningServer.body(SERVER.get(second, "/api/v1/approvals"))
+                .at("/items/0/id")
+                .asString();
+        assertThat(decide(second, approval, "approve").statusCode()).isEqualTo(200);
+        String fleet = RunningServer.body(SERVER.post(
+                        tenant.ownerKey(),
+                        "/api/v1/fleets",
+                        "{\"name\":\"F\",\"authority\":\"" + authority("issuing") + "\"}"))
+                .path("id")
+                .asString();
+        HttpResponse<String> refused = send("POST", retire, "{}", with(approval));
+        assertThat(refused.statusCode()).isEqualTo(409);
+        assertThat(refused.body()).contains("\"breaks-chains\"");
+        assertThat(RunningServer.body(SERVER.get(second, "/api/v1/approvals/" + approval))
+                        .path("state")
+                        .asString())
+                .isEqualTo("approved");
+
+        int asked = approvals();
+        assertThat(send("POST", retire, "{}", Map.of()).body()).contains("\"breaks-chains\"");
+        String path = "/api/v1/fleets/" + fleet;
+        for (Map<String, String> version : List.of(Map.of("If-Match", "\"7\""), Map.<String, String>of())) {
+            assertThat(send("PATCH", path, "{\"policy\":{\"approvalRequired\":true}}", version)
+                            .body())
+                    .contains("precondition");
+        }
+        String stranger = "{\"authority\":\"" + authority("root") + "\"}";
+        assertThat(send("PATCH", path, stranger, Map.of("If-Match", "\"1\"")).statusCode())
+                .isEqualTo(422);
+        assertThat(approvals()).isEqualTo(asked);
+    }
+
+    private int approvals() {
+        return RunningServer.body(SERVER.get(second, "/api/v1/approvals"))
+                .path("items")
+                .size();
+    }
+
     @Test
     void theAppraisalPolicyIsChangedAndChangedBackWhenTwoPeopleWantIt() {
         String path = "/api/v1/appraisal-policies";

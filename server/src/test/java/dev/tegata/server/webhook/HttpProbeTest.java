@@ -162,7 +162,7 @@ class HttpProbeTest {
     @DisplayName("gives up on a server that says nothing")
     void silent() throws Exception {
         try (Server server = new Server(HttpProbeTest::waitUntilLeft)) {
-            assertThat(HASTY.problem(server.url(), true)).hasValue("does not answer in PT2S");
+            assertThat(HASTY.problem(server.url(), true)).hasValue("does not answer in 2 s");
             assertThat(server.left.get(60, TimeUnit.SECONDS)).isTrue();
         }
     }
