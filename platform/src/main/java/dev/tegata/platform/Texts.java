@@ -2,14 +2,20 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform;
 
+import java.util.Locale;
 import java.util.regex.Pattern;
 
-/// Makes text from outside fit to stand in a message.
+/// Makes what is from outside, or a name in the code, fit to stand in a message.
 public final class Texts {
     private static final int LIMIT = 80;
     private static final Pattern CONTROL = Pattern.compile("\\p{Cntrl}");
 
     private Texts() {}
+
+    /// A constant as a sentence has it: `in-progress`.
+    public static String word(Enum<?> constant) {
+        return constant.name().toLowerCase(Locale.ROOT).replace('_', '-');
+    }
 
     /// `text` cut to 80 characters, with control characters replaced.
     public static String quoted(String text) {

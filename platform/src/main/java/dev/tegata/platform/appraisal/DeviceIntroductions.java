@@ -13,6 +13,7 @@ import dev.tegata.platform.Fields;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.Texts;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.endorsement.AttestationKeys;
@@ -115,7 +116,7 @@ public final class DeviceIntroductions {
             throw new RefusedException(ErrorCode.WRONG_FLEET, "the device belongs to another fleet");
         }
         if (device.state() != DeviceState.CLAIMED && device.state() != DeviceState.ACTIVE) {
-            throw new RefusedException(ErrorCode.DEVICE_NOT_ACTIVE, "the device is " + device.state());
+            throw new RefusedException(ErrorCode.DEVICE_NOT_ACTIVE, "the device is " + Texts.word(device.state()));
         }
         return device.id();
     }

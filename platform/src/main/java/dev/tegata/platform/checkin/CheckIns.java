@@ -10,6 +10,7 @@ import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.Texts;
 import dev.tegata.platform.TimeOrderedIds;
 import dev.tegata.platform.UnavailableException;
 import dev.tegata.platform.access.Actor;
@@ -361,7 +362,7 @@ public final class CheckIns {
                         ErrorCode.OPERATIONAL_IDENTITY_REQUIRED, "the device came with its birth identity", device);
             }
             if (operational && device.state() != DeviceState.ACTIVE) {
-                throw refusal(ErrorCode.DEVICE_NOT_ACTIVE, "the device is " + device.state(), device);
+                throw refusal(ErrorCode.DEVICE_NOT_ACTIVE, "the device is " + Texts.word(device.state()), device);
             }
         }
 

@@ -9,6 +9,7 @@ import dev.tegata.platform.ManifestId;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.Texts;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
@@ -26,8 +27,9 @@ import java.util.UUID;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.generic.GenericType;
 
-/// Makes one-time claim tokens: with one, a device whose manifest lists no key proves that it is the one that was
-/// claimed. Only the token's hash is stored. A new token of a device takes the place of those it has not used.
+/// Makes one-time claim tokens: with one, a device whose manifest lists no key proves that it is the one
+/// that was claimed. Only the token's hash is stored. A new token of a device takes the place of those it
+/// has not used.
 public final class ClaimTokens {
     private static final String PREFIX = "tgc_";
     private static final Duration MAX_VALIDITY = Duration.ofDays(3 * 366);
@@ -51,7 +53,8 @@ public final class ClaimTokens {
 
     /// Makes a token for one device.
     ///
-    /// @throws RefusedException where there is no such device, or its state does not allow a first enrolment
+    /// @throws RefusedException where there is no such device, or its state does not allow a first
+    /// enrolment
     public ClaimToken create(TenantId tenant, Actor actor, DeviceId device, Duration validity) {
         Instant expiresAt = expiry(validity);
         return database.inTenant(tenant, tx -> {
@@ -61,10 +64,11 @@ public final class ClaimTokens {
                     .bind("tenant", tenant)
                     .bind("device", device)
                     .map((row, context) -> {
-                        if (DeviceState.valueOf(row.getString("state")) != DeviceState.CLAIMED) {
+                        DeviceState state = DeviceState.valueOf(row.getString("state"));
+                        if (state != DeviceState.CLAIMED) {
                             throw new RefusedException(
                                     ErrorCode.CONFLICT,
-                                    "a token is for a device that is CLAIMED, this one is " + row.getString("state"));
+                                    "a token is for a device that is claimed, this one is " + Texts.word(state));
                         }
                         return new Waiting(row.getObject("device_id", UUID.class), row.getString("serial"));
                     })
@@ -80,7 +84,8 @@ public final class ClaimTokens {
         });
     }
 
-    /// Makes tokens for the devices of a manifest that are still CLAIMED and have no birth key, a page at a time.
+    /// Makes tokens for the devices of a manifest that are still CLAIMED and have no birth key, a page at a
+    /// time.
     ///
     /// @throws RefusedException where there is no such manifest
     public Page<ClaimToken> create(
@@ -106,7 +111,8 @@ public final class ClaimTokens {
     /// A device that may get a token.
     private record Waiting(UUID device, String serial) {}
 
-    /// Devices and manifests have ids in the order of time: those of a manifest lie between its beginning and its end.
+    /// Devices and manifests have ids in the order of time: those of a manifest lie between its beginning
+    /// and its end.
     private static Page<Waiting> waiting(Handle tx, TenantId tenant, ManifestId manifest, Page.Request page) {
         boolean known = tx.createQuery("SELECT 1 FROM manifest WHERE tenant_id = :tenant AND manifest_id = :manifest")
                 .bind("tenant", tenant)

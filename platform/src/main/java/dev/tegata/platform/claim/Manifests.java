@@ -255,7 +255,8 @@ public final class Manifests implements AutoCloseable {
             Optional<ManifestReport> cancelled = close(tx, tenant, id, new Closing(State.CANCELLED, null, null));
             if (cancelled.isEmpty()) {
                 ManifestReport known = find(tx, tenant, id).orElseThrow(() -> notFound(id));
-                throw new RefusedException(ErrorCode.CONFLICT, "the import has ended already: it is " + known.state());
+                throw new RefusedException(
+                        ErrorCode.CONFLICT, "the import has ended already: it is " + Texts.word(known.state()));
             }
             audit.append(tx, tenant, List.of(event(actor, cancelled.get())));
             return cancelled.get();

@@ -8,6 +8,7 @@ import dev.tegata.platform.FleetId;
 import dev.tegata.platform.PeriodicWork;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.Texts;
 import dev.tegata.platform.UnavailableException;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditEvent;
@@ -544,7 +545,7 @@ public final class Mover implements AutoCloseable {
                     tx,
                     move,
                     device,
-                    found.map(row -> "the device is " + row.state()).orElse(GONE));
+                    found.map(row -> "the device is " + Texts.word(row.state())).orElse(GONE));
             return true;
         }
         if (lacksProof(tx, move, device)) {

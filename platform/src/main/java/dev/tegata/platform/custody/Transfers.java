@@ -12,6 +12,7 @@ import dev.tegata.platform.Page;
 import dev.tegata.platform.PublicIds;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.Texts;
 import dev.tegata.platform.TimeOrderedIds;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.access.LoginThrottle;
@@ -268,7 +269,7 @@ public final class Transfers {
             if (before.state() != State.PREPARING
                     && before.state() != State.OFFERED
                     && before.state() != State.COOLING) {
-                throw new RefusedException(ErrorCode.CONFLICT, "the transfer is " + before.state());
+                throw new RefusedException(ErrorCode.CONFLICT, "the transfer is " + Texts.word(before.state()));
             }
             end(tx, seller, id, State.CANCELLED, clock.instant());
             String action = before.state() == State.COOLING ? "transfer.objected" : "transfer.cancelled";
@@ -390,7 +391,8 @@ public final class Transfers {
         if (!Mover.mayMove(state)) {
             throw new RefusedException(
                     ErrorCode.CONFLICT,
-                    "device " + device + " is " + state + "; only one that is CLAIMED or ACTIVE changes owners");
+                    "device " + device + " is " + Texts.word(state)
+                            + "; only one that is claimed or active changes owners");
         }
         // What has run out but was not cleared away yet holds nothing.
         tx.createUpdate("""
@@ -510,7 +512,7 @@ public final class Transfers {
             Transfer transfer = lock(tx, seller, id);
             Instant now = clock.instant();
             if (!buyer.equals(transfer.buyer()) || transfer.state() != State.OFFERED) {
-                throw new RefusedException(ErrorCode.CONFLICT, "the transfer is " + transfer.state());
+                throw new RefusedException(ErrorCode.CONFLICT, "the transfer is " + Texts.word(transfer.state()));
             }
             if (!now.isBefore(transfer.expiresAt())) {
                 throw new RefusedException(ErrorCode.CONFLICT, "the offer ran out on " + transfer.expiresAt());

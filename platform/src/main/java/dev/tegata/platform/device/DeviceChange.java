@@ -24,14 +24,25 @@ public record DeviceChange(
 
     /// A kind of change.
     public enum Kind {
-        APPROVE,
-        REJECT,
-        RENEW,
-        SUSPEND,
-        RESUME,
-        REVOKE,
-        REFURBISH,
-        RETIRE;
+        APPROVE("approved"),
+        REJECT("rejected"),
+        RENEW("renewed"),
+        SUSPEND("suspended"),
+        RESUME("resumed"),
+        REVOKE("revoked"),
+        REFURBISH("refurbished"),
+        RETIRE("retired");
+
+        private final String participle;
+
+        Kind(String participle) {
+            this.participle = participle;
+        }
+
+        /// What it does to a device, for sentences.
+        String participle() {
+            return participle;
+        }
 
         /// Whether it decides about an enrolment that waits; else it is a step in the device's life.
         boolean isDecision() {

@@ -6,6 +6,7 @@ import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.Texts;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
@@ -19,7 +20,6 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.UUID;
 import org.jdbi.v3.core.Handle;
@@ -104,7 +104,8 @@ final class DeviceChanges {
         return refused;
     }
 
-    /// A statement of its own: one that read the approvals too would read them as they were before it waited.
+    /// A statement of its own: one that read the approvals too would read them as they were before it
+    /// waited.
     private static void lock(Handle tx, TenantId tenant, Collection<DeviceId> devices) {
         tx.createQuery("""
                         SELECT device_id FROM device WHERE tenant_id = :tenant AND device_id = ANY(:devices)
@@ -148,7 +149,9 @@ final class DeviceChanges {
         return takenOver || row.state().after(change.action()).isPresent()
                 ? null
                 : new RefusedException(
-                        ErrorCode.CONFLICT, "a device that is " + name(row.state()) + " cannot " + name(change.kind()));
+                        ErrorCode.CONFLICT,
+                        "a device that is " + Texts.word(row.state()) + " cannot be "
+                                + change.kind().participle());
     }
 
     private void carryOut(
@@ -363,9 +366,5 @@ final class DeviceChanges {
 
     private static Object[] ids(Collection<DeviceId> devices) {
         return devices.stream().map(DeviceId::value).toArray();
-    }
-
-    private static String name(Enum<?> constant) {
-        return constant.name().toLowerCase(Locale.ROOT);
     }
 }

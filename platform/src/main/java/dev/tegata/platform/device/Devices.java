@@ -12,6 +12,7 @@ import dev.tegata.platform.ManifestId;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.Texts;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.event.Outbox;
@@ -274,7 +275,7 @@ public final class Devices {
                 .findOne();
         Device device = find(tx, tenant, id);
         if (device.state().after(DeviceState.Action.REFURBISHED).isEmpty()) {
-            return Optional.of("the device is " + device.state() + ", not on its way to be refurbished");
+            return Optional.of("the device is " + Texts.word(device.state()) + ", not on its way to be refurbished");
         }
         if (receipt.isEmpty()) {
             return Optional.of("there is no receipt");

@@ -23,6 +23,7 @@ import dev.tegata.platform.FleetId;
 import dev.tegata.platform.IntegrityException;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.Texts;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
@@ -455,7 +456,8 @@ public final class Enrolments {
             boolean wipedYetOld = device.state() == DeviceState.CLAIMED
                     && found.basis() == Identification.Basis.OPERATIONAL_CERTIFICATE;
             if (!device.state().mayEnrol(readmits) || wipedYetOld) {
-                throw new Refusal(ErrorCode.DEVICE_NOT_ACTIVE, "the device is " + device.state(), device.id());
+                throw new Refusal(
+                        ErrorCode.DEVICE_NOT_ACTIVE, "the device is " + Texts.word(device.state()), device.id());
             }
             if (device.state() == DeviceState.ACTIVE && found.basis() == Identification.Basis.CLAIM_TOKEN) {
                 throw new Refusal(

@@ -13,6 +13,7 @@ import dev.tegata.platform.IntegrityException;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.Texts;
 import dev.tegata.platform.TimeOrderedIds;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditEvent;
@@ -356,7 +357,8 @@ public final class Orders {
             lock(tx, tenant, List.of(device));
             DeviceOrder order = find(tx, tenant, id);
             if (!order.state().isOpen()) {
-                throw new RefusedException(ErrorCode.CONFLICT, "the order is " + order.state() + " already");
+                throw new RefusedException(
+                        ErrorCode.CONFLICT, "the order is " + Texts.word(order.state()) + " already");
             }
             bindEnd(tx.createUpdate(END), tenant, id, OrderState.WITHDRAWN, "withdrawn by " + actor)
                     .bind("receipt", (byte[]) null)

@@ -10,6 +10,7 @@ import dev.tegata.platform.JobId;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.Texts;
 import dev.tegata.platform.TimeOrderedIds;
 import dev.tegata.platform.UnavailableException;
 import dev.tegata.platform.access.Actor;
@@ -145,7 +146,8 @@ public final class Rollovers {
     private static void requireActive(Authority authority) {
         if (authority.state() != State.ACTIVE) {
             throw new RefusedException(
-                    ErrorCode.CONFLICT, "authority " + authority.id() + " is " + authority.state() + ", not active");
+                    ErrorCode.CONFLICT,
+                    "authority " + authority.id() + " is " + Texts.word(authority.state()) + ", not active");
         }
     }
 
@@ -412,7 +414,8 @@ public final class Rollovers {
                 .after(action)
                 .orElseThrow(() -> new RefusedException(
                         ErrorCode.CONFLICT,
-                        "the rollover is " + rollover.state() + ": " + action + " is not possible"));
+                        "the rollover is " + Texts.word(rollover.state()) + ": " + Texts.word(action)
+                                + " is not possible"));
     }
 
     /// Gives the fleets to the new authorities. Devices that have not moved keep what they have, and are

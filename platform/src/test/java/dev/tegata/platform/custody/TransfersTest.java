@@ -361,7 +361,7 @@ class TransfersTest {
         assertThat(world.transfers
                         .devices(seller.id(), id, Page.Request.first())
                         .items())
-                .containsExactly(new Transfer.Unit(stolen.id(), "REFUSED", "the device is REVOKED"));
+                .containsExactly(new Transfer.Unit(stolen.id(), "REFUSED", "the device is revoked"));
         assertRefused(ErrorCode.NOT_FOUND, () -> world.devices.get(buyer.id(), stolen.id()));
         assertRefused(ErrorCode.CONFLICT, () -> world.offer(seller, buyer, stolen));
     }

@@ -140,6 +140,25 @@ class LifeTest {
         }
 
         @Test
+        @DisplayName("and every other change that a device's state does not allow is refused in a sentence")
+        void refusedSentences() {
+            EnrolmentWorld.Unit unit = world.claim(fleet, "0a09");
+            assertRefusal(unit, DeviceChange.Kind.SUSPEND, "a device that is claimed cannot be suspended");
+            assertRefusal(unit, DeviceChange.Kind.RESUME, "a device that is claimed cannot be resumed");
+            assertRefusal(unit, DeviceChange.Kind.REFURBISH, "a device that is claimed cannot be refurbished");
+            assertRefusal(unit, DeviceChange.Kind.RENEW, "a device that is claimed cannot be renewed");
+            change(unit.id(), DeviceChange.Kind.RETIRE);
+            assertRefusal(unit, DeviceChange.Kind.REVOKE, "a device that is retired cannot be revoked");
+            assertRefusal(unit, DeviceChange.Kind.RETIRE, "a device that is retired cannot be retired");
+        }
+
+        private void assertRefusal(EnrolmentWorld.Unit unit, DeviceChange.Kind kind, String sentence) {
+            assertThatThrownBy(() -> change(unit.id(), kind))
+                    .isInstanceOfSatisfying(
+                            RefusedException.class, e -> assertThat(e.detail()).isEqualTo(sentence));
+        }
+
+        @Test
         @DisplayName("is undone for a hold only")
         void resume() {
             EnrolmentWorld.Unit unit = world.claim(fleet, "0a02");

@@ -307,9 +307,8 @@ final class AuthorityResource {
 
     private Response revoke(Call call) {
         RevokeBody body = call.request().json(RevokeBody.class);
-        Reason reason = body.reason() == null
-                ? Reason.UNSPECIFIED
-                : Names.constant(Reason.class, Names::camelCase, "reason", body.reason());
+        Reason reason =
+                body.reason() == null ? Reason.UNSPECIFIED : Names.reason(Reason.class, "reason", body.reason());
         return Response.json(View.of(authorities.revoke(call.tenant(), call.actor(), id(call), reason.number())));
     }
 

@@ -106,8 +106,7 @@ final class BulkResource {
                 reason == null ? "" : reason,
                 revocationReason == null
                         ? null
-                        : Names.constant(
-                                RevocationReason.class, Names::camelCase, "revocationReason", revocationReason),
+                        : Names.reason(RevocationReason.class, "revocationReason", revocationReason),
                 Boolean.TRUE.equals(newKey),
                 Boolean.TRUE.equals(erase));
     }

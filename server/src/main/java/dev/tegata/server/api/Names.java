@@ -28,6 +28,14 @@ final class Names {
         return name.toString();
     }
 
+    /// The reason for a revocation that is spelt `text`: `caCompromise`, or `cACompromise` as RFC 5280 has
+    /// it.
+    ///
+    /// @throws dev.tegata.platform.RefusedException naming the field and what there is
+    static <E extends Enum<E>> E reason(Class<E> type, String field, String text) {
+        return constant(type, Names::camelCase, field, text.replaceFirst("^(c|a)ACompromise$", "$1aCompromise"));
+    }
+
     /// The constant that is spelt `text`.
     ///
     /// @throws dev.tegata.platform.RefusedException naming the field and what there is

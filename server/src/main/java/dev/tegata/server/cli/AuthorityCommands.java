@@ -322,8 +322,8 @@ final class AuthorityCommands {
             @Option(
                             names = "--reason",
                             paramLabel = "REASON",
-                            description = "unspecified (default), caCompromise, affiliationChanged, superseded,"
-                                    + " cessationOfOperation.")
+                            description = "unspecified (default), caCompromise (or cACompromise), affiliationChanged,"
+                                    + " superseded, cessationOfOperation.")
                     @Nullable
                     String reason) {
         ObjectNode body = ApiClient.object();

@@ -44,7 +44,33 @@ final class VaultCommands {
                     @Nullable
                     Path data) {
         try (ApiClient api = session.operatorApi(data)) {
-            session.output().print(api.get("/vault"));
+            show(api.get("/vault"));
+        }
+    }
+
+    private void show(JsonNode vault) {
+        Output output = session.output();
+        if (output.isJson()) {
+            output.print(vault);
+            return;
+        }
+        ObjectNode about = ((ObjectNode) vault).deepCopy().without("modules");
+        output.fields(about);
+        for (JsonNode module : vault.path("modules")) {
+            output.say("");
+            output.fields(((ObjectNode) module).deepCopy().without("tokens"));
+            if (!module.path("tokens").isEmpty()) {
+                output.say("");
+                output.rows(
+                        module.path("tokens"),
+                        "slot",
+                        "label",
+                        "model",
+                        "SERIAL=serialNumber",
+                        "state",
+                        "used",
+                        "FREE MEMORY=freeMemory");
+            }
         }
     }
 

@@ -37,9 +37,12 @@ class VaultCommandsTest {
 
     @Test
     void showsTheServersVaultToTheOperator() {
-        JsonNode vault =
-                Shell.of(RunningServer.shared(), folder).run("vault", "show").json();
+        Shell shell = Shell.of(RunningServer.shared(), folder);
+        JsonNode vault = shell.run("vault", "show", "--json").json();
+        Shell.Result shown = shell.run("vault", "show");
 
         assertThat(vault.path("kind").asString()).isEqualTo("software");
+        assertThat(vault.path("modules").isArray()).isTrue();
+        assertThat(shown.out()).contains("software").doesNotContain("{", "[]", "MODULES");
     }
 }

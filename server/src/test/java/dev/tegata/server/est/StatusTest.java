@@ -472,7 +472,7 @@ final class StatusTest {
         JsonNode issuing = tenant.tenant.created().at("/authorities/1");
         String path = "/api/v1/authorities/" + issuing.path("id").asString();
         HttpResponse<String> revoked =
-                tenant.running.post(tenant.tenant.ownerKey(), path + "/revoke", "{\"reason\":\"caCompromise\"}");
+                tenant.running.post(tenant.tenant.ownerKey(), path + "/revoke", "{\"reason\":\"cACompromise\"}");
         assertThat(RunningServer.body(revoked).path("state").asString()).isEqualTo("retired");
         assertThat(tenant.running
                         .post(tenant.tenant.ownerKey(), path + "/revoke", "{}")
