@@ -73,10 +73,10 @@ public final class AcmeNonces {
         return now.isBefore(end)
                 && database.inTenant(tenant, tx -> {
                     tx.createUpdate("""
-                                    DELETE FROM acme_used_nonce WHERE tenant_id = :tenant AND nonce IN (
+                                    DELETE FROM acme_used_nonce WHERE tenant_id = :tenant AND nonce = ANY (ARRAY(
                                         SELECT nonce FROM acme_used_nonce
                                         WHERE tenant_id = :tenant AND expires_at < :now
-                                        ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED)""")
+                                        ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED))""")
                             .bind("tenant", tenant)
                             .bind("now", now)
                             .bind("limit", SWEPT_AT_ONCE)

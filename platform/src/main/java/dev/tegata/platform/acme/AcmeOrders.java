@@ -102,9 +102,9 @@ public final class AcmeOrders {
 
     private static void sweep(Handle tx, TenantId tenant, Instant now) {
         tx.createUpdate("""
-                        DELETE FROM acme_order WHERE tenant_id = :tenant AND order_id IN (
+                        DELETE FROM acme_order WHERE tenant_id = :tenant AND order_id = ANY (ARRAY(
                             SELECT order_id FROM acme_order WHERE tenant_id = :tenant AND expires_at < :end
-                            ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED)""")
+                            ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED))""")
                 .bind("tenant", tenant)
                 .bind("end", now.minus(KEPT))
                 .bind("limit", SWEPT_AT_ONCE)

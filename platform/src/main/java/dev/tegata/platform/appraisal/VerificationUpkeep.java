@@ -48,9 +48,9 @@ public final class VerificationUpkeep implements AutoCloseable {
 
     private void delete(TenantId tenant, String table, String key, Instant before) {
         String sql = """
-                DELETE FROM %1$s WHERE tenant_id = :tenant AND %2$s IN (
+                DELETE FROM %1$s WHERE tenant_id = :tenant AND %2$s = ANY (ARRAY(
                     SELECT %2$s FROM %1$s WHERE tenant_id = :tenant AND expires_at < :before
-                    ORDER BY expires_at LIMIT :limit)""".formatted(table, key);
+                    ORDER BY expires_at LIMIT :limit))""".formatted(table, key);
         int deleted;
         do {
             deleted = database.inTenant(

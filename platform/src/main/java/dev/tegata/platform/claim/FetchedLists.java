@@ -137,9 +137,9 @@ public final class FetchedLists implements AutoCloseable {
         // What is said to be unchanged must be here: an operator may have removed it.
         return tx.createQuery("""
                         UPDATE revocation_source s SET next_at = :later
-                        WHERE s.tenant_id = :tenant AND s.url IN (
+                        WHERE s.tenant_id = :tenant AND s.url = ANY (ARRAY(
                             SELECT url FROM revocation_source WHERE tenant_id = :tenant AND next_at <= :now
-                            ORDER BY next_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+                            ORDER BY next_at LIMIT :limit FOR UPDATE SKIP LOCKED))
                         RETURNING s.*, EXISTS (SELECT FROM revocation_list l
                             WHERE l.tenant_id = s.tenant_id AND l.digest = s.digest) AS here""")
                 .bind("later", now.plus(SOONEST))

@@ -78,10 +78,10 @@ public final class CmpTransactions {
 
     private static void sweep(Handle tx, TenantId tenant, Instant now) {
         tx.createUpdate("""
-                        DELETE FROM cmp_transaction WHERE tenant_id = :tenant AND transaction_id IN (
+                        DELETE FROM cmp_transaction WHERE tenant_id = :tenant AND transaction_id = ANY (ARRAY(
                             SELECT transaction_id FROM cmp_transaction
                             WHERE tenant_id = :tenant AND expires_at < :now
-                            ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED)""")
+                            ORDER BY expires_at LIMIT :limit FOR UPDATE SKIP LOCKED))""")
                 .bind("tenant", tenant)
                 .bind("now", now)
                 .bind("limit", SWEPT_AT_ONCE)

@@ -223,9 +223,9 @@ public final class DeviceCounts implements AutoCloseable {
         return database.inTenant(tenant, tx -> {
             int folded = tx.createQuery("""
                             WITH taken AS (
-                                DELETE FROM device_count_change WHERE tenant_id = :tenant AND change_id IN (
+                                DELETE FROM device_count_change WHERE tenant_id = :tenant AND change_id = ANY (ARRAY(
                                     SELECT change_id FROM device_count_change WHERE tenant_id = :tenant
-                                    LIMIT :limit FOR UPDATE SKIP LOCKED)
+                                    LIMIT :limit FOR UPDATE SKIP LOCKED))
                                 RETURNING fleet_id, counter, difference),
                             folded AS (
                                 INSERT INTO device_count (tenant_id, fleet_id, counter, devices)

@@ -131,7 +131,7 @@ public final class Renewals implements AutoCloseable {
         return database.inTenant(tenant, tx -> {
             List<Retired> retired = tx.createQuery("""
                             UPDATE certificate c SET revoked_at = :now, revocation_reason = :reason
-                            WHERE c.tenant_id = :tenant AND c.serial_number IN (
+                            WHERE c.tenant_id = :tenant AND c.serial_number = ANY (ARRAY(
                                 SELECT s.serial_number FROM certificate s
                                 JOIN device d ON d.tenant_id = s.tenant_id AND d.device_id = s.device_id
                                 WHERE s.tenant_id = :tenant AND (s.superseded_at <= :over
@@ -139,7 +139,7 @@ public final class Renewals implements AutoCloseable {
                                             WHERE p.tenant_id = s.tenant_id AND p.device_id = s.device_id
                                                 AND p.bad_since <= :bad::timestamptz))
                                     AND s.revoked_at IS NULL AND s.not_after > :now AND d.fleet_id = :fleet
-                                ORDER BY s.superseded_at LIMIT :limit)
+                                ORDER BY s.superseded_at LIMIT :limit))
                                 AND c.revoked_at IS NULL
                             RETURNING serial_hex(c.serial_number), c.device_id""")
                     .bind("now", now)

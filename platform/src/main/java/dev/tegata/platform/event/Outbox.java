@@ -174,10 +174,10 @@ public final class Outbox implements AutoCloseable {
         return database.inTenant(
                 tenant,
                 tx -> tx.createUpdate("""
-                        DELETE FROM event WHERE tenant_id = :tenant AND sequence IN (
+                        DELETE FROM event WHERE tenant_id = :tenant AND sequence = ANY (ARRAY(
                             SELECT sequence FROM event
                             WHERE tenant_id = :tenant
-                            ORDER BY sequence LIMIT :limit)
+                            ORDER BY sequence LIMIT :limit))
                         AND (recorded_at < :given_up OR (recorded_at < :over AND sequence <= (
                             SELECT coalesce(min(r.sequence), 9223372036854775807) FROM event_reader r
                             WHERE r.tenant_id = :tenant)))""")

@@ -148,10 +148,10 @@ public final class PostureWatch implements AutoCloseable {
         Instant now = clock.instant();
         return tx.createQuery("""
                         UPDATE device_posture SET step_due = :later
-                        WHERE tenant_id = :tenant AND device_id IN (
+                        WHERE tenant_id = :tenant AND device_id = ANY (ARRAY(
                             SELECT device_id FROM device_posture
                             WHERE tenant_id = :tenant AND step_due <= :now
-                            ORDER BY step_due LIMIT :limit FOR UPDATE SKIP LOCKED)
+                            ORDER BY step_due LIMIT :limit FOR UPDATE SKIP LOCKED))
                         RETURNING device_id""")
                 .bind("later", now.plus(RETRY))
                 .bind("tenant", tenant)

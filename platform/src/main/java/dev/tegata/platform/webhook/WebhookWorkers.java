@@ -480,24 +480,28 @@ public final class WebhookWorkers implements AutoCloseable {
     private void cleanAll() {
         for (TenantId tenant : List.copyOf(touched)) {
             touched.remove(tenant);
-            while (clean(tenant) == CLEANED_AT_ONCE) {
-                // There is more.
+            for (Webhook webhook : webhooks.list(tenant)) {
+                while (clean(tenant, webhook.id()) == CLEANED_AT_ONCE) {
+                    // There is more.
+                }
             }
         }
     }
 
     /// Removes deliveries that are over: after a week, and after a month where they were given up.
-    private int clean(TenantId tenant) {
+    private int clean(TenantId tenant, WebhookId webhook) {
         return database.inTenant(
                 tenant,
                 tx -> tx.createUpdate("""
-                        DELETE FROM webhook_delivery WHERE tenant_id = :tenant AND (webhook_id, sequence) IN (
-                            SELECT webhook_id, sequence FROM webhook_delivery
-                            WHERE tenant_id = :tenant AND (
+                        DELETE FROM webhook_delivery
+                        WHERE tenant_id = :tenant AND webhook_id = :id AND sequence = ANY (ARRAY(
+                            SELECT sequence FROM webhook_delivery
+                            WHERE tenant_id = :tenant AND webhook_id = :id AND (
                                 (state = 'DELIVERED' AND ended_at < now() - interval '7 days')
                                 OR (state = 'DEAD' AND ended_at < now() - interval '30 days'))
-                            LIMIT :limit)""")
+                            LIMIT :limit))""")
                         .bind("tenant", tenant)
+                        .bind("id", webhook.value())
                         .bind("limit", CLEANED_AT_ONCE)
                         .execute());
     }

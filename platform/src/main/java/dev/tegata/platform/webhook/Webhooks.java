@@ -209,9 +209,9 @@ public final class Webhooks {
                 tenant,
                 tx -> tx.createUpdate("""
                                 DELETE FROM webhook_delivery
-                                WHERE tenant_id = :tenant AND webhook_id = :id AND sequence IN (
+                                WHERE tenant_id = :tenant AND webhook_id = :id AND sequence = ANY (ARRAY(
                                     SELECT sequence FROM webhook_delivery
-                                    WHERE tenant_id = :tenant AND webhook_id = :id LIMIT :limit)""")
+                                    WHERE tenant_id = :tenant AND webhook_id = :id LIMIT :limit))""")
                         .bind("tenant", tenant)
                         .bind("id", id.value())
                         .bind("limit", REMOVED_AT_ONCE)
@@ -339,9 +339,9 @@ public final class Webhooks {
                     tx.createUpdate("""
                             UPDATE webhook_delivery SET state = 'PENDING', attempts = 0, due_at = now(), begun_at = NULL,
                                 ended_at = NULL, status = NULL, problem = NULL
-                            WHERE tenant_id = :tenant AND webhook_id = :id AND sequence IN (
+                            WHERE tenant_id = :tenant AND webhook_id = :id AND sequence = ANY (ARRAY(
                                 SELECT sequence FROM webhook_delivery
-                                WHERE tenant_id = :tenant AND webhook_id = :id AND %s)""".formatted(which)).bind("tenant", tenant).bind("id", id.value());
+                                WHERE tenant_id = :tenant AND webhook_id = :id AND %s))""".formatted(which)).bind("tenant", tenant).bind("id", id.value());
             if (delivery != null) {
                 update.bind("delivery", delivery);
             }
