@@ -4,9 +4,12 @@ package dev.tegata.server.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.server.RunningServer;
 import dev.tegata.server.ServerConfig;
 import dev.tegata.server.Setting;
+import dev.tegata.server.est.EstTenant;
+import dev.tegata.server.est.Tool;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
@@ -96,8 +99,152 @@ class HsmBackupTest {
         }
     }
 
+    @Test
+    @DisplayName(
+            "docs/how-to/use-an-hsm.md#replicas: database and first token are lost, and issuing goes on with the second")
+    void replicas() throws Throwable {
+        assertThat(LIBRARY).as("install the package softhsm2").exists();
+        Tool.require("curl", "curl");
+        Tool.require("pkcs11-tool", "opensc");
+        Tool tool = new Tool(folder);
+        Path pin = secret("pin", "246800");
+        String passphrase = secret("backup.pass", "horses and staples").toString();
+        Path backup = folder.resolve("tenant.tegata-backup");
+        Path first = hsm("first");
+        makeReplicas(tool);
+        Map<Setting, String> both = Map.of(Setting.PKCS11_TOKEN, "Berlin", Setting.PKCS11_REPLICAS, "Hamburg");
+        String owner;
+        String root;
+        String fleet;
+        String device;
+        String token;
+        try (RunningServer server = new RunningServer(data -> config(data, pin, both))) {
+            EstTenant tenant = new EstTenant(server, "Far away");
+            owner = tenant.tenant.ownerKey();
+            root = tenant.tenant.created().at("/authorities/0/id").asString();
+            fleet = tenant.fleet("");
+            device = tenant.claim(fleet);
+            token = tenant.token(device);
+            Shell.of(server, folder)
+                    .with("TEGATA_API_KEY", owner)
+                    .run("backup", "download", "--passphrase-file", passphrase, "--out", backup.toString())
+                    .text();
+        }
+
+        // Another machine; of the two HSMs, the second alone.
+        Path second = hsm("second");
+        copy(first, second);
+        tool.run("env", "SOFTHSM2_CONF=second.conf", "softhsm2-util", "--delete-token", "--token", "Berlin");
+        Shell elsewhere = Shell.in(folder)
+                .with("TEGATA_VAULT", "pkcs11")
+                .with("TEGATA_PKCS11_LIBRARY", LIBRARY.toString())
+                .with("TEGATA_PKCS11_SECRET_FILE", pin.toString())
+                .with("TEGATA_PKCS11_TOKEN", "Berlin")
+                .with("TEGATA_PKCS11_REPLICAS", "Hamburg");
+        elsewhere
+                .run("backup", "restore", backup.toString(), "--passphrase-file", passphrase)
+                .text();
+        String[] another = {
+            "authority", "create", "--parent", root, "--name", "After", "--subject", "CN=After", "--json"
+        };
+        try (RunningServer server = new RunningServer(data -> config(folder.resolve("data"), pin, both))) {
+            Shell shell = Shell.of(server, folder).with("TEGATA_API_KEY", owner);
+            enrol(tool, server, fleet, device + ":" + token);
+            assertThat(Certificate.parsePem(Files.readString(folder.resolve("issued.pem")))
+                            .getFirst()
+                            .subject()
+                            .toString())
+                    .contains(device);
+            assertThat(shell.run("authority", "publish-crl", root).exitCode()).isZero();
+            Shell.Result refused = shell.run(another);
+            assertThat(refused.exitCode())
+                    .as("a key is made in all tokens or in none")
+                    .isNotZero();
+            assertThat(refused.err()).contains("the key vault cannot be used now");
+        }
+
+        // The first HSM comes back from its own backup.
+        Path third = hsm("third");
+        copy(first, third);
+        try (RunningServer server = new RunningServer(data -> config(folder.resolve("data"), pin, both))) {
+            Shell shell = Shell.of(server, folder).with("TEGATA_API_KEY", owner);
+            assertThat(shell.run(another).json().path("state").asString()).isEqualTo("active");
+            Path audit = folder.resolve("audit.jsonl");
+            shell.run("audit", "export", "--out", audit.toString()).text();
+            assertThat(shell.run("audit", "verify", audit.toString()).exitCode())
+                    .isZero();
+        }
+    }
+
+    /// Two tokens with one PIN and one key for what travels between them.
+    private static void makeReplicas(Tool tool) {
+        tool.run("openssl", "rand", "-out", "wrapping.key", "32");
+        for (String label : List.of("Berlin", "Hamburg")) {
+            String[] make = {
+                "env",
+                "SOFTHSM2_CONF=first.conf",
+                "softhsm2-util",
+                "--init-token",
+                "--free",
+                "--label",
+                label,
+                "--so-pin",
+                "12345678",
+                "--pin",
+                "246800"
+            };
+            tool.run(make);
+            String[] put = {
+                "env",
+                "SOFTHSM2_CONF=first.conf",
+                "pkcs11-tool",
+                "--module",
+                LIBRARY.toString(),
+                "--token-label",
+                label,
+                "--login",
+                "--pin",
+                "246800",
+                "--write-object",
+                "wrapping.key",
+                "--type",
+                "secrkey",
+                "--key-type",
+                "AES:32",
+                "--label",
+                "tegata-replication",
+                "--id",
+                "01",
+                "--usage-wrap",
+                "--private",
+                "--sensitive"
+            };
+            tool.run(put);
+        }
+    }
+
+    private static void enrol(Tool tool, RunningServer server, String fleet, String user) {
+        tool.run(
+                "sh",
+                "-c",
+                "openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout d.key -subj /CN=d"
+                        + " -outform DER | base64 > d.csr");
+        tool.run(
+                "sh",
+                "-c",
+                "curl -sS --fail-with-body --insecure --max-time 60 -u " + user
+                        + " -H 'Content-Type: application/pkcs10' --data-binary @d.csr "
+                        + server.server().devicesUrl() + "/.well-known/est/" + fleet + "/simpleenroll"
+                        + " | base64 -d | openssl pkcs7 -inform DER -print_certs -out issued.pem");
+    }
+
     private ServerConfig config(Path data, Path secret) {
+        return config(data, secret, Map.of());
+    }
+
+    private ServerConfig config(Path data, Path secret, Map<Setting, String> more) {
         Map<Setting, String> settings = new EnumMap<>(Setting.class);
+        settings.putAll(more);
         settings.put(Setting.DATA, data.toString());
         settings.put(Setting.VAULT, "pkcs11");
         settings.put(Setting.PKCS11_LIBRARY, LIBRARY.toString());
