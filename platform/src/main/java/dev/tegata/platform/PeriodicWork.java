@@ -8,8 +8,8 @@ import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// Does something again and again on a thread of its own, and once more when it is closed. A failure is logged, and
-/// does not end it.
+/// Does something again and again on a thread of its own, and once more when it is closed. A failure is
+/// logged, and does not end it.
 public final class PeriodicWork implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(PeriodicWork.class);
 

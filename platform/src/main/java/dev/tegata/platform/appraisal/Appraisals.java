@@ -139,8 +139,9 @@ public final class Appraisals {
         }
     }
 
-    /// Whether evidence would be judged otherwise by now. To be asked once an appraisal is kept: who changes what
-    /// evidence is judged by has what is stored judged again, and does not see what is being stored at that moment.
+    /// Whether evidence would be judged otherwise by now. To be asked once an appraisal is kept: who
+    /// changes what evidence is judged by has what is stored judged again, and does not see what is being
+    /// stored at that moment.
     public boolean isOutdated(TenantId tenant, Appraised appraised) {
         StoredAppraisal kept = appraised.stored();
         AppraisalBasis basis = database.inTenant(tenant, tx -> AppraisalBasis.read(tx, tenant));

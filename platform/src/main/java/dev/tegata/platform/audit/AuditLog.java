@@ -88,8 +88,8 @@ public final class AuditLog implements AutoCloseable {
         append(tx, tenant, events, 0);
     }
 
-    /// Writes `events` as the other does, and takes as many numbers of the tenant's outbox with the same change of
-    /// the head, for [dev.tegata.platform.event.Outbox#append(Handle, TenantId, List, long)].
+    /// Writes `events` as the other does, and takes as many numbers of the tenant's outbox with the same
+    /// change of the head, for [dev.tegata.platform.event.Outbox#append(Handle, TenantId, List, long)].
     ///
     /// @return the last of those numbers
     public long appendNumbered(Handle tx, TenantId tenant, List<AuditEvent> events) {

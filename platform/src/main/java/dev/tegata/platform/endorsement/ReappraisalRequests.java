@@ -63,8 +63,8 @@ public final class ReappraisalRequests implements Reappraisals {
         }
     }
 
-    /// A round removes the requests up to its last: none that comes after its beginning may be among them, whatever
-    /// the clock of the node that makes it says.
+    /// A round removes the requests up to its last: none that comes after its beginning may be among them,
+    /// whatever the clock of the node that makes it says.
     private Instant later(Handle tx, TenantId tenant) {
         Instant now = clock.instant();
         return tx.createQuery("""

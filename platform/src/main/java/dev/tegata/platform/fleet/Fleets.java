@@ -127,8 +127,7 @@ public final class Fleets {
     }
 
     private void check(TenantId tenant, FleetId id, FleetSettings settings, Consumer<List<Broken>> whereBroken) {
-        database.inTenant(
-                tenant, tx -> requireFit(tx, tenant, require(tx, tenant, id), settings, whereBroken));
+        database.inTenant(tenant, tx -> requireFit(tx, tenant, require(tx, tenant, id), settings, whereBroken));
     }
 
     private static void refuse(List<Broken> broken) {

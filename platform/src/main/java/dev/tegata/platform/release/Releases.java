@@ -398,8 +398,8 @@ public final class Releases {
         return get(tenant, id);
     }
 
-    /// Has those who change which releases a fleet has, and which is the oldest acceptable one, wait for each other:
-    /// each ranks all of them.
+    /// Has those who change which releases a fleet has, and which is the oldest acceptable one, wait for
+    /// each other: each ranks all of them.
     private static void lock(Handle tx, TenantId tenant, FleetId fleet) {
         tx.createQuery("SELECT 1 FROM fleet WHERE tenant_id = :tenant AND fleet_id = :fleet FOR NO KEY UPDATE")
                 .bind("tenant", tenant)

@@ -36,10 +36,10 @@ import org.slf4j.LoggerFactory;
 /// Answers about certificates that are asked for are kept ready signed, per node; those with a nonce, and
 /// those about several certificates, are signed when they are asked for.
 ///
-/// Implementation note, how a revocation shows in the next answer: every node hears of it when it commits
-/// ([Notifications]), which raises the version of the authority's desk. What is kept carries the version
-/// that was read before its status was; where the two differ it is not used. While a node cannot hear, it
-/// keeps nothing and asks the database each time.
+/// Implementation note, how a revocation shows: every node hears of it within a moment of its commit
+/// ([Notifications]), which raises the version of the authority's desk; an answer of that moment may still
+/// say good. What is kept carries the version that was read before its status was; where the two differ it
+/// is not used. While a node cannot hear, it keeps nothing and asks the database each time.
 public final class Ocsp {
     private static final Logger LOG = LoggerFactory.getLogger(Ocsp.class);
 

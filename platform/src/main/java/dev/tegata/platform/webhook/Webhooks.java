@@ -267,7 +267,8 @@ public final class Webhooks {
         });
     }
 
-    /// First of all, as those who deliver do: so what each of them decides rests on what the one before has left.
+    /// First of all, as those who deliver do: so what each of them decides rests on what the one before has
+    /// left.
     private static void lockReader(Handle tx, TenantId tenant, WebhookId id) {
         tx.createQuery("SELECT 1 FROM event_reader WHERE tenant_id = :tenant AND reader = :reader FOR UPDATE")
                 .bind("tenant", tenant)

@@ -26,8 +26,9 @@ final class DeviceCountsTest {
             TenantId tenant = platform.tenant().tenant().id();
             // As autovacuum does now and then, and the server for each statement that comes often.
             platform.database.installation(tx -> {
-                String role =
-                        tx.createQuery("SELECT current_user").mapTo(String.class).one();
+                String role = tx.createQuery("SELECT current_user")
+                        .mapTo(String.class)
+                        .one();
                 tx.execute("RESET ROLE");
                 tx.execute("ANALYZE device_count_change");
                 return tx.execute("SET ROLE " + role);

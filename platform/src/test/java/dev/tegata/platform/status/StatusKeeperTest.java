@@ -60,8 +60,8 @@ class StatusKeeperTest {
                 new Retention(database, clock),
                 clock);
 
-        /// The DER CertStatus tag in the answer about a certificate: 0 good, 1 revoked, 2 unknown; -1 where the
-        /// answer is to try later.
+        /// The DER CertStatus tag in the answer about a certificate: 0 good, 1 revoked, 2 unknown; -1 where
+        /// the answer is to try later.
         int status(int serial) {
             int status = status(serial, answer(serial));
             byte[] withNonce =
