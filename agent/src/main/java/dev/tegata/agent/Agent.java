@@ -653,7 +653,8 @@ public final class Agent {
         });
         Duration next = paced(Duration.ofSeconds(answer.next()));
         setup.events().accept(new AgentEvent.CheckedIn(answer.state(), next));
-        if (obey(answer.orders()) || isLeaving()) {
+        // What is due may be known only now that the server has told the time.
+        if (obey(answer.orders()) || isLeaving() || isRenewalDue() || isParallelDue()) {
             return Optional.empty();
         }
         return switch (answer.state()) {

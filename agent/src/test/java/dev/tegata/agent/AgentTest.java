@@ -165,6 +165,19 @@ final class AgentTest {
         assertThat(server.lastShown()).isEqualTo(server.newest().encoded());
     }
 
+    @Test
+    @DisplayName("renews in the same step when the check-in after a restart tells that it is time")
+    void renewalAfterRestart() throws Exception {
+        start().step();
+        server.time = InstantSource.fixed(
+                start().state().identity().orElseThrow().renewAt().plusSeconds(5));
+
+        start().step();
+
+        assertThat(server.issued).hasSize(2);
+        assertThat(server.lastShown()).isEqualTo(server.newest().encoded());
+    }
+
     /// Time for server and device, which passes when a test says so.
     private AtomicReference<Instant> handMadeTime() {
         AtomicReference<Instant> now = new AtomicReference<>(Instant.now());

@@ -26,7 +26,7 @@ public final class PublicIds {
 
     static void require(String what, String value, boolean valid) {
         if (!valid) {
-            throw new RefusedException(ErrorCode.INVALID_IDENTIFIER, "'" + Texts.quoted(value) + "' is not a " + what);
+            throw new RefusedException(ErrorCode.INVALID_IDENTIFIER, "'" + Texts.quoted(value) + "' is no " + what);
         }
     }
 }

@@ -34,6 +34,6 @@ public final class TimeOrderedIds {
         } catch (IllegalArgumentException ignored) {
             // Told below, in words for a person.
         }
-        throw new RefusedException(ErrorCode.INVALID_IDENTIFIER, "'" + Texts.quoted(text) + "' is not a " + what);
+        throw new RefusedException(ErrorCode.INVALID_IDENTIFIER, "'" + Texts.quoted(text) + "' is no " + what);
     }
 }

@@ -298,11 +298,14 @@ final class AuthorityResource {
             throw new RefusedException(
                     ErrorCode.BREAKS_CHAINS,
                     "it is still depended on, by "
-                            + broken.stream()
-                                    .map(one -> one.count() + (one.more() ? " and more " : " ") + one.what() + "s")
-                                    .collect(Collectors.joining(", ")),
+                            + broken.stream().map(AuthorityResource::counted).collect(Collectors.joining(", ")),
                     broken);
         }
+    }
+
+    private static String counted(Broken some) {
+        String things = some.what().equals("authority") ? "authorities" : some.what() + "s";
+        return some.count() + (some.more() ? " and more " : " ") + (some.count() == 1 ? some.what() : things);
     }
 
     private Response revoke(Call call) {

@@ -67,7 +67,11 @@ final class GatewayCommand implements Callable<Integer> {
             session.output().say("The gateway is ready at " + gateway.url() + ". Stop it with Ctrl-C.");
             new CountDownLatch(1).await();
         } catch (UncheckedIOException e) {
-            throw CommandFailure.unreachable("the gateway cannot start: " + e.getMessage());
+            Throwable cause = e;
+            while (cause.getCause() != null) {
+                cause = cause.getCause();
+            }
+            throw CommandFailure.unreachable("the gateway cannot listen at " + listen + ": " + cause.getMessage());
         }
         return 0;
     }

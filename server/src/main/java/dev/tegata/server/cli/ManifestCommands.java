@@ -80,9 +80,6 @@ final class ManifestCommands {
             query.put("statement", true);
         }
         try (ApiClient api = session.api()) {
-            PrintWriter err = session.terminal().err();
-            err.printf("Import %s begins. How far it is: %s manifest show %s%n", id, session.program(), id);
-            err.flush();
             JsonNode report = upload(api, "/fleets/" + ApiClient.segment(fleet) + "/manifests", query, file);
             show(api, report);
             boolean whole = report.path("state").asString().equals("completed")
@@ -100,6 +97,7 @@ final class ManifestCommands {
     private JsonNode upload(ApiClient api, String path, Map<String, Object> query, Path file) {
         Terminal terminal = session.terminal();
         if (Inputs.isStandardInput(file)) {
+            begins(query);
             return api.upload(path, query, BodyPublishers.ofInputStream(terminal::in));
         }
         try (InputStream in = Inputs.open(file, terminal)) {
@@ -110,6 +108,7 @@ final class ManifestCommands {
             if (size == 0) {
                 throw CommandFailure.usage("the file " + file + " is empty");
             }
+            begins(query);
             if (!terminal.interactive() || session.json) {
                 return api.upload(path, query, sized(in, size));
             }
@@ -122,6 +121,12 @@ final class ManifestCommands {
         } catch (IOException e) {
             throw Inputs.unreadable(file);
         }
+    }
+
+    private void begins(Map<String, Object> query) {
+        PrintWriter err = session.terminal().err();
+        err.printf("Import %1$s begins. How far it is: %2$s manifest show %1$s%n", query.get("id"), session.program());
+        err.flush();
     }
 
     private static BodyPublisher sized(InputStream in, long size) {

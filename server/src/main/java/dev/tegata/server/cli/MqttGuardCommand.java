@@ -20,6 +20,9 @@ import picocli.CommandLine.Option;
 /// Tells an MQTT broker's plugin who may be in, until it is told to end.
 @Command(footer = {"  tegata mqtt-guard --socket /run/tegata/guard.sock --service telemetry"})
 final class MqttGuardCommand implements Callable<Integer> {
+    /// A certificate that is nobody's, to try whether the server answers.
+    private static final Certificate NOBODY = new Certificate("1", "0".repeat(64));
+
     private final Session session;
 
     @Option(
@@ -64,7 +67,7 @@ final class MqttGuardCommand implements Callable<Integer> {
         }
         MqttGuard.Pace pace = new MqttGuard.Pace(Duration.ofSeconds(every), Duration.ofSeconds(lease));
         try (ApiClient api = session.api();
-                MqttGuard guard = MqttGuard.start(socket, new Server(api), pace, InstantSource.system())) {
+                MqttGuard guard = start(new Server(api), pace)) {
             Runtime.getRuntime().addShutdownHook(Thread.ofPlatform().unstarted(guard::close));
             session.output().say("The guard is ready at " + socket + ". Stop it with Ctrl-C.");
             new CountDownLatch(1).await();
@@ -72,6 +75,21 @@ final class MqttGuardCommand implements Callable<Integer> {
             throw CommandFailure.unreachable(String.valueOf(e.getMessage()));
         }
         return 0;
+    }
+
+    /// A key that may not ask would have the broker refuse everybody: that is said at once. A server that is
+    /// away may come back.
+    private MqttGuard start(Server server, MqttGuard.Pace pace) {
+        try {
+            server.judge(List.of(NOBODY));
+        } catch (CommandFailure e) {
+            if (e.exitCode() != CommandFailure.UNREACHABLE) {
+                throw e;
+            }
+            session.terminal().err().println("No device is let in yet: " + e.message());
+            session.terminal().err().flush();
+        }
+        return MqttGuard.start(socket, server, pace, InstantSource.system());
     }
 
     /// The server as the guard sees it.

@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.SerializationFeature;
 import tools.jackson.databind.json.JsonMapper;
@@ -61,8 +62,12 @@ final class Output {
         List<List<String>> rows = new ArrayList<>();
         rows.add(Arrays.stream(columns).map(Output::heading).toList());
         for (JsonNode item : items) {
-            rows.add(Arrays.stream(columns)
-                    .map(column -> text(at(item, path(column))))
+            rows.add(IntStream.range(0, columns.length)
+                    .mapToObj(i -> {
+                        JsonNode value = at(item, path(columns[i]));
+                        // Nothing stands behind the last column that it could push away.
+                        return value.isObject() && i < columns.length - 1 ? shortened(text(value)) : text(value);
+                    })
                     .toList());
         }
         int[] widths = new int[columns.length];
@@ -180,7 +185,7 @@ final class Output {
         if (node.isArray()) {
             return node.isEmpty() ? "-" : node.valueStream().map(Output::text).collect(Collectors.joining(", "));
         }
-        String text = node.isValueNode() ? node.asString() : shortened(node.toString());
+        String text = node.isValueNode() ? node.asString() : node.toString();
         return withoutFraction(text).replaceAll("\\p{Cntrl}|[\\x{80}-\\x{9f}]", "·");
     }
 

@@ -4,13 +4,14 @@ package dev.tegata.server.device;
 
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.RefusedException;
-import dev.tegata.platform.UnavailableException;
 import dev.tegata.protocol.RelayedCheckIn;
 import dev.tegata.protocol.RelayedEnrolment;
 import dev.tegata.server.http.HttpStack;
 import dev.tegata.server.http.Listener;
 import dev.tegata.server.http.ListenerOptions;
 import dev.tegata.server.http.ListenerOptions.Transport;
+import dev.tegata.server.http.Problem;
+import dev.tegata.server.http.ProblemException;
 import dev.tegata.server.http.Request;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
@@ -98,7 +99,7 @@ public final class Gateway implements AutoCloseable {
             try (InputStream body = response.body()) {
                 byte[] content = body.readNBytes(LARGEST_ANSWER + 1);
                 if (content.length > LARGEST_ANSWER) {
-                    throw new UnavailableException("the server's answer is too large");
+                    throw unavailable("the server's answer is too large");
                 }
                 String type = response.headers().firstValue("Content-Type").orElse("application/octet-stream");
                 Response answer = Response.of(response.statusCode(), type, content);
@@ -108,11 +109,16 @@ public final class Gateway implements AutoCloseable {
                         .orElse(answer);
             }
         } catch (IOException e) {
-            throw new UnavailableException("the server cannot be reached: " + e.getMessage());
+            throw unavailable("the server at " + server + " cannot be reached: "
+                    + (e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage()));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw new UnavailableException("the gateway is stopping");
+            throw unavailable("the gateway is stopping");
         }
+    }
+
+    private static ProblemException unavailable(String detail) {
+        return new ProblemException(new Problem(ErrorCode.UNAVAILABLE, detail));
     }
 
     @Override

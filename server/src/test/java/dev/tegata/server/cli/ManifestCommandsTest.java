@@ -138,7 +138,7 @@ class ManifestCommandsTest {
                     .containsAnyOf(
                             "there is an import " + taken + " already",
                             "must be a UUID of version 7, made now",
-                            "'not-an-id' is not a manifest id");
+                            "'not-an-id' is no manifest id");
         }
     }
 

@@ -132,6 +132,22 @@ final class MosquittoTest {
         await("the guard", () -> Files.exists(socket));
     }
 
+    @Test
+    @DisplayName("is not begun by a guard whose key may not ask: it would refuse everybody")
+    void keyThatMayNotAsk() {
+        HttpResponse<String> made = TENANT.running.post(
+                TENANT.tenant.ownerKey(), "/api/v1/api-keys", "{\"name\":\"import\",\"role\":\"device-import\"}");
+        Shell.Result ended = Shell.of(TENANT.running, folder)
+                .with("TEGATA_API_KEY", RunningServer.body(made).path("secret").asString())
+                .with(
+                        "TEGATA_CA",
+                        String.valueOf(TENANT.running.server().authorityFile().orElseThrow()))
+                .run("mqtt-guard", "--socket", folder.resolve("other.sock").toString());
+        assertThat(ended.exitCode()).as(ended.err()).isEqualTo(1);
+        assertThat(ended.err()).contains("(forbidden)");
+        assertThat(folder.resolve("other.sock")).doesNotExist();
+    }
+
     private static String auditorKey(EstTenant whose) {
         HttpResponse<String> made = whose.running.post(
                 whose.tenant.ownerKey(), "/api/v1/api-keys", "{\"name\":\"broker\",\"role\":\"auditor\"}");
