@@ -401,12 +401,16 @@ public final class Releases {
     /// Has those who change which releases a fleet has, and which is the oldest acceptable one, wait for
     /// each other: each ranks all of them.
     private static void lock(Handle tx, TenantId tenant, FleetId fleet) {
-        tx.createQuery("SELECT 1 FROM fleet WHERE tenant_id = :tenant AND fleet_id = :fleet FOR NO KEY UPDATE")
+        boolean found = tx.createQuery(
+                        "SELECT 1 FROM fleet WHERE tenant_id = :tenant AND fleet_id = :fleet FOR NO KEY UPDATE")
                 .bind("tenant", tenant)
                 .bind("fleet", fleet)
                 .mapTo(Integer.class)
                 .findOne()
-                .orElseThrow(() -> new RefusedException(ErrorCode.NOT_FOUND, "there is no fleet " + fleet));
+                .isPresent();
+        if (!found) {
+            throw new RefusedException(ErrorCode.NOT_FOUND, "there is no fleet " + fleet);
+        }
     }
 
     /// Works out which releases of a fleet are older than the oldest acceptable one.
