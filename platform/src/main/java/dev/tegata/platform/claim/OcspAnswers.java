@@ -265,7 +265,7 @@ public final class OcspAnswers implements AutoCloseable {
     /// Has a certificate asked about later.
     ///
     /// @param responder whether the others of that responder, too, that would be sooner
-    private Void fail(Handle tx, TenantId tenant, Due due, String problem, boolean responder) {
+    private @Nullable Void fail(Handle tx, TenantId tenant, Due due, String problem, boolean responder) {
         Instant now = clock.instant();
         tx.createUpdate("""
                         UPDATE revocation_answer SET next_at = :next, failures = :failures,

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.server.RunningServer;
+import dev.tegata.server.cli.Shell;
 import dev.tegata.server.est.EstDevice;
 import dev.tegata.server.est.EstTenant;
 import java.net.URI;
@@ -14,11 +15,13 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Random;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
 
 /// ACME request by request, for what no well-behaved client does.
@@ -182,6 +185,26 @@ class AcmeTest extends AcmeDialogue {
                 .isEqualTo(200);
         assertProblem(
                 post("/new-order", "{\"identifiers\":[" + dns("a.gateways.example") + "]}", next), 403, "unauthorized");
+    }
+
+    @Test
+    @DisplayName("tegata acme update: what is left out stays as it is")
+    void changedInPart(@TempDir Path folder) {
+        Shell shell = Shell.of(TENANT.running, folder).with("TEGATA_API_KEY", TENANT.tenant.ownerKey());
+        String fleet = TENANT.fleet("");
+        shell.run("acme", "set", fleet, "--name", "*.a.example", "--network", "10.0.0.0/8", "--http-port", "8080")
+                .text();
+        JsonNode changed = RunningServer.json(
+                shell.run("acme", "update", fleet, "--attestation", "--json").text());
+        assertThat(changed.path("attestation").asBoolean()).isTrue();
+        assertThat(changed.path("httpPort").asInt()).isEqualTo(8080);
+        assertThat(changed.at("/names/0").asString()).isEqualTo("*.a.example");
+        changed = RunningServer.json(
+                shell.run("acme", "update", fleet, "--network", "10.1.0.0/16", "--no-attestation", "--json")
+                        .text());
+        assertThat(changed.path("networks").toString()).isEqualTo("[\"10.1.0.0/16\"]");
+        assertThat(changed.path("attestation").asBoolean()).isFalse();
+        assertThat(shell.run("acme", "update", fleet).err()).contains("say what changes");
     }
 
     @Test

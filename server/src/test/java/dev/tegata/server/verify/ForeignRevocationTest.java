@@ -16,6 +16,7 @@ import dev.tegata.server.RunningServer;
 import dev.tegata.server.RunningServer.TestTenant;
 import dev.tegata.server.ServerConfig;
 import dev.tegata.server.Setting;
+import dev.tegata.server.cli.Shell;
 import dev.tegata.server.est.Tool;
 import java.net.InetSocketAddress;
 import java.net.http.HttpRequest.BodyPublishers;
@@ -345,6 +346,11 @@ class ForeignRevocationTest {
             assertThat(source().path("certificates").asInt()).isEqualTo(1);
             assertThat(source().has("problem")).isFalse();
             assertThat(source().path("nextUpdate").asString()).isNotEmpty();
+            assertThat(Shell.of(open, folder)
+                            .with("TEGATA_API_KEY", tenant.ownerKey())
+                            .run("trust", "crl-sources")
+                            .text())
+                    .contains("OCSP FOR", address);
             TestTenant other = open.createTenant("Other");
             assertThat(RunningServer.body(open.get(other.ownerKey(), "/api/v1/revocation-sources"))
                             .path("items"))
