@@ -3,9 +3,13 @@
 package dev.tegata.agent.simulator;
 
 import java.io.IOException;
+import java.util.Optional;
 
 /// What the devices' owner does about them, through the server's API.
 public interface Operator {
+    /// The token for the first certificate of a device whose keys its maker does not know.
+    Optional<String> claimToken(String serial);
+
     /// Revokes a stolen device.
     void revoke(String serial) throws IOException;
 

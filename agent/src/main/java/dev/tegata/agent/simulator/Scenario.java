@@ -17,6 +17,8 @@ import java.util.stream.DoubleStream;
 /// thirds of this
 /// @param firmware what runs on the devices at first
 /// @param updates what they get later
+/// @param trustManager the share of devices with a chip like TrustMANAGER: they make their birth key
+/// themselves and show a claim token; the others' chips are like Trust&GO
 public record Scenario(
         Duration duration,
         Duration checkIn,
@@ -25,7 +27,8 @@ public record Scenario(
         List<Update> updates,
         Troubles troubles,
         Fates fates,
-        Attestation attestation) {
+        Attestation attestation,
+        double trustManager) {
     /// A bit of everything.
     public static final Scenario USUAL = new Scenario(
             Duration.ofMinutes(1),
@@ -35,7 +38,8 @@ public record Scenario(
             List.of(new Update(Optional.of("1.3.9"), "1.4.0", 0.5, 0.7)),
             new Troubles(0.01, 0.05, 0.05, 20, 0.01),
             new Fates(0.01, 0.01, 0.01, 0.01, 0.01),
-            new Attestation(0.9, 0.1, 0.005, 0.005, Optional.of(new Vulnerable("1.3.9", 0.5))));
+            new Attestation(0.9, 0.1, 0.005, 0.005, Optional.of(new Vulnerable("1.3.9", 0.5))),
+            0);
 
     /// @param share of the devices that run this
     public record Firmware(String component, String version, double share) {
@@ -127,6 +131,7 @@ public record Scenario(
     }
 
     public Scenario {
+        requireShares(trustManager);
         firmware = List.copyOf(firmware);
         updates = List.copyOf(updates);
         if (firmware.isEmpty()) {
@@ -174,13 +179,15 @@ public record Scenario(
 
     /// The same for another time.
     public Scenario lasting(Duration time) {
-        return new Scenario(time, checkIn, certificateLife, firmware, updates, troubles, fates, attestation);
+        return new Scenario(
+                time, checkIn, certificateLife, firmware, updates, troubles, fates, attestation, trustManager);
     }
 
     /// The same where nobody buys.
     public Scenario withoutSales() {
         Fates others = new Fates(fates.stolen, fates.refurbished, 0, fates.asleep, fates.cloned);
-        return new Scenario(duration, checkIn, certificateLife, firmware, updates, troubles, others, attestation);
+        return new Scenario(
+                duration, checkIn, certificateLife, firmware, updates, troubles, others, attestation, trustManager);
     }
 
     /// The same without what befalls single devices: load, and nothing else.
@@ -193,6 +200,7 @@ public record Scenario(
                 List.of(),
                 Troubles.NONE,
                 Fates.NONE,
-                Attestation.NONE);
+                Attestation.NONE,
+                trustManager);
     }
 }

@@ -12,6 +12,7 @@ import dev.tegata.agent.DeviceIdentity;
 import dev.tegata.agent.Network;
 import dev.tegata.agent.store.AgentState;
 import dev.tegata.agent.store.StateStore;
+import dev.tegata.chip.Preset;
 import dev.tegata.chip.VirtualChip;
 import dev.tegata.chip.driver.Ecc608;
 import dev.tegata.chip.driver.Transport;
@@ -190,6 +191,9 @@ final class SimulatedDevice {
     }
 
     private Proof proof(double kind, double honesty) {
+        if (!isVouchedFor(chip)) {
+            return Proof.NONE;
+        }
         Scenario.Attestation shares = scenario.attestation();
         if (kind >= shares.psa()) {
             return kind < shares.psa() + shares.chip() ? Proof.CHIP : Proof.NONE;
@@ -198,6 +202,11 @@ final class SimulatedDevice {
             return Proof.STOLEN_KEY;
         }
         return honesty < shares.stolenKeys() + shares.replayed() ? Proof.REPLAYED : Proof.PSA;
+    }
+
+    /// Whether the vendor has certified a key of this chip, and knows all of them.
+    static boolean isVouchedFor(VirtualChip chip) {
+        return chip.preset() == Preset.TRUST_GO;
     }
 
     String serial() {
@@ -356,7 +365,12 @@ final class SimulatedDevice {
                 settings.home(),
                 List.of(firmware),
                 attester(keys),
-                Agent.Habits.USUAL,
+                new Agent.Habits(
+                        Agent.Habits.USUAL.renewAt(),
+                        Agent.Habits.USUAL.newKeyAtRenewal(),
+                        Agent.Habits.USUAL.form(),
+                        settings.operator().claimToken(serial),
+                        Optional.empty()),
                 new Memory(),
                 this::connect,
                 this::clock,

@@ -81,11 +81,15 @@ public final class Simulation {
     public Report run(List<VirtualChip> chips, Consumer<Report> progress) throws IOException, InterruptedException {
         SplittableRandom seeds = new SplittableRandom(settings.seed());
         List<SimulatedDevice> devices = new ArrayList<>(chips.size());
-        VirtualChip neighbour = chips.getLast();
+        // Keys are stolen from those that sign tokens.
+        VirtualChip neighbour = chips.stream()
+                .filter(SimulatedDevice::isVouchedFor)
+                .reduce((_, last) -> last)
+                .orElse(chips.getLast());
         for (VirtualChip chip : chips) {
             RandomGenerator random = new SplittableRandom(seeds.nextLong());
             devices.add(new SimulatedDevice(chip, neighbour, scenario, settings, tally, random));
-            neighbour = chip;
+            neighbour = SimulatedDevice.isVouchedFor(chip) ? chip : neighbour;
         }
         Timeline birth = new Timeline(System.nanoTime(), scenario.duration().toNanos());
         CountDownLatch unborn = new CountDownLatch(devices.size());

@@ -92,7 +92,8 @@ final class ScenarioFile {
                 fates(usual.fates()),
                 section("attestation")
                         .map(ScenarioFile::attestation)
-                        .orElse(usualFirmware ? usual.attestation() : withoutFaults(usual.attestation())));
+                        .orElse(usualFirmware ? usual.attestation() : withoutFaults(usual.attestation())),
+                number("trust-manager", usual.trustManager()));
         requireAllTaken();
         return scenario;
     }

@@ -156,7 +156,7 @@ final class SimulateCommand implements Callable<Integer> {
         String joined = fleet == null ? simulated.found(played) : fleet;
         Home home = new Home(Profile.uri(server).toString().replaceAll("/+$", ""), joined, anchors);
         say("Making %,d virtual chips and claiming them by their manifest into fleet %s…", devices, joined);
-        List<VirtualChip> chips = simulated.claim(joined, devices);
+        List<VirtualChip> chips = simulated.claim(joined, devices, played.trustManager());
         if (played.attestation().isWanted()) {
             simulated.publish(joined, played.versions());
         }

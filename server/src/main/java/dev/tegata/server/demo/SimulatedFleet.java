@@ -54,6 +54,7 @@ public final class SimulatedFleet implements Operator {
     private final Buyer buyer;
     private final ConcurrentMap<String, String> fates = new ConcurrentHashMap<>();
     private final ConcurrentMap<String, String> releases = new ConcurrentHashMap<>();
+    private final ConcurrentMap<String, String> tokens = new ConcurrentHashMap<>();
     private final List<Verdicts> verdicts = new ArrayList<>();
 
     /// Who buys devices second-hand: a fleet of another tenant.
@@ -113,32 +114,64 @@ public final class SimulatedFleet implements Operator {
         return api.post("/fleets", fleet.toString()).path("id").asString();
     }
 
-    /// Makes chips, has their maker trusted, and claims them into a fleet.
-    public List<VirtualChip> claim(String fleet, int devices) throws IOException {
+    /// Makes chips, has their maker trusted, and claims them into a fleet; those of which the maker knows
+    /// the serial number alone get claim tokens.
+    ///
+    /// @param trustManager the share of chips like TrustMANAGER; the others are like Trust&GO
+    public List<VirtualChip> claim(String fleet, int devices, double trustManager) throws IOException {
         ChipFactory factory = new ChipFactory(new SecureRandom());
-        List<VirtualChip> chips =
-                factory.make(Preset.TRUST_GO, devices, InstantSource.system().instant());
+        trust("manifest-signer", factory.manifestSigner().certificate());
+        trust("attestation-ca", factory.rootCertificate());
+        Instant now = InstantSource.system().instant();
+        int unknown = (int) Math.round(devices * trustManager);
+        List<VirtualChip> chips = new ArrayList<>(factory.make(Preset.TRUST_GO, devices - unknown, now));
+        if (!chips.isEmpty()) {
+            claim(fleet, factory, chips, ManifestVersion.FULL);
+        }
+        if (unknown > 0) {
+            List<VirtualChip> unborn = factory.make(Preset.TRUST_MANAGER, unknown, now);
+            makeTokens(claim(fleet, factory, unborn, ManifestVersion.SHORT));
+            chips.addAll(unborn);
+        }
+        return chips;
+    }
+
+    /// @return the id of the import
+    private String claim(String fleet, ChipFactory factory, List<VirtualChip> chips, ManifestVersion version)
+            throws IOException {
         Path manifest = Files.createTempFile("tegata-simulate", ".json");
         try {
             try (OutputStream stream = new BufferedOutputStream(Files.newOutputStream(manifest))) {
-                factory.manifestSigner()
-                        .write(
-                                chips,
-                                ManifestVersion.FULL,
-                                InstantSource.system().instant(),
-                                stream);
+                Instant now = InstantSource.system().instant();
+                factory.manifestSigner().write(chips, version, now, stream);
             }
-            trust("manifest-signer", factory.manifestSigner().certificate());
-            trust("attestation-ca", factory.rootCertificate());
             JsonNode report = api.upload("/fleets/" + fleet + "/manifests?fileName=simulator.json", manifest);
-            if (report.path("claimed").asLong() != devices) {
+            if (report.path("claimed").asLong() != chips.size()) {
                 throw new IOException("the server claimed %d of %d chips"
-                        .formatted(report.path("claimed").asLong(), devices));
+                        .formatted(report.path("claimed").asLong(), chips.size()));
             }
-            return chips;
+            return report.path("id").asString();
         } finally {
             Files.delete(manifest);
         }
+    }
+
+    private void makeTokens(String manifest) {
+        String cursor = "";
+        do {
+            JsonNode page = api.post(
+                    "/manifests/" + manifest + "/claim-tokens?limit=" + PAGE + cursor, "{\"validity\":\"P1D\"}");
+            page.path("items")
+                    .forEach(token -> tokens.put(
+                            token.path("serial").asString(),
+                            token.path("secret").asString()));
+            cursor = page.has("next") ? "&cursor=" + page.path("next").asString() : "";
+        } while (!cursor.isEmpty());
+    }
+
+    @Override
+    public Optional<String> claimToken(String serial) {
+        return Optional.ofNullable(tokens.get(serial));
     }
 
     private void trust(String purpose, byte[] certificate) {

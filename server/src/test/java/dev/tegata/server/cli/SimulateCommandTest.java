@@ -183,6 +183,38 @@ final class SimulateCommandTest {
     }
 
     @Test
+    @DisplayName("lets chips like TrustMANAGER live, that come with a claim token, renew, lose power and are set back")
+    void trustManagers() throws Exception {
+        Path scenario = Files.writeString(folder.resolve("scenario.yaml"), """
+                        check-in: 1s
+                        certificate-life: 4s
+                        trust-manager: 1
+                        failures: 0.02
+                        power-cuts: 0.2
+                        wrong-clocks: 0
+                        stolen: 0
+                        refurbished: 0.5
+                        sold: 0
+                        asleep: 0
+                        cloned: 0
+                        attestation: {}
+                        """);
+        JsonNode report = live(
+                15,
+                List.of("/counts/renewed", "/server/refurbished/active"),
+                "--devices",
+                "12",
+                "--fleet",
+                fleet(),
+                "--scenario",
+                scenario.toString(),
+                "--threads",
+                "8");
+        assertThat(report.path("devices").asInt()).isEqualTo(12);
+        assertThat(report.at("/counts/letInAfterRevocation").asInt()).isZero();
+    }
+
+    @Test
     @DisplayName("produces load and nothing else")
     void load() {
         Shell.Result result = simulate("--devices", "5", "--fleet", fleet(), "--load", "--duration", "4s");
@@ -210,6 +242,7 @@ final class SimulateCommandTest {
                 "attestation: {vulnerable: {version: 9.9.9}}",
                 "attestation: {vulnerable: {version: 1.3.9, when: 0.2}}",
                 "clock-drift: 2",
+                "trust-manager: 1.1",
                 "stolen: 0.5\nstolen: 0.5"
             })
     @DisplayName("refuses a scenario that is wrong")
