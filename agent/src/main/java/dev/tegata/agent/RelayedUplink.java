@@ -112,6 +112,17 @@ final class RelayedUplink implements Uplink {
         return refusal.detail().isEmpty() ? refusal.code() : refusal.code() + ": " + refusal.detail();
     }
 
+    /// A TPM makes its attestation key known over TLS only.
+    private String whyNot(RelayedRefusal refusal) {
+        boolean unknownTpm = refusal.code().equals("evidence-refused")
+                && attester.filter(TpmAttester.class::isInstance).isPresent();
+        return unknownTpm
+                ? why(refusal) + " (behind a gateway a TPM cannot introduce itself: where the server does not know its"
+                        + " attestation key, an operator makes it known with 'tegata attest activate', or the device"
+                        + " enrols once where it reaches the server)"
+                : why(refusal);
+    }
+
     private static Signer signer(DeviceIdentity as) {
         return new Signer(as.key().publicKey(), as.key()::sign);
     }
@@ -132,7 +143,7 @@ final class RelayedUplink implements Uplink {
         return switch (last) {
             case Exchange.Yes(Bytes asked, Bytes answer) -> issued(asked, answer, made.key());
             case Exchange.Busy(Duration retryAfter) -> new Enrolment.Later(retryAfter);
-            case Exchange.No(RelayedRefusal refusal) -> new Enrolment.Refused(refusal.status(), why(refusal));
+            case Exchange.No(RelayedRefusal refusal) -> new Enrolment.Refused(refusal.status(), whyNot(refusal));
         };
     }
 

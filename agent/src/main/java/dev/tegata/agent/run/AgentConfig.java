@@ -160,7 +160,9 @@ final class AgentConfig {
             return Optional.empty();
         }
         if (relay().isPresent()) {
-            throw wrong("'claim-token-file' does not go with 'relay': a gateway could use the token for itself");
+            throw wrong("'claim-token-file' does not go with 'relay': a gateway could use the token for itself."
+                    + " Let the device enrol once with 'server' where it reaches the server, then set 'relay';"
+                    + " or claim it with its birth key, and no token is needed");
         }
         Path file = path(AgentSetting.CLAIM_TOKEN_FILE);
         try {

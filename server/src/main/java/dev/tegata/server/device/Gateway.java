@@ -4,6 +4,7 @@ package dev.tegata.server.device;
 
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.RefusedException;
+import dev.tegata.protocol.KeyActivation;
 import dev.tegata.protocol.RelayedCheckIn;
 import dev.tegata.protocol.RelayedEnrolment;
 import dev.tegata.server.http.HttpStack;
@@ -37,6 +38,7 @@ import javax.net.ssl.SSLContext;
 /// Only signed messages go through. One that rests on a TLS client certificate would be the gateway's.
 public final class Gateway implements AutoCloseable {
     private static final Duration LONGEST = Duration.ofSeconds(20);
+    private static final String EST = "/.well-known/est/{fleet}/{operation}";
     private static final int LARGEST_ANSWER = 1024 * 1024;
 
     private final URI server;
@@ -57,7 +59,20 @@ public final class Gateway implements AutoCloseable {
                 List.of(
                         signed(DeviceEndpoint.CHECK_IN, RelayedCheckIn.CONTENT_TYPE, RelayedCheckIn.MAX_SIZE),
                         signed(DeviceEndpoint.ENROLMENT, RelayedEnrolment.CONTENT_TYPE, RelayedEnrolment.MAX_SIZE),
-                        Route.get(DeviceEndpoint.NONCE, this::nonce).withTimeout(LONGEST.plusSeconds(10))));
+                        Route.get(DeviceEndpoint.NONCE, this::nonce).withTimeout(LONGEST.plusSeconds(10)),
+                        Route.post(EST, Gateway::refuse),
+                        Route.post(KeyActivation.PATH, Gateway::refuse),
+                        Route.post(KeyActivation.ANSWER_PATH, Gateway::refuse)));
+    }
+
+    /// What rests on TLS between device and server, said to whoever tries: with a token in hand a gateway
+    /// could enrol in the device's place.
+    private static Response refuse(Request request) {
+        throw new RefusedException(
+                ErrorCode.FORBIDDEN,
+                "a gateway carries signed messages only. A claim token and the introduction of a TPM need a TLS"
+                        + " connection of the device's own: let it enrol once where it reaches the server, or claim it"
+                        + " with its birth key, or have an operator introduce its TPM (tegata attest activate)");
     }
 
     /// Starts a gateway; when this returns it answers.

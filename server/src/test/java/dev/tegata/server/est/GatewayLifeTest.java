@@ -481,7 +481,31 @@ final class GatewayLifeTest {
     }
 
     @Test
-    @DisplayName("needs no gateway where it has a network: one whose keys were not claimed shows a claim token once")
+    @DisplayName("is told by the gateway itself what a claim token and a TPM need, and the token goes no further")
+    void whatNeedsTls() throws Exception {
+        String fleet = TENANT.fleet("");
+        String device = TENANT.claim(fleet);
+        String token = TENANT.token(device);
+        for (String path : List.of(
+                "/.well-known/est/" + fleet + "/simpleenroll",
+                "/device/v1/attestation-key",
+                "/device/v1/attestation-key/answer")) {
+            HttpResponse<String> refused = LAN.send(
+                    HttpRequest.newBuilder(relay.resolve(path))
+                            .header("Authorization", "Bearer " + token)
+                            .POST(BodyPublishers.ofString("anything"))
+                            .build(),
+                    BodyHandlers.ofString());
+            assertThat(refused.statusCode()).isEqualTo(403);
+            assertThat(refused.body())
+                    .contains("connection of the device's own", "tegata attest activate")
+                    .doesNotContain(token);
+        }
+        assertThat(TENANT.state(device)).isEqualTo("claimed");
+    }
+
+    @Test
+    @DisplayName("shows a claim token once where it has a network, and comes by way of a gateway from then on")
     void claimToken() throws Exception {
         String fleet = TENANT.fleet("");
         String device = TENANT.claim(fleet);
@@ -504,6 +528,17 @@ final class GatewayLifeTest {
             agent.step();
             assertThat(TENANT.state(device)).as(events.toString()).isEqualTo("active");
             assertThat(TENANT.certificates(device)).hasSize(2);
+
+            // From now on it may come by way of a gateway.
+            agent = Agent.start(tokenSetup(keys, serial, fleet, Optional.empty(), Network.behind(relay)));
+            String renewal = order(device, "{\"kind\":\"renew-key\"}");
+            agent.step();
+            agent.step();
+            assertThat(stateOf(renewal)).as(events.toString()).isEqualTo("done");
+            TENANT.change(device, "refurbish");
+            agent.step();
+            agent.step();
+            assertThat(TENANT.state(device)).as(events.toString()).isEqualTo("active");
         }
     }
 
@@ -539,6 +574,11 @@ final class GatewayLifeTest {
     }
 
     private Agent.Setup tokenSetup(DeviceKeys keys, String serial, String fleet, Optional<String> token) {
+        return tokenSetup(keys, serial, fleet, token, Network.ofThisMachine());
+    }
+
+    private Agent.Setup tokenSetup(
+            DeviceKeys keys, String serial, String fleet, Optional<String> token, Network network) {
         return new Agent.Setup(
                 keys,
                 serial,
@@ -547,7 +587,7 @@ final class GatewayLifeTest {
                 Optional.empty(),
                 new Agent.Habits(0.6, false, CheckInForm.CBOR, token, Optional.empty()),
                 StateStore.inFile(Disk.local(), folder.resolve("state")),
-                Network.ofThisMachine(),
+                network,
                 InstantSource.system(),
                 new Random(1),
                 Agent.Pace.USUAL,
