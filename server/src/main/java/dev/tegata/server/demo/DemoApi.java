@@ -14,6 +14,7 @@ import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.net.ssl.SSLContext;
+import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -62,7 +63,7 @@ public final class DemoApi implements AutoCloseable {
         HttpResponse<Stream<String>> response = answer(request(path).GET(), HttpResponse.BodyHandlers.ofLines());
         try (Stream<String> lines = response.body()) {
             if (response.statusCode() >= 400) {
-                throw new IllegalStateException("the server refused: " + lines.collect(Collectors.joining("\n")));
+                throw refused(lines.collect(Collectors.joining("\n")));
             }
             lines.forEach(line);
         }
@@ -81,9 +82,23 @@ public final class DemoApi implements AutoCloseable {
     private JsonNode send(HttpRequest.Builder request) {
         HttpResponse<String> response = answer(request, HttpResponse.BodyHandlers.ofString());
         if (response.statusCode() >= 400) {
-            throw new IllegalStateException("the server refused: " + response.body());
+            throw refused(response.body());
         }
         return JsonMapper.shared().readTree(response.body());
+    }
+
+    private static IllegalStateException refused(String body) {
+        String why = body;
+        try {
+            JsonNode problem = JsonMapper.shared().readTree(body);
+            if (problem.has("code")) {
+                why = problem.path("detail").asString("") + " ("
+                        + problem.path("code").asString("") + ")";
+            }
+        } catch (JacksonException e) {
+            // Not one of ours; told as it is.
+        }
+        return new IllegalStateException("the server refused: " + why);
     }
 
     private <T> HttpResponse<T> answer(HttpRequest.Builder request, HttpResponse.BodyHandler<T> handler) {
