@@ -47,6 +47,8 @@ final class Gate {
 
     /// What an operation refuses, looked at without carrying it out.
     interface Check {
+        Check NOTHING = call -> {};
+
         void of(Call call);
     }
 
@@ -68,7 +70,7 @@ final class Gate {
 
     /// As [#route], for one that changes trust: where the tenant wants it, a second person must approve.
     Route guarded(String method, String template, Permission permission, Operation operation) {
-        return guarded(method, template, permission, _ -> {}, operation);
+        return guarded(method, template, permission, Check.NOTHING, operation);
     }
 
     /// As [#guarded], for one that `check` may refuse before anybody is asked to approve it.
@@ -79,7 +81,12 @@ final class Gate {
 
     /// As [#creating] and [#guarded] together.
     Route creatingGuarded(String template, Permission permission, Operation operation) {
-        return route("POST", template, permission, true, call -> secondPerson.allow(call, permission, _ -> {}, operation));
+        return route(
+                "POST",
+                template,
+                permission,
+                true,
+                call -> secondPerson.allow(call, permission, Check.NOTHING, operation));
     }
 
     /// An operation for the operator key.

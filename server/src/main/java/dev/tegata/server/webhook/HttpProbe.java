@@ -59,7 +59,9 @@ public final class HttpProbe implements StatusProbe {
             return Optional.of("its host has no address");
         } catch (SocketTimeoutException e) {
             return Optional.of("does not answer in "
-                    + BigDecimal.valueOf(patience.toMillis(), 3).stripTrailingZeros().toPlainString() + " s");
+                    + BigDecimal.valueOf(patience.toMillis(), 3)
+                            .stripTrailingZeros()
+                            .toPlainString() + " s");
         } catch (IOException | java.net.URISyntaxException e) {
             return Optional.of("cannot be asked: " + e.getMessage());
         }
