@@ -21,8 +21,6 @@ import tools.jackson.databind.json.JsonMapper;
 
 /// The process that claims manifests: a node with a small heap, and nothing else in it.
 final class ClaimProcess {
-    private static final int WARM_UPS = 20;
-
     private ClaimProcess() {}
 
     /// What came of one manifest.
@@ -68,10 +66,8 @@ final class ClaimProcess {
     public static void main(String[] arguments) throws Exception {
         Path manifests = Path.of(arguments[1]);
         try (Node node = new Node(Path.of(arguments[0]))) {
-            for (int i = 0; i < WARM_UPS; i++) { // only the first one is claimed, the others know whose the chips are
-                claim(node, Kind.WARM_UP, manifests);
-            }
             for (Kind kind : Kind.MEASURED) {
+                claim(node, kind.warmUp(), manifests);
                 System.out.println(JsonMapper.shared().writeValueAsString(measure(node, kind, manifests)));
             }
         }

@@ -38,7 +38,7 @@ final class ManifestImport {
 
     private static final Logger LOG = LoggerFactory.getLogger(ManifestImport.class);
     private static final int BATCH_ELEMENTS = 1000;
-    private static final int BATCH_SIZE = 4 << 20;
+    private static final int BATCH_SIZE = 1 << 20;
 
     /// How often the row is touched while no batch comes: a slow upload is not a dead one.
     private static final Duration HEARTBEAT = Duration.ofSeconds(15);

@@ -143,7 +143,19 @@ final class FleetsTest {
                         settings("Theirs", other.authorities().getLast().id()))
                 .id();
         assertThatThrownBy(() -> platform.database.inTenant(tenant, tx -> insertDevice(tx, foreign)))
-                .hasMessageContaining("fleet_id_fkey");
+                .hasMessageContaining("there is no fleet " + foreign + " for the device");
+    }
+
+    @Test
+    void theDatabaseItselfKeepsAFleetThatHasDevicesAndADeviceInItsFleet() {
+        FleetId fleet = platform.fleets.create(tenant, ACTOR, settings).id();
+        platform.database.inTenant(tenant, tx -> insertDevice(tx, fleet));
+        assertThatThrownBy(() -> platform.database.inTenant(
+                        tenant, tx -> tx.execute("DELETE FROM fleet WHERE fleet_id = ?", fleet.value())))
+                .hasMessageContaining("fleet " + fleet + " has devices");
+        assertThatThrownBy(() -> platform.database.inTenant(
+                        tenant, tx -> tx.execute("UPDATE device SET fleet_id = 'f-elsewhere'")))
+                .hasMessageContaining("there is no fleet f-elsewhere for the device");
     }
 
     private int insertDevice(Handle tx, FleetId fleet) {
