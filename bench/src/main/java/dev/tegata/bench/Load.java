@@ -7,10 +7,12 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Phaser;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -114,31 +116,74 @@ final class Load {
     /// An open loop: requests arrive at random moments, `rate` per second on average, whether or not the
     /// ones before them have been answered. A latency counts from the moment of arrival.
     static Outcome open(double rate, Duration duration, Work work, Operation operation) throws InterruptedException {
+        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+            return openAsync(
+                    rate,
+                    duration,
+                    work,
+                    (i, end) -> threads.execute(() -> {
+                        try {
+                            operation.run(i);
+                            end.over(null);
+                        } catch (Exception e) {
+                            end.over(e);
+                        }
+                    }));
+        }
+    }
+
+    /// Something that is begun, for the `i`th time, and tells when it is over, or why it failed.
+    interface Beginning {
+        void begin(int i, End end);
+
+        /// The same for a thread that waits for the end.
+        default Operation untilItIsOver() {
+            return i -> {
+                CompletableFuture<@Nullable Exception> end = new CompletableFuture<>();
+                begin(i, end::complete);
+                Exception problem = end.get();
+                if (problem != null) {
+                    throw problem;
+                }
+            };
+        }
+    }
+
+    /// Is told once when something is over.
+    interface End {
+        /// @param problem why it failed; null where it did not
+        void over(@Nullable Exception problem);
+    }
+
+    /// As [#open], for what needs no thread of its own: one that has to be woken is late, where the machine is busy
+    /// by a tick of its clock.
+    static Outcome openAsync(double rate, Duration duration, Work work, Beginning operation)
+            throws InterruptedException {
         ConcurrentLinkedQueue<Long> latencies = new ConcurrentLinkedQueue<>();
         AtomicReference<@Nullable Exception> failure = new AtomicReference<>();
+        Phaser unanswered = new Phaser(1);
         Random random = new Random(SEED);
         long begun = System.nanoTime();
         double arrival = begun;
-        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
-            int i = work.take();
-            while (i >= 0 && arrival < begun + duration.toNanos()) {
-                arrival += -Math.log(1 - random.nextDouble()) / rate * 1e9;
-                while (System.nanoTime() < arrival) {
-                    LockSupport.parkNanos((long) arrival - System.nanoTime());
-                }
-                long arrived = (long) arrival;
-                int mine = i;
-                threads.execute(() -> {
-                    try {
-                        operation.run(mine);
-                        latencies.add(System.nanoTime() - arrived);
-                    } catch (Exception e) {
-                        failure.compareAndSet(null, e);
-                    }
-                });
-                i = work.take();
+        int i = work.take();
+        while (i >= 0 && arrival < begun + duration.toNanos()) {
+            arrival += -Math.log(1 - random.nextDouble()) / rate * 1e9;
+            while (System.nanoTime() < arrival) {
+                LockSupport.parkNanos((long) arrival - System.nanoTime());
             }
+            long arrived = (long) arrival;
+            unanswered.register();
+            operation.begin(i, problem -> {
+                if (problem == null) {
+                    latencies.add(System.nanoTime() - arrived);
+                } else {
+                    failure.compareAndSet(null, problem);
+                }
+                unanswered.arriveAndDeregister();
+            });
+            i = work.take();
         }
+        unanswered.awaitAdvanceInterruptibly(unanswered.arrive());
         rethrow(failure.get());
         return outcome(begun, latencies);
     }

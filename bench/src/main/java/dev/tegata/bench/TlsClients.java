@@ -151,10 +151,16 @@ final class TlsClients implements AutoCloseable {
 
         /// Sends a request and waits for its answer's status.
         int ask(byte[] request) throws Exception {
-            answer = new CompletableFuture<>();
+            return begin(request).get(TIMEOUT_SECONDS, TimeUnit.SECONDS);
+        }
+
+        /// Sends a request. The status of its answer is told by the thread that reads it.
+        CompletableFuture<Integer> begin(byte[] request) {
+            CompletableFuture<Integer> mine = new CompletableFuture<>();
+            answer = mine;
             ByteBuf buffer = Unpooled.wrappedBuffer(request);
             open().writeAndFlush(buffer);
-            return answer.get(TIMEOUT_SECONDS, TimeUnit.SECONDS);
+            return mine;
         }
 
         /// As [#ask], for an answer that says 200 and is worth reading.
