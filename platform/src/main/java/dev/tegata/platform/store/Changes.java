@@ -19,8 +19,9 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Predicate;
 import javax.sql.DataSource;
-import org.postgresql.PGConnection;
 import org.postgresql.PGNotification;
+import org.postgresql.core.BaseConnection;
+import org.postgresql.core.QueryExecutor;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -253,7 +254,7 @@ public final class Changes implements AutoCloseable {
                 Round round = next.getAndSet(new Round());
                 boolean heard = false;
                 try {
-                    hear(connection.unwrap(PGConnection.class), statement);
+                    hear(connection.unwrap(BaseConnection.class).getQueryExecutor(), statement);
                     heardAt = begun;
                     heard = true;
                 } finally {
@@ -274,9 +275,10 @@ public final class Changes implements AutoCloseable {
         asked.set(false);
     }
 
-    private void hear(PGConnection postgres, Statement statement) throws SQLException {
+    private void hear(QueryExecutor executor, Statement statement) throws SQLException {
         statement.execute("");
-        PGNotification[] notifications = postgres.getNotifications();
+        // What came with the answer. PGConnection would wait a millisecond for more, and everybody with it.
+        PGNotification[] notifications = executor.getNotifications();
         if (notifications.length == 0) {
             return;
         }
