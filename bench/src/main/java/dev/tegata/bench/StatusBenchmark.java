@@ -88,7 +88,7 @@ final class StatusBenchmark implements Benchmark {
 
         Responders responders = new Responders(
                 node.database(), node.authorities(), node.audit(), node.vault(), clock, new SecureRandom());
-        Ocsp ocsp = new Ocsp(node.database(), responders, clock);
+        Ocsp ocsp = new Ocsp(node.database(), responders, clock, Ocsp.CAPACITY);
         try (StatusKeeper keeper = new StatusKeeper(
                 node.database(), publisher, responders, ocsp, new Retention(node.database(), clock), clock)) {
             Certificate issuer = node.authorities().chain(tenant, authority).getFirst();
@@ -167,7 +167,6 @@ final class StatusBenchmark implements Benchmark {
             measureHttp(run, listener.port(), requests);
         }
         run.say("measuring answers on demand …");
-        int cores = Runtime.getRuntime().availableProcessors();
         List<byte[]> withNonce = new ArrayList<>(HOT);
         for (int i = 0; i < HOT; i++) {
             withNonce.add(request(issuer, i, Bytes.sha256(("nonce " + i).getBytes(StandardCharsets.US_ASCII))));
@@ -176,17 +175,17 @@ final class StatusBenchmark implements Benchmark {
         SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
         byte[] data = withNonce.getFirst();
         Load.Operation raw = _ -> key.sign(SignatureAlgorithm.ECDSA_SHA256, data);
-        Load.inTurns(cores, WARM_UP, List.of(raw, sign));
-        List<Load.Outcome> turns = Load.inTurns(cores, run.duration(), List.of(raw, sign));
+        Load.inTurns(CLIENTS, WARM_UP, List.of(raw, sign));
+        List<Load.Outcome> turns = Load.inTurns(CLIENTS, run.duration(), List.of(raw, sign));
         Cpu here = Cpu.ofThisProcess();
-        Load.Outcome signed = Load.repeat(cores, run.duration(), sign);
+        Load.Outcome signed = Load.repeat(CLIENTS, run.duration(), sign);
         here = Cpu.ofThisProcess().since(here);
         run.report(run.number(
                         "OCSP answers signed on demand, in process",
                         turns.get(1).perSecond(),
                         "/s")
                 .of(
-                        "/s: P-256 signatures, " + cores + " cores, in turns with the answers",
+                        "/s: P-256 signatures, all cores, in turns with the answers",
                         turns.get(0).perSecond())
                 .ratioAtLeast(0.6));
         run.report(run.number(
@@ -197,7 +196,7 @@ final class StatusBenchmark implements Benchmark {
         Load.Operation ready = i -> ocsp.answer(tenant, authority, requests.get(i % HOT));
         run.report(run.number(
                 "OCSP answers ready made, in process",
-                Load.repeat(cores, run.duration(), ready).perSecond(),
+                Load.repeat(CLIENTS, run.duration(), ready).perSecond(),
                 "/s"));
     }
 

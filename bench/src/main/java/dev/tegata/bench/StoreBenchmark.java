@@ -60,12 +60,13 @@ final class StoreBenchmark implements Benchmark {
         AuthorityId authority = node.issuingFleets().get(fleet).authority().id();
         Certificate issuer = node.authorities().chain(tenant, authority).getFirst();
         InstantSource clock = InstantSource.system();
-        // Nobody tells it of changes, so it keeps no answer and asks the store each time.
+        // It keeps nothing, and asks the store each time.
         Ocsp ocsp = new Ocsp(
                 node.database(),
                 new Responders(
                         node.database(), node.authorities(), node.audit(), node.vault(), clock, new SecureRandom()),
-                clock);
+                clock,
+                0);
 
         store(node, tenant, authority, 0, INSERTED_AT_ONCE);
         Load.Operation enrol = i -> IssuanceBenchmark.enrol(node, fleet, units.get(i));

@@ -301,7 +301,7 @@ public final class Server implements AutoCloseable {
             Crls crls = new Crls(database, clock);
             CrlPublisher crlPublisher = new CrlPublisher(database, authorities, vault, crls, clock);
             Responders responders = new Responders(database, authorities, auditLog, vault, clock, random);
-            Ocsp ocsp = new Ocsp(database, responders, clock);
+            Ocsp ocsp = new Ocsp(database, responders, clock, Ocsp.CAPACITY);
             AcmeSettings acmeSettings = new AcmeSettings(database, auditLog, seals, clock, random);
             OutboundHttp outbound = opened(
                     new OutboundHttp((SSLSocketFactory) SSLSocketFactory.getDefault(), config.webhookPrivateTargets()));

@@ -15,6 +15,7 @@ import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.UnavailableException;
+import dev.tegata.platform.store.Changes;
 import dev.tegata.platform.store.Database;
 import java.time.Duration;
 import java.time.Instant;
@@ -25,8 +26,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
-import java.util.concurrent.atomic.AtomicLong;
-import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -36,15 +35,15 @@ import org.slf4j.LoggerFactory;
 /// Answers about certificates that are asked for are kept ready signed, per node; those with a nonce, and
 /// those about several certificates, are signed when they are asked for.
 ///
-/// Implementation note, how a revocation shows: every node hears of it within a moment of its commit
-/// ([Notifications]), which raises the version of the authority's desk; an answer of that moment may still
-/// say good. What is kept carries the version that was read before its status was; where the two differ it
-/// is not used. While a node cannot hear, it keeps nothing and asks the database each time.
+/// Implementation note, how a revocation shows: in the next answer of every node. Before what is kept is used,
+/// everything is heard that was committed before the question ([Changes]); what is kept carries the reading
+/// that was made before its status was, and is used while nothing was told of the authority since. While a
+/// node cannot hear, it keeps nothing and asks the database each time.
 public final class Ocsp {
     private static final Logger LOG = LoggerFactory.getLogger(Ocsp.class);
 
-    /// How many ready answers an authority may have on a node: about 30 MB.
-    private static final int CAPACITY = 20_000;
+    /// How many ready answers an authority usually has on a node at most: about 30 MB.
+    public static final int CAPACITY = 20_000;
 
     private static final int DESKS = 10_000;
 
@@ -54,16 +53,25 @@ public final class Ocsp {
     private final Database database;
     private final Responders responders;
     private final InstantSource clock;
+    private final int capacity;
+    private final Changes changes;
     private final ConcurrentMap<Key, Desk> desks = new ConcurrentHashMap<>();
-    private volatile BooleanSupplier live = () -> false;
 
-    public Ocsp(Database database, Responders responders, InstantSource clock) {
+    /// @param capacity how many answers of an authority are kept ready, and how many statuses
+    public Ocsp(Database database, Responders responders, InstantSource clock, int capacity) {
         this.database = database;
+        this.changes = database.changes();
+        this.capacity = capacity;
         this.responders = responders;
         this.clock = clock;
     }
 
-    private record Key(TenantId tenant, AuthorityId authority) {}
+    private record Key(TenantId tenant, AuthorityId authority) {
+        /// Under which changes are told ([StatusNews]).
+        String topic() {
+            return "status " + tenant + " " + authority;
+        }
+    }
 
     /// A DER OCSPResponse.
     ///
@@ -83,9 +91,10 @@ public final class Ocsp {
     ///
     /// @param request DER OCSPRequest
     public Answer answer(TenantId tenant, AuthorityId authority, byte[] request) {
+        long moment = System.nanoTime();
         try {
             OcspRequest read = OcspRequest.parse(request);
-            return desk(new Key(tenant, authority)).answer(read);
+            return desk(new Key(tenant, authority)).answer(read, changes.heardUntil(moment));
         } catch (MalformedRequestException e) {
             return Answer.of(OcspFailure.MALFORMED_REQUEST);
         } catch (RefusedException e) {
@@ -106,31 +115,9 @@ public final class Ocsp {
             Desk made = new Desk(key);
             made.refresh(clock.instant());
             Desk first = desks.putIfAbsent(key, made);
-            if (first == null) {
-                // What changed before it was in its place was told to nobody.
-                made.outdate();
-            }
             desk = first == null ? made : first;
         }
         return desk;
-    }
-
-    /// Tells who says whether this node hears of revocations.
-    void listenThrough(BooleanSupplier isLive) {
-        live = isLive;
-    }
-
-    /// Something about this authority has changed.
-    void outdate(TenantId tenant, AuthorityId authority) {
-        Desk desk = desks.get(new Key(tenant, authority));
-        if (desk != null) {
-            desk.outdate();
-        }
-    }
-
-    /// Something may have been missed.
-    void outdateAll() {
-        desks.values().forEach(Desk::outdate);
     }
 
     /// Signs again what was asked for since it was made, before its time is over; forgets the rest.
@@ -146,7 +133,7 @@ public final class Ocsp {
     /// Where one authority's answers are made.
     private final class Desk {
         private final Key key;
-        private final AtomicLong version = new AtomicLong();
+        private final String topic;
         private final ConcurrentMap<Bytes, Kept> kept = new ConcurrentHashMap<>();
 
         /// What was found out for answers that are not kept, since they hold a nonce.
@@ -156,14 +143,15 @@ public final class Ocsp {
 
         Desk(Key key) {
             this.key = key;
+            this.topic = key.topic();
         }
 
-        void outdate() {
-            version.incrementAndGet();
+        private boolean isUnchanged(long reading) {
+            return changes.isUnchanged(topic, reading);
         }
 
         private Current refresh(Instant now) {
-            long before = version.get();
+            long before = changes.reading();
             Responders.Ready ready = responders.ready(key.tenant(), key.authority());
             Duration lifetime = database.inTenant(
                             key.tenant(), tx -> StatusSettings.read(tx, key.tenant(), key.authority()))
@@ -176,7 +164,7 @@ public final class Ocsp {
         /// The responder to sign with, which is valid now.
         private Current current(Instant now) {
             Current known = current;
-            if (known.isFresh(now) && known.version() == version.get()) {
+            if (known.isFresh(now) && isUnchanged(known.reading())) {
                 return known;
             }
             try {
@@ -189,22 +177,23 @@ public final class Ocsp {
             }
         }
 
-        Answer answer(OcspRequest request) {
+        /// @param heard whether all that happened before the question is known
+        Answer answer(OcspRequest request, boolean heard) {
             Instant now = clock.instant();
             if (request.certificates().size() == 1 && request.nonce() == null) {
-                return answerOne(request.certificates().getFirst(), now);
+                return answerOne(request.certificates().getFirst(), now, heard);
             }
             Current with = current(now);
             Instant thisUpdate = now.truncatedTo(ChronoUnit.SECONDS);
             List<OcspAnswer> answers = new ArrayList<>(request.certificates().size());
             for (CertificateId id : request.certificates()) {
-                answers.add(new OcspAnswer(id, status(with, id, now), thisUpdate, with.end(thisUpdate)));
+                answers.add(new OcspAnswer(id, status(with, id, now, heard), thisUpdate, with.end(thisUpdate)));
             }
             return new Answer(with.sign(answers, request.nonce(), thisUpdate), null);
         }
 
-        private Answer answerOne(CertificateId id, Instant now) {
-            Kept ready = kept.get(id.encoded());
+        private Answer answerOne(CertificateId id, Instant now, boolean heard) {
+            Kept ready = heard ? kept.get(id.encoded()) : null;
             if (ready != null && isFresh(ready, now)) {
                 ready.asked = true;
                 return ready.answer();
@@ -214,14 +203,11 @@ public final class Ocsp {
 
         private boolean isFresh(Kept ready, Instant now) {
             // A clock that was set back must not make an answer live longer.
-            return ready.version == version.get()
-                    && !now.isBefore(ready.thisUpdate)
-                    && now.isBefore(ready.renewAt)
-                    && live.getAsBoolean();
+            return isUnchanged(ready.reading) && !now.isBefore(ready.thisUpdate) && now.isBefore(ready.renewAt);
         }
 
         private Kept produce(CertificateId id, Instant now) {
-            long before = version.get();
+            long before = changes.reading();
             Current with = current(now);
             CertificateStatus status = read(with, id);
             Instant thisUpdate = now.truncatedTo(ChronoUnit.SECONDS);
@@ -231,31 +217,31 @@ public final class Ocsp {
             Answer answer = new Answer(signed, unknown ? null : new Interval(thisUpdate, nextUpdate));
             Kept made = new Kept(answer, status, before, thisUpdate, with.renewal(thisUpdate));
             // What is unknown now may be issued in a moment, and strangers can ask for any number.
-            if (!unknown && (kept.size() < CAPACITY || kept.containsKey(id.encoded()))) {
+            if (!unknown && (kept.size() < capacity || kept.containsKey(id.encoded()))) {
                 kept.put(id.encoded(), made);
             }
             return made;
         }
 
-        private CertificateStatus status(Current with, CertificateId id, Instant now) {
-            Kept ready = kept.get(id.encoded());
+        private CertificateStatus status(Current with, CertificateId id, Instant now, boolean heard) {
+            Kept ready = heard ? kept.get(id.encoded()) : null;
             if (ready != null && isFresh(ready, now)) {
                 return ready.status;
             }
-            Known known = statuses.get(id.encoded());
-            if (known != null && isFresh(known, now) && live.getAsBoolean()) {
+            Known known = heard ? statuses.get(id.encoded()) : null;
+            if (known != null && isFresh(known, now)) {
                 return known.status();
             }
-            long before = version.get();
+            long before = changes.reading();
             CertificateStatus status = read(with, id);
-            if (!(status instanceof CertificateStatus.Unknown) && statuses.size() < CAPACITY) {
+            if (!(status instanceof CertificateStatus.Unknown) && statuses.size() < capacity) {
                 statuses.put(id.encoded(), new Known(status, before, now));
             }
             return status;
         }
 
         private boolean isFresh(Known known, Instant now) {
-            return known.version() == version.get()
+            return isUnchanged(known.reading())
                     && !now.isBefore(known.since())
                     && now.isBefore(known.since().plus(DESK_LIFETIME));
         }
@@ -271,7 +257,7 @@ public final class Ocsp {
             statuses.values().removeIf(known -> !isFresh(known, now));
             for (Map.Entry<Bytes, Kept> entry : kept.entrySet()) {
                 Kept ready = entry.getValue();
-                boolean stale = ready.version != version.get() || !now.isBefore(ready.halfWay());
+                boolean stale = !isUnchanged(ready.reading) || !now.isBefore(ready.halfWay());
                 if (stale) {
                     if (ready.asked) {
                         CertificateId.read(entry.getKey()).ifPresent(id -> produce(id, now));
@@ -284,11 +270,11 @@ public final class Ocsp {
     }
 
     /// A status that was read.
-    private record Known(CertificateStatus status, long version, Instant since) {}
+    private record Known(CertificateStatus status, long reading, Instant since) {}
 
     /// With what a desk answers.
     private record Current(
-            Responders.@Nullable Ready ready, Duration lifetime, Instant from, Instant until, long version) {
+            Responders.@Nullable Ready ready, Duration lifetime, Instant from, Instant until, long reading) {
         static final Current NONE = new Current(null, Duration.ZERO, Instant.MAX, Instant.MIN, 0);
 
         boolean isFresh(Instant now) {
@@ -325,15 +311,15 @@ public final class Ocsp {
     private static final class Kept {
         private final Answer answer;
         private final CertificateStatus status;
-        private final long version;
+        private final long reading;
         private final Instant thisUpdate;
         private final Instant renewAt;
         private volatile boolean asked;
 
-        Kept(Answer answer, CertificateStatus status, long version, Instant thisUpdate, Instant renewAt) {
+        Kept(Answer answer, CertificateStatus status, long reading, Instant thisUpdate, Instant renewAt) {
             this.answer = answer;
             this.status = status;
-            this.version = version;
+            this.reading = reading;
             this.thisUpdate = thisUpdate;
             this.renewAt = renewAt;
         }

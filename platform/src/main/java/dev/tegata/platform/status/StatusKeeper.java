@@ -43,7 +43,6 @@ public final class StatusKeeper implements AutoCloseable {
     private final Database database;
     private final CrlPublisher publisher;
     private final Responders responders;
-    private final Ocsp ocsp;
     private final Retention retention;
     private final InstantSource clock;
     private final LinkedBlockingQueue<StatusNews> queue = new LinkedBlockingQueue<>(QUEUE);
@@ -71,12 +70,10 @@ public final class StatusKeeper implements AutoCloseable {
         this.database = database;
         this.publisher = publisher;
         this.responders = responders;
-        this.ocsp = ocsp;
         this.retention = retention;
         this.clock = clock;
         this.worker = Thread.ofPlatform().daemon().name("status-keeper").unstarted(this::work);
         this.notifications = database.listen(StatusNews.CHANNEL, new News());
-        ocsp.listenThrough(notifications::isLive);
         this.rounds = PeriodicWork.start("status-round", ROUND, this::round);
         this.ahead = PeriodicWork.start("ocsp-ahead", AHEAD, ocsp::produceAhead);
         this.moving = PeriodicWork.start("certificate-retention", RETENTION, this::move);
@@ -107,16 +104,12 @@ public final class StatusKeeper implements AutoCloseable {
     private final class News implements Notifications.Hearer {
         @Override
         public void connected() {
-            ocsp.outdateAll();
             missed = true;
         }
 
         @Override
         public void heard(String payload) {
-            StatusNews.read(payload).ifPresent(news -> {
-                ocsp.outdate(news.tenant(), news.authority());
-                enqueue(news);
-            });
+            StatusNews.read(payload).ifPresent(StatusKeeper.this::enqueue);
         }
     }
 

@@ -45,6 +45,8 @@ import org.slf4j.LoggerFactory;
 public final class Changes implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Changes.class);
     private static final String CHANNEL = "tegata_change";
+    /// Says of authorities that their status has changed.
+    private static final String STATUS_CHANNEL = "tegata_status";
     private static final int SLOTS = 1 << 14;
     private static final Duration PAUSE = Duration.ofMillis(500);
     private static final Duration ATTENTIVE = Duration.ofMillis(50);
@@ -127,12 +129,12 @@ public final class Changes implements AutoCloseable {
     }
 
     /// Where things stand. To be asked for before something is read.
-    long reading() {
+    public long reading() {
         return number;
     }
 
     /// Whether nothing was told of a topic since a [#reading], as far as is heard.
-    boolean isUnchanged(String topic, long reading) {
+    public boolean isUnchanged(String topic, long reading) {
         return slots.get(slot(topic)) <= reading && floor <= reading;
     }
 
@@ -238,6 +240,7 @@ public final class Changes implements AutoCloseable {
                 Statement statement = connection.createStatement()) {
             connection.setNetworkTimeout(Runnable::run, ANSWER_MILLIS);
             statement.execute("LISTEN " + CHANNEL);
+            statement.execute("LISTEN " + STATUS_CHANNEL);
             lock.lock();
             try {
                 kept.clear();
@@ -285,7 +288,8 @@ public final class Changes implements AutoCloseable {
         lock.lock();
         try {
             for (PGNotification notification : notifications) {
-                String topic = notification.getParameter();
+                String word = notification.getParameter();
+                String topic = notification.getName().equals(STATUS_CHANNEL) ? "status " + word : word;
                 long changed = number + 1;
                 slots.set(slot(topic), changed);
                 number = changed;

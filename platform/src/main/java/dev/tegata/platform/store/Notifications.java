@@ -20,13 +20,11 @@ import org.slf4j.LoggerFactory;
 /// Implementation notes:
 /// - What is told while the connection is down is lost: [Hearer#connected] is called after each new
 ///   beginning.
-/// - The connection is proven alive every half second. [#isLive] is false once that has failed for a
-///   while, so that
-///   whoever remembers things stops trusting what it remembers.
+/// - The connection is proven alive every half second. Whoever must know that it has heard everything asks
+///   [Changes].
 public final class Notifications implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Notifications.class);
     private static final int WAIT_MILLIS = 500;
-    private static final Duration TRUST = Duration.ofSeconds(2);
     private static final Duration PAUSE = Duration.ofMillis(500);
 
     private final DataSource source;
@@ -34,8 +32,6 @@ public final class Notifications implements AutoCloseable {
     private final Hearer hearer;
     private final CountDownLatch closing = new CountDownLatch(1);
     private final Thread thread;
-    private volatile long aliveAt;
-    private volatile boolean connected;
     private volatile @Nullable Connection connection;
 
     /// Who is told, on one thread.
@@ -61,11 +57,6 @@ public final class Notifications implements AutoCloseable {
         Notifications notifications = new Notifications(source, channel, hearer);
         notifications.thread.start();
         return notifications;
-    }
-
-    /// Whether everything that was told until about two seconds ago has been heard.
-    public boolean isLive() {
-        return connected && System.nanoTime() - aliveAt < TRUST.toNanos();
     }
 
     @Override
@@ -94,7 +85,6 @@ public final class Notifications implements AutoCloseable {
             } catch (RuntimeException e) {
                 LOG.error("What the database told could not be worked with, will go on.", e);
             }
-            connected = false;
             try {
                 ended = closing.await(PAUSE.toMillis(), TimeUnit.MILLISECONDS);
             } catch (InterruptedException e) {
@@ -110,15 +100,11 @@ public final class Notifications implements AutoCloseable {
             try (Statement statement = opened.createStatement()) {
                 statement.execute("LISTEN " + channel);
                 hearer.connected();
-                aliveAt = System.nanoTime();
-                connected = true;
                 while (closing.getCount() > 0) {
                     for (PGNotification notification : postgres.getNotifications(WAIT_MILLIS)) {
                         hearer.heard(notification.getParameter());
                     }
-                    long asked = System.nanoTime();
                     statement.execute("");
-                    aliveAt = asked;
                 }
             }
         } finally {

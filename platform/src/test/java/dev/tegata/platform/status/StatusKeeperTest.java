@@ -51,7 +51,7 @@ class StatusKeeperTest {
         final Crls crls = new Crls(database, clock);
         final Responders responders = new Responders(
                 database, platform.authorities, platform.audit, platform.vault, clock, new SecureRandom());
-        final Ocsp ocsp = new Ocsp(database, responders, clock);
+        final Ocsp ocsp = new Ocsp(database, responders, clock, Ocsp.CAPACITY);
         final StatusKeeper keeper = new StatusKeeper(
                 database,
                 new CrlPublisher(database, platform.authorities, platform.vault, crls, clock),
@@ -222,10 +222,21 @@ class StatusKeeperTest {
         assertThat(other.status(5)).isZero();
         await("lists are there", () -> one.entries() == 0);
         revoke(one, tenant, clock, 5);
-        await("the other node has heard", () -> other.status(5) == 1);
-        await("the node itself has heard", () -> one.status(5) == 1);
+        assertThat(List.of(other.status(5), one.status(5))).containsOnly(1);
         await("it is listed", () -> one.entries() == 1 && other.entries() == 1);
         await("answers are kept again", () -> one.isKept(5) && other.isKept(5));
+    }
+
+    @Test
+    @DisplayName("the next answer of any node tells a revocation, whoever kept what")
+    void nextAnswer() {
+        await("answers are kept", () -> one.isKept(5) && other.isKept(5));
+        for (int serial = 20; serial < 60; serial++) {
+            issue(serial);
+            assertThat(List.of(one.status(serial), other.status(serial))).containsOnly(0);
+            revoke(one, tenant, clock, serial);
+            assertThat(List.of(other.status(serial), one.status(serial))).containsOnly(1);
+        }
     }
 
     @Test
@@ -239,7 +250,8 @@ class StatusKeeperTest {
             assertThat(breakListening()).isPositive();
             revoke(one, tenant, clock, serial);
             int revoked = serial;
-            await("nothing old is said", () -> one.status(revoked) == 1 && other.status(revoked) == 1);
+            assertThat(List.of(one.status(revoked), other.status(revoked))).doesNotContain(0);
+            await("the connections that were cut are replaced", () -> one.status(revoked) == 1 && other.status(revoked) == 1);
             await("answers are kept again", () -> one.isKept(5) && other.isKept(5));
             assertThat(List.of(one.status(revoked), other.status(revoked))).containsOnly(1);
         }

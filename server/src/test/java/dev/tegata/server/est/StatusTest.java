@@ -227,7 +227,7 @@ final class StatusTest {
         TENANT.change(unit.id(), "suspend");
         assertThat(eventually(() -> crlText(unit.crl()), text -> text.contains(serial(unit.certificate()))))
                 .contains("Certificate Hold");
-        eventually(() -> opensslOcsp(unit), answer -> answer.contains("certificateHold"));
+        assertThat(opensslOcsp(unit)).contains("certificateHold");
         TENANT.change(unit.id(), "resume");
         eventually(() -> crlText(unit.crl()), text -> !text.contains(serial(unit.certificate())));
         assertThat(eventually(() -> opensslOcsp(unit), text -> text.contains(": good")))
@@ -251,14 +251,14 @@ final class StatusTest {
     }
 
     @Test
-    @DisplayName("RFC 6960, RFC 9654: openssl gets good with its nonce, and revoked a moment after the revocation")
+    @DisplayName("RFC 6960, RFC 9654: openssl gets good with its nonce, and revoked in the next answer")
     void opensslAsks() {
         Unit unit = enrol();
         assertThat(opensslOcsp(unit)).contains("Response verify OK", ": good").doesNotContain("WARNING");
         assertThat(opensslOcsp(unit, "-no_nonce")).contains("Response verify OK", ": good");
         assertThat(opensslOcsp(unit, "-no_nonce", "-sha256")).contains("Response verify OK");
         TENANT.change(unit.id(), "revoke");
-        eventually(() -> opensslOcsp(unit), answer -> answer.contains(": revoked"));
+        assertThat(opensslOcsp(unit)).contains(": revoked");
         assertThat(opensslOcsp(unit, "-no_nonce")).contains("Response verify OK", ": revoked");
     }
 
@@ -276,14 +276,13 @@ final class StatusTest {
                         "--verify-allow-broken"))
                 .contains("Certificate Status: good", "Success");
         TENANT.change(unit.id(), "revoke");
-        eventually(
-                () -> tool.run(
+        assertThat(tool.run(
                         "ocsptool",
                         "--ask=" + unit.ocsp(),
                         "--load-cert=" + unit.id() + ".pem",
                         "--load-issuer=issuing.pem",
-                        "--verify-allow-broken"),
-                answer -> answer.contains("Certificate Status: revoked"));
+                        "--verify-allow-broken"))
+                .contains("Certificate Status: revoked");
     }
 
     @Test
