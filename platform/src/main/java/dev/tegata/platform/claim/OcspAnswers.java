@@ -130,10 +130,10 @@ public final class OcspAnswers implements AutoCloseable {
                 .execute();
         return tx.createQuery("""
                         UPDATE revocation_answer SET next_at = :later
-                        WHERE tenant_id = :tenant AND (issuer, serial) IN (
-                            SELECT issuer, serial FROM revocation_answer
+                        WHERE tenant_id = :tenant AND ctid = ANY (ARRAY(
+                            SELECT ctid FROM revocation_answer
                             WHERE tenant_id = :tenant AND next_at <= :now
-                            ORDER BY next_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+                            ORDER BY next_at LIMIT :limit FOR UPDATE SKIP LOCKED))
                         RETURNING issuer, serial, url, authority, failures""")
                 .bind("later", now.plus(FetchedLists.SOONEST))
                 .bind("tenant", tenant)

@@ -105,6 +105,11 @@ public final class RevocationLists {
                 encoded.sha256(),
                 now);
         return database.inTenant(tenant, tx -> {
+            // One after the other: lists of one CA replace each other, and they are counted.
+            tx.createQuery("SELECT 1 FROM tenant WHERE tenant_id = :tenant FOR NO KEY UPDATE")
+                    .bind("tenant", tenant)
+                    .mapTo(Integer.class)
+                    .one();
             Optional<Listed> present = find(tx, tenant, listed.issuer, listed.scope, " FOR UPDATE");
             if (present.isPresent() && present.get().digest.equals(listed.digest)) {
                 return present.get();
