@@ -15,6 +15,7 @@ import tools.jackson.core.JsonToken;
 import tools.jackson.core.ObjectReadContext;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.json.JsonFactory;
+import tools.jackson.core.util.JsonRecyclerPools;
 
 /// Walks through one JSON object, member by member, and builds nothing: a manifest has millions of members
 /// of which only some matter.
@@ -24,6 +25,8 @@ import tools.jackson.core.json.JsonFactory;
 final class JsonWalk {
     private static final int FEW = 16;
     private static final JsonFactory JSON = JsonFactory.builder()
+            // Whoever reads elements is one of a few threads that live as long as the server.
+            .recyclerPool(JsonRecyclerPools.threadLocalPool())
             .streamReadConstraints(StreamReadConstraints.builder()
                     .maxNestingDepth(16)
                     .maxStringLength(JsonManifestReader.MAX_ELEMENT)

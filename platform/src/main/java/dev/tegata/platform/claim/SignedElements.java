@@ -259,7 +259,8 @@ final class SignedElements {
                     IssueReason.SIGNER_NOT_VALID,
                     signer.name() + " was not valid when the chip was provisioned, at " + provisioned);
         }
-        String serial = serial(present(payload.uniqueId, "uniqueId"));
+        String uniqueId = present(payload.uniqueId, "uniqueId");
+        String serial = uniqueId.equals(unsignedSerial) ? unsignedSerial : serial(uniqueId);
         if (!serial.equals(unsignedSerial)) {
             throw new RejectedException(
                     IssueReason.SERIAL_MISMATCH, "the header names another chip than the signed payload, " + serial);

@@ -251,7 +251,9 @@ class StatusKeeperTest {
             revoke(one, tenant, clock, serial);
             int revoked = serial;
             assertThat(List.of(one.status(revoked), other.status(revoked))).doesNotContain(0);
-            await("the connections that were cut are replaced", () -> one.status(revoked) == 1 && other.status(revoked) == 1);
+            await(
+                    "the connections that were cut are replaced",
+                    () -> one.status(revoked) == 1 && other.status(revoked) == 1);
             await("answers are kept again", () -> one.isKept(5) && other.isKept(5));
             assertThat(List.of(one.status(revoked), other.status(revoked))).containsOnly(1);
         }
