@@ -138,7 +138,7 @@ final class ParallelChainTest {
             HttpResponse<String> refused =
                     TENANT.running.post(TENANT.tenant.ownerKey(), "/api/v1/authorities/" + authority + "/retire", "{}");
             assertThat(refused.statusCode()).isEqualTo(409);
-            assertThat(refused.body()).contains("1 fleets").contains("\"breaks-chains\"");
+            assertThat(refused.body()).contains("1 fleet").contains("\"breaks-chains\"");
             assertThat(RunningServer.body(refused).at("/breaks/1/first/0").asString())
                     .isEqualTo(device);
             assertThat(get("/api/v1/authorities/" + authority + "/dependents/devices")
