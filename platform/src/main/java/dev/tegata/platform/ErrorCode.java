@@ -100,6 +100,11 @@ public enum ErrorCode {
             403,
             "The device is not good by its last evidence, and gets no further certificate.",
             "Update the device; it proves itself at its next check-in."),
+    STATUS_UNKNOWN(
+            56,
+            503,
+            "It is not known now whether the device's certificate is revoked.",
+            "Ask again after the time in Retry-After. Where it stays so, 'tegata trust crl-sources' says why."),
     AUTHORITY_NOT_READY(
             52,
             503,

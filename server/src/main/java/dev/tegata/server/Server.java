@@ -162,6 +162,7 @@ public final class Server implements AutoCloseable {
     private static final int CACHED_KEYS = 10_000;
     private static final int TENANTS_REMEMBERED = 1_000;
     private static final Duration RELEASES_KEPT = Duration.ofMinutes(1);
+    private static final Duration STATUS_PATIENCE = Duration.ofSeconds(3);
     private static final Duration ROLLOVER_PAUSE = Duration.ofSeconds(15);
     private static final Duration TRUST_REMEMBERED = Duration.ofSeconds(2);
 
@@ -309,7 +310,11 @@ public final class Server implements AutoCloseable {
             RevocationLists revocationLists = new RevocationLists(database, trusted, auditLog, clock);
             HttpDocuments documents = new HttpDocuments(outbound);
             FetchedLists fetchedLists = opened(new FetchedLists(database, tenants, revocationLists, documents, clock));
-            opened(new OcspAnswers(database, tenants, auditLog, documents::ask, clock));
+            OcspAnswers ocspAnswers = opened(new OcspAnswers(database, tenants, auditLog, documents::ask, clock));
+            verification.appraisals().whenStatusUnknown(tenant -> {
+                fetchedLists.look(tenant, STATUS_PATIENCE);
+                ocspAnswers.look(tenant, STATUS_PATIENCE);
+            });
             Webhooks webhooks =
                     new Webhooks(new Webhooks.Ground(database, auditLog, outbox, seals), messenger, clock, random);
             opened(WebhookWorkers.start(database, outbox, webhooks, RetryRules.STANDARD, random));

@@ -77,7 +77,9 @@ final class AgentConfig {
         Optional<AgentSetting> setting = AgentSetting.of(key);
         String previous;
         if (setting.isPresent()) {
-            previous = values.put(setting.get(), value);
+            // The server spells serial numbers so, and orders name the device by its own.
+            String spelt = setting.get() == AgentSetting.SERIAL ? value.toLowerCase(Locale.ROOT) : value;
+            previous = values.put(setting.get(), spelt);
         } else if (key.startsWith(AgentSetting.FIRMWARE) && key.length() > AgentSetting.FIRMWARE.length()) {
             previous = firmware.put(key.substring(AgentSetting.FIRMWARE.length()), value);
         } else {

@@ -29,7 +29,7 @@ enum AgentSetting {
     CHIP_DEVICE("chip-device", "chip-i2c: the bus, such as /dev/i2c-1."),
     CHIP_I2C_ADDRESS("chip-i2c-address", "chip-i2c: the chip's address in seven bits, such as 0x35."),
     TPM("tpm", "tpm: the device /dev/tpmrm0, or host:port of a TPM simulator."),
-    TPM_BIRTH_HANDLE("tpm-birth-handle", "tpm: the persistent handle of the birth key, such as 0x81010001."),
+    TPM_BIRTH_HANDLE("tpm-birth-handle", "tpm: the persistent handle of the birth key, such as 0x81000001."),
     TPM_QUOTE_HANDLE(
             "tpm-quote-handle", "tpm: the persistent handle of the attestation key. Without it there are no quotes."),
     TPM_QUOTE_CHAIN("tpm-quote-chain", "tpm: PEM file of the attestation key's certificate and its issuers."),

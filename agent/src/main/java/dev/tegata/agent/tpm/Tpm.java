@@ -6,6 +6,8 @@ import dev.tegata.agent.tpm.TpmBytes.Reader;
 import dev.tegata.agent.tpm.TpmBytes.Writer;
 import dev.tegata.pki.Bytes;
 import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SortedMap;
@@ -392,6 +394,12 @@ public final class Tpm implements AutoCloseable {
 
     // ---- the wire
 
+    private static final long YIELDED = 0x908;
+    private static final long TESTING = 0x90a;
+    private static final long RETRY = 0x922;
+    private static final int ATTEMPTS = 100;
+    private static final Duration PAUSE = Duration.ofMillis(50);
+
     private static final List<Long> PASSWORD_ONLY = List.of(PASSWORD);
 
     /// Sends a command. The response is read from behind its header.
@@ -416,7 +424,7 @@ public final class Tpm implements AutoCloseable {
                 .u32(command)
                 .raw(rest)
                 .bytes();
-        byte[] received = port.exchange(sent);
+        byte[] received = exchange(sent);
         Reader answer = new Reader(received, 0);
         int tag = answer.u16();
         long length = answer.u32();
@@ -429,6 +437,27 @@ public final class Tpm implements AutoCloseable {
         }
         requireParameters(received, answerHandles, sessions.isEmpty());
         return answer;
+    }
+
+    /// A TPM that tests itself, or is busy, has not begun, and wants to hear the same command again.
+    private byte[] exchange(byte[] command) throws IOException {
+        byte[] received = port.exchange(command);
+        for (int attempt = 1; isBusy(received) && attempt < ATTEMPTS; attempt++) {
+            try {
+                Thread.sleep(PAUSE);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new InterruptedIOException("interrupted while the TPM is busy");
+            }
+            received = port.exchange(command);
+        }
+        return received;
+    }
+
+    private static boolean isBusy(byte[] received) throws IOException {
+        Reader answer = new Reader(received, 6);
+        long code = answer.u32();
+        return code == YIELDED || code == TESTING || code == RETRY;
     }
 
     /// The length of the parameters must fit into the response.

@@ -71,12 +71,14 @@ final class MainTest {
                             data = %s
                             keys = chip-file
                             chip-file = %s
+                            serial = %S
                             firmware.app = 1.2.3 sha256:%s
                             """.formatted(
                                     server.home().url(),
                                     anchors,
                                     folder.resolve("data"),
                                     folder.resolve("device.chip"),
+                                    HexFormat.of().formatHex(chip.serial()),
                                     "ab".repeat(32)))
                     .toString();
 

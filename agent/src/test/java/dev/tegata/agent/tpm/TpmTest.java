@@ -22,6 +22,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Random;
 import java.util.SortedMap;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DisplayName;
@@ -144,6 +145,35 @@ final class TpmTest {
     @DisplayName("has no index that nobody defined")
     void noSuchIndex() {
         assertThatThrownBy(() -> tpm.readNv(0x01C0_0FFFL)).isInstanceOf(TpmException.class);
+    }
+
+    @Test
+    @DisplayName("is asked again while it tests itself or is busy, and not for ever")
+    void busy() throws Exception {
+        AtomicInteger asked = new AtomicInteger();
+        AtomicInteger busy = new AtomicInteger();
+        try (Swtpm real = Swtpm.start();
+                TpmPort port = TpmPort.tcp(real.address(), 30_000);
+                Tpm patient = new Tpm(new TpmPort() {
+                    @Override
+                    public byte[] exchange(byte[] command) throws IOException {
+                        asked.incrementAndGet();
+                        if (busy.getAndDecrement() <= 0) {
+                            return port.exchange(command);
+                        }
+                        int code = busy.get() % 2 == 0 ? 0x922 : 0x90a;
+                        return new byte[] {(byte) 0x80, 1, 0, 0, 0, 10, 0, 0, (byte) (code >> 8), (byte) code};
+                    }
+
+                    @Override
+                    public void close() {}
+                })) {
+            busy.set(3);
+            assertThat(patient.readPcrs(List.of(0))).hasSize(1);
+            assertThat(asked).hasValue(4);
+            busy.set(Integer.MAX_VALUE);
+            assertThatThrownBy(() -> patient.readPcrs(List.of(0))).hasMessageContaining("code 9");
+        }
     }
 
     @Test

@@ -118,9 +118,15 @@ public final class Appraiser {
         Policy.Decision decision = policy.apply(input, base);
         for (Policy.Fired fired : decision.fired()) {
             fired.values().forEach((claim, value) -> {
+                Statement matched = matched(claim, why);
                 why.removeIf(earlier -> earlier.claim() == claim);
                 why.add(new Explanation(
-                        claim, value, policy.reference() + "#" + fired.rule(), fired.reason(), null, fired.remedy()));
+                        claim,
+                        value,
+                        policy.reference() + "#" + fired.rule(),
+                        fired.reason(),
+                        matched,
+                        fired.remedy()));
             });
         }
         return Appraisal.of(
@@ -130,6 +136,16 @@ public final class Appraiser {
                 verifierClaims(match, why),
                 evidence.nonce(),
                 evidence.attestedKey());
+    }
+
+    /// What a claim's value rested on before a rule changed it.
+    private static @Nullable Statement matched(TrustClaim claim, List<Explanation> why) {
+        for (Explanation each : why) {
+            if (each.claim() == claim && each.reference() != null) {
+                return each.reference();
+            }
+        }
+        return null;
     }
 
     private TrustVector base(Verified evidence, Match match, List<Explanation> why) {
@@ -195,7 +211,7 @@ public final class Appraiser {
                         AFFIRMED,
                         "reference-values",
                         element + " is as its reference value says",
-                        reference.origin(),
+                        reference,
                         null);
             case Contradicted(Endorsements.Claim _, List<Statement> nearest) ->
                 new Explanation(
@@ -203,8 +219,8 @@ public final class Appraiser {
                         UNRECOGNIZED,
                         "reference-values",
                         element + " has none of its reference values",
-                        nearest.getFirst().origin(),
-                        "update to " + describe(nearest.getFirst().measurement()) + ", or endorse what was measured");
+                        nearest.getFirst(),
+                        aim(nearest.getFirst()) + ", or endorse what was measured");
             case Unknown(Endorsements.Claim _) ->
                 new Explanation(
                         claim,
@@ -214,6 +230,13 @@ public final class Appraiser {
                         null,
                         "provide reference values for this class of devices");
         };
+    }
+
+    /// What would fulfil a reference value, which tells its version or stands in a tag that does.
+    private static String aim(Statement reference) {
+        return reference.measurement().version() == null
+                ? "boot what is as " + reference.origin().tag() + " says"
+                : "update to " + describe(reference.measurement());
     }
 
     private static String describe(Measurement measurement) {

@@ -7,21 +7,32 @@ import dev.tegata.attestation.corim.Endorsements;
 import dev.tegata.attestation.result.TrustClaim;
 import org.jspecify.annotations.Nullable;
 
-/// Why a claim has its value: the rule, what it saw, the reference value's origin, and what would make it
-/// affirming.
+/// Why a claim has its value: the rule, what it saw, the reference value with its origin, and what would
+/// make it affirming.
 public record Explanation(
         TrustClaim claim,
         int value,
         String rule,
         String reason,
-        Endorsements.@Nullable Origin origin,
+        Endorsements.@Nullable Statement reference,
         @Nullable String remedy) {
+    /// Where the reference value stands.
+    public Endorsements.@Nullable Origin origin() {
+        return reference == null ? null : reference.origin();
+    }
+
     Cbor toCbor() {
+        Endorsements.Origin origin = origin();
         return Cbor.map()
                 .put("claim", Cbor.of(claim.claimName()))
                 .put("value", Cbor.of(value))
                 .put("rule", Cbor.of(rule))
                 .put("reason", Cbor.of(reason))
+                .put(
+                        "reference",
+                        reference == null
+                                ? null
+                                : Cbor.of(reference.measurement().describe()))
                 .put("corim", origin == null ? null : Cbor.of(origin.corim()))
                 .put("tag", origin == null ? null : Cbor.of(origin.tag()))
                 .put("tag_version", origin == null ? null : Cbor.of(origin.tagVersion()))

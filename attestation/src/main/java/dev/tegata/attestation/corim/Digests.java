@@ -5,13 +5,15 @@ package dev.tegata.attestation.corim;
 import dev.tegata.attestation.MalformedException;
 import dev.tegata.attestation.cbor.Cbor;
 import dev.tegata.pki.Bytes;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
-/// Digests of one object by several algorithms. Algorithms are named by numbers of the Named Information registry
-/// or by text; both name the same algorithm.
+/// Digests of one object by several algorithms. Algorithms are named by numbers of the Named Information
+/// registry or by text; both name the same algorithm.
 ///
 /// `repeated` is set where an algorithm stands twice; such digests match nothing.
 record Digests(Map<Cbor, Bytes> values, boolean repeated) {
@@ -45,6 +47,26 @@ record Digests(Map<Cbor, Bytes> values, boolean repeated) {
         } catch (MalformedException _) {
             return false;
         }
+    }
+
+    /// As people write them.
+    String describe() {
+        List<String> said = new ArrayList<>();
+        values.forEach((algorithm, value) -> said.add(name(algorithm) + " " + value.hex()));
+        return said.stream().sorted().collect(Collectors.joining(" and "));
+    }
+
+    private static String name(Cbor algorithm) {
+        return switch (algorithm) {
+            case Cbor.TextString(String text) -> text;
+            case Cbor.Int(long number) ->
+                NUMBERS.entrySet().stream()
+                        .filter(known -> known.getValue() == number)
+                        .map(Map.Entry::getKey)
+                        .findFirst()
+                        .orElse("algorithm " + number);
+            default -> algorithm.kind();
+        };
     }
 
     /// Every common algorithm must agree, and there must be one.

@@ -7,7 +7,8 @@ import dev.tegata.attestation.cbor.Cbor;
 import dev.tegata.pki.Bytes;
 import org.jspecify.annotations.Nullable;
 
-/// What a claim is about: a class of devices or components, one instance, or a group. Absent parts stand for any.
+/// What a claim is about: a class of devices or components, one instance, or a group. Absent parts stand
+/// for any.
 ///
 /// `classId`, `instance` and `group` keep their CBOR tags, because those are part of the name.
 public record Environment(
@@ -23,8 +24,8 @@ public record Environment(
     public static final int OID_TAG = 111;
     public static final int UUID_TAG = 37;
 
-    /// An environment named by opaque bytes, such as a PSA implementation id, and where known an instance by its
-    /// UEID.
+    /// An environment named by opaque bytes, such as a PSA implementation id, and where known an instance
+    /// by its UEID.
     public static Environment ofBytes(Bytes classId, @Nullable Bytes ueid) {
         return new Environment(
                 new Cbor.Tagged(BYTES_TAG, Cbor.of(classId)),
@@ -82,8 +83,13 @@ public record Environment(
                 .build();
     }
 
-    /// Whether everything that this condition names is the same in `actual`. Beside a class id, vendor and model
-    /// are descriptions: evidence that does not repeat them is still of the class.
+    /// The class that an instance is of.
+    public Environment ofAnyInstance() {
+        return new Environment(classId, vendor, model, layer, index, null, null);
+    }
+
+    /// Whether everything that this condition names is the same in `actual`. Beside a class id, vendor and
+    /// model are descriptions: evidence that does not repeat them is still of the class.
     public boolean covers(Environment actual) {
         return part(classId, actual.classId)
                 && description(vendor, actual.vendor)

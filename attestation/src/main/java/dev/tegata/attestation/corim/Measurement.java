@@ -4,12 +4,17 @@ package dev.tegata.attestation.corim;
 
 import dev.tegata.attestation.MalformedException;
 import dev.tegata.attestation.cbor.Cbor;
+import dev.tegata.pki.Bytes;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
-/// Values of one element of an environment. `key` tells elements apart where there are several; `values` is the
-/// measurement-values map, checked; `authorizedBy` names the keys that must have said so.
+/// Values of one element of an environment. `key` tells elements apart where there are several; `values` is
+/// the measurement-values map, checked; `authorizedBy` names the keys that must have said so.
 public record Measurement(@Nullable Cbor key, Cbor.MapItem values, List<Cbor> authorizedBy) {
     public static final int VERSION = 0;
     public static final int SVN = 1;
@@ -28,6 +33,8 @@ public record Measurement(@Nullable Cbor key, Cbor.MapItem values, List<Cbor> au
     public static final int INT_RANGE = 15;
     /// The certificate number of the PSA endorsements profile.
     public static final int PSA_CERTIFICATE_NUMBER = 100;
+
+    private static final int LONGEST_DESCRIPTION = 2_000;
 
     static final int SVN_TAG = 552;
     static final int MIN_SVN_TAG = 553;
@@ -57,7 +64,8 @@ public record Measurement(@Nullable Cbor key, Cbor.MapItem values, List<Cbor> au
                 key, values, authorizedBy == null ? List.of() : authorizedBy.array("authorized-by", 1, 64));
     }
 
-    /// The value of [#VERSION] for a version of no particular scheme; null, which a map leaves out, for none.
+    /// The value of [#VERSION] for a version of no particular scheme; null, which a map leaves out, for
+    /// none.
     public static @Nullable Cbor versionOf(@Nullable String text) {
         return text == null ? null : Cbor.map().put(0, Cbor.of(text)).build();
     }
@@ -123,6 +131,83 @@ public record Measurement(@Nullable Cbor key, Cbor.MapItem values, List<Cbor> au
         return values.get(VERSION) instanceof Cbor.MapItem map && map.get(0) instanceof Cbor.TextString(String version)
                 ? version
                 : null;
+    }
+
+    /// The same of some of its integrity registers only, where it has any; empty where it has none of them.
+    ///
+    /// @param numbers which; empty for all
+    public Optional<Measurement> ofRegisters(Set<Integer> numbers) {
+        if (numbers.isEmpty() || !(values.get(INTEGRITY_REGISTERS) instanceof Cbor.MapItem registers)) {
+            return Optional.of(this);
+        }
+        Cbor.Builder some = Cbor.map();
+        registers.entries().forEach((register, digests) -> {
+            if (register instanceof Cbor.Int(long number) && numbers.contains((int) number)) {
+                some.put(register, digests);
+            }
+        });
+        Cbor.MapItem left = some.build();
+        return left.entries().isEmpty()
+                ? Optional.empty()
+                : Optional.of(new Measurement(
+                        key, Cbor.map().put(INTEGRITY_REGISTERS, left).build()));
+    }
+
+    /// What the values say, for people.
+    public String describe() {
+        List<String> said = new ArrayList<>();
+        for (Map.Entry<Cbor, Cbor> entry : values.entries().entrySet()) {
+            said.add(describe(entry.getKey(), entry.getValue()));
+        }
+        String text = String.join(", ", said);
+        return text.substring(0, Math.min(text.length(), LONGEST_DESCRIPTION));
+    }
+
+    private static String describe(Cbor key, Cbor value) {
+        try {
+            return switch ((int) key.integer("a value's key")) {
+                case VERSION ->
+                    "version "
+                            + value.mapping("a version")
+                                    .require(0, "the version's text")
+                                    .text("the version's text");
+                case SVN -> "security version " + (isMinimum(value) ? "of at least " : "") + svn(value);
+                case DIGESTS -> Digests.of(value).describe();
+                case NAME -> value.text("a name");
+                case CRYPTO_KEYS -> "signed by " + keys(value);
+                case INTEGRITY_REGISTERS -> registers(value.mapping("integrity registers"));
+                default -> shown(key) + ": " + shown(value);
+            };
+        } catch (MalformedException e) {
+            return shown(key) + ": " + shown(value);
+        }
+    }
+
+    private static boolean isMinimum(Cbor value) {
+        return value instanceof Cbor.Tagged(long tag, Cbor _) && tag == MIN_SVN_TAG;
+    }
+
+    private static String keys(Cbor value) throws MalformedException {
+        return value.array("keys").stream().map(Measurement::shown).collect(Collectors.joining(" and "));
+    }
+
+    private static String registers(Cbor.MapItem registers) throws MalformedException {
+        List<String> said = new ArrayList<>();
+        for (Map.Entry<Cbor, Cbor> register : registers.entries().entrySet()) {
+            said.add("register " + shown(register.getKey()) + " "
+                    + Digests.of(register.getValue()).describe());
+        }
+        return String.join(", ", said);
+    }
+
+    private static String shown(Cbor value) {
+        return switch (value) {
+            case Cbor.Int(long number) -> Long.toString(number);
+            case Cbor.TextString(String text) -> text;
+            case Cbor.ByteString(Bytes bytes) -> bytes.hex();
+            case Cbor.Tagged(long _, Cbor content) -> shown(content);
+            default -> value.encode().hex();
+        };
     }
 
     static List<Measurement> list(Cbor item, String what) throws MalformedException {

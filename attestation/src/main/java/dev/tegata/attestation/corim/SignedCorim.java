@@ -13,7 +13,8 @@ import java.time.Instant;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/// A CoRIM in a COSE_Sign1 (draft-ietf-rats-corim §4.2). It is not to be believed before [#verifies] said yes.
+/// A CoRIM in a COSE_Sign1 (draft-ietf-rats-corim §4.2). It is not to be believed before [#verifies] said
+/// yes.
 ///
 /// `signerName` is what the signer calls itself; `validity` is that of the signature.
 public record SignedCorim(
@@ -24,6 +25,8 @@ public record SignedCorim(
     public static final String CONTENT_TYPE = "application/rim+cbor";
 
     private static final int CORIM_META = 8;
+    /// Of the year 9999.
+    private static final long LAST_SECOND = 253402300799L;
 
     public static SignedCorim parse(Bytes encoded) throws MalformedException {
         Cbor item = Cbor.read(encoded, CborLimits.DOCUMENT);
@@ -57,11 +60,11 @@ public record SignedCorim(
             signerName = map.require(1, "the issuer").text("the issuer");
             Cbor expires = map.get(4);
             Cbor notBefore = map.get(5);
-            validity = expires == null
+            validity = expires == null && notBefore == null
                     ? null
                     : new Validity(
                             notBefore == null ? null : Instant.ofEpochSecond(seconds(notBefore)),
-                            Instant.ofEpochSecond(seconds(expires)));
+                            Instant.ofEpochSecond(expires == null ? LAST_SECOND : seconds(expires)));
         } else {
             throw new MalformedException("a signed CoRIM must name its signer in corim-meta or CWT claims");
         }
@@ -71,7 +74,7 @@ public record SignedCorim(
 
     private static long seconds(Cbor item) throws MalformedException {
         long seconds = item.integer("a date");
-        if (seconds < 0 || seconds > 253402300799L) {
+        if (seconds < 0 || seconds > LAST_SECOND) {
             throw new MalformedException("a date is out of range");
         }
         return seconds;

@@ -26,6 +26,7 @@ import dev.tegata.attestation.cose.CoseKey;
 import dev.tegata.attestation.cose.CoseMessage;
 import dev.tegata.attestation.cose.Signer;
 import dev.tegata.attestation.eat.Eat;
+import dev.tegata.attestation.json.Json;
 import dev.tegata.attestation.policy.Policy;
 import dev.tegata.attestation.psa.PsaProfile;
 import dev.tegata.attestation.psa.PsaToken;
@@ -163,6 +164,40 @@ class AppraisalTest {
         assertThat(why.reason()).isEqualTo("PRoT 1.3.4 has none of its reference values");
         assertThat(why.remedy()).startsWith("update to PRoT 1.3.5");
         assertThat(Objects.requireNonNull(why.origin()).signer()).isEqualTo("Lamp Maker");
+        Cbor.MapItem claims = (Cbor.MapItem) Objects.requireNonNull(
+                Objects.requireNonNull(verdict.appraisals().get("PSA_IOT")).verifierClaims());
+        assertThat(Json.of(Objects.requireNonNull(claims.get("explanations"))).valueStream())
+                .filteredOn(told -> told.path("claim").asString().equals("executables"))
+                .singleElement()
+                .hasToString("""
+                        {"claim":"executables","value":33,"rule":"reference-values",\
+                        "reason":"PRoT 1.3.4 has none of its reference values",\
+                        "reference":"version 1.3.5, sha-256 %s, PRoT, signed by %s",\
+                        "corim":"lamp","tag":"lamp/1","tag_version":1,"signer":"Lamp Maker",\
+                        "remedy":"update to PRoT 1.3.5, or endorse what was measured"}""".formatted("11".repeat(32), "cc".repeat(32)));
+    }
+
+    @Test
+    @DisplayName("what a rule of the policy made of a claim tells the reference value and its manifest, too")
+    void ruled() {
+        Triple revoked = new ReleaseStatus(ReleaseStatus.Status.REVOKED, null, null, null, List.of(), null)
+                .forRelease(CLASS, List.of(FIRMWARE.toMeasurement()));
+        Verdict verdict = appraise(
+                endorsements(key(), reference(FIRMWARE), revoked), psa(token(PsaProfile.RFC_9783, 0x3000, FIRMWARE)));
+        assertThat(vector(verdict, "PSA_IOT")).containsEntry(TrustClaim.EXECUTABLES, 96);
+        assertThat(verdict.explanations().get("PSA_IOT"))
+                .filteredOn(explanation -> explanation.claim() == TrustClaim.EXECUTABLES)
+                .singleElement()
+                .satisfies(explanation -> {
+                    assertThat(explanation.rule()).isEqualTo("tegata-default/1#release-revoked");
+                    assertThat(Objects.requireNonNull(explanation.reference())
+                                    .measurement()
+                                    .describe())
+                            .contains("11".repeat(32));
+                    assertThat(Objects.requireNonNull(explanation.origin()).tag())
+                            .isEqualTo("lamp/1");
+                    assertThat(explanation.remedy()).isNotEmpty();
+                });
     }
 
     @Test

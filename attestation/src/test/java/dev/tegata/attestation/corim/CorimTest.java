@@ -11,12 +11,14 @@ import dev.tegata.attestation.TestKeys;
 import dev.tegata.attestation.Vectors;
 import dev.tegata.attestation.cbor.Cbor;
 import dev.tegata.attestation.cose.CoseKey;
+import dev.tegata.attestation.cose.CoseMessage;
 import dev.tegata.attestation.cose.Signer;
 import dev.tegata.pki.Bytes;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 
@@ -58,6 +60,22 @@ class CorimTest {
         assertThat(signed.corim()).isEqualTo(corim());
         assertThat(signed.signerName()).isEqualTo("Example");
         assertThat(signed.validity()).isEqualTo(VALIDITY);
+    }
+
+    @Test
+    @DisplayName("§4.2.2: a signature with CWT claims may say its beginning without its end")
+    void notBefore() throws MalformedException {
+        Cbor.MapItem claims = Cbor.map()
+                .put(1, Cbor.of("Example"))
+                .put(5, Cbor.of(VALIDITY.notAfter().getEpochSecond()))
+                .build();
+        Cbor.MapItem header = Cbor.map().put(CoseMessage.CWT_CLAIMS, claims).build();
+        CoseMessage message =
+                CoseMessage.sign1(header, Cbor.map().build(), corim().encode(), TestKeys.signer("secp256r1"));
+        Validity validity =
+                Objects.requireNonNull(SignedCorim.parse(message.encode()).validity());
+        assertThat(validity.contains(VALIDITY.notAfter())).isTrue();
+        assertThat(validity.contains(VALIDITY.notAfter().minusSeconds(1))).isFalse();
     }
 
     @Test

@@ -29,6 +29,7 @@ import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.TimeOrderedIds;
 import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.claim.StatusLook;
 import dev.tegata.platform.endorsement.AppraisalBasis;
 import dev.tegata.platform.endorsement.AttestationKeys;
 import dev.tegata.platform.endorsement.AttestationTrust;
@@ -74,6 +75,7 @@ public final class Appraisals {
     private final InstantSource clock;
     private final SecureRandom random;
     private volatile Listener listener = (_, _, _) -> {};
+    private volatile StatusLook statusLook = _ -> {};
 
     /// What appraising rests on.
     public record Foundations(
@@ -202,7 +204,7 @@ public final class Appraisals {
                 trust.of(tenant).attesters(),
                 paths,
                 new KnownRevocation(
-                        database, tenant, now, policies.of(tenant, basis).acceptsUnknownRevocation()));
+                        database, tenant, now, policies.of(tenant, basis).acceptsUnknownRevocation(), statusLook));
         return new ArrayList<>(new EvidenceVerifier(known, request.nonce(), now).verify(request.evidence()));
     }
 
@@ -325,6 +327,11 @@ public final class Appraisals {
     /// Has `told` hear of each appraisal that is kept from now on.
     public void whenKept(Listener told) {
         listener = told;
+    }
+
+    /// Has `look` called for certificates that come with evidence, where their status is not known.
+    public void whenStatusUnknown(StatusLook look) {
+        statusLook = look;
     }
 
     /// Keeps an appraisal, as part of the transaction `tx`.

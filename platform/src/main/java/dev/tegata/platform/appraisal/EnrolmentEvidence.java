@@ -158,7 +158,9 @@ public final class EnrolmentEvidence implements EvidenceGate {
         return switch (outcome) {
             case Verified verified -> verified;
             case Rejected(String _, EvidenceOutcome.Reason reason, String sentence) ->
-                throw refused(reason.code(), sentence + " (appraisal " + stored.id() + ")");
+                throw reason == EvidenceOutcome.Reason.UNKNOWN_REVOCATION
+                        ? new RefusedException(ErrorCode.STATUS_UNKNOWN, sentence + " (appraisal " + stored.id() + ")")
+                        : refused(reason.code(), sentence + " (appraisal " + stored.id() + ")");
         };
     }
 

@@ -6,6 +6,7 @@ import dev.tegata.attestation.appraisal.Trust;
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.claim.ForeignStatus;
+import dev.tegata.platform.claim.StatusLook;
 import dev.tegata.platform.store.Database;
 import java.time.Instant;
 import java.util.List;
@@ -19,17 +20,31 @@ final class KnownRevocation implements Trust.Revocation {
     private final TenantId tenant;
     private final Instant now;
     private final boolean acceptsUnknown;
+    private final StatusLook look;
 
     /// @param acceptsUnknown whether the policy puts up with not knowing
-    KnownRevocation(Database database, TenantId tenant, Instant now, boolean acceptsUnknown) {
+    KnownRevocation(Database database, TenantId tenant, Instant now, boolean acceptsUnknown, StatusLook look) {
         this.database = database;
         this.tenant = tenant;
         this.now = now;
         this.acceptsUnknown = acceptsUnknown;
+        this.look = look;
     }
 
     @Override
     public Status of(List<Certificate> path) {
+        Status known = known(path);
+        // Evidence is judged once: a device would be out for hours because nobody had asked about it before. Where a
+        // list
+        // is not to be had the responder is asked.
+        for (int looks = 0; known == Status.UNKNOWN && looks < 2; looks++) {
+            look.now(tenant);
+            known = known(path);
+        }
+        return known;
+    }
+
+    private Status known(List<Certificate> path) {
         return database.inTenant(tenant, tx -> {
             Status worst = Status.GOOD;
             for (int at = 0; at + 1 < path.size() && worst != Status.REVOKED; at++) {

@@ -9,7 +9,6 @@ import dev.tegata.pki.der.EncodingException;
 import dev.tegata.pki.der.Pem;
 import dev.tegata.pki.status.RevocationList;
 import dev.tegata.platform.IntegrityException;
-import dev.tegata.platform.PeriodicWork;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.Texts;
@@ -28,6 +27,9 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import java.util.stream.Stream;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.generic.GenericType;
@@ -42,8 +44,11 @@ import org.jspecify.annotations.Nullable;
 ///   [#FORGOTTEN] and nothing comes from there.
 /// - Each node fetches what is due. A row's time is moved on before it is asked, so that no two ask at once.
 public final class FetchedLists implements AutoCloseable {
-    private static final Duration PAUSE = Duration.ofSeconds(10);
-    private static final int AT_ONCE = 16;
+    /// Lists may be large: so many of one tenant, of so many tenants, are in memory at once.
+    private static final int AT_ONCE = 4;
+    private static final int TENANTS_AT_ONCE = 8;
+    /// After how long no further round of a tenant's turn begins: others wait.
+    private static final Duration TURN = Duration.ofSeconds(15);
     static final int MAX_PER_TENANT = 1_000;
     static final Duration SOONEST = Duration.ofMinutes(1);
     private static final Duration LATEST = Duration.ofHours(24);
@@ -57,7 +62,7 @@ public final class FetchedLists implements AutoCloseable {
     private final RevocationLists lists;
     private final Documents documents;
     private final InstantSource clock;
-    private final PeriodicWork work;
+    private final TenantTurns turns;
 
     public FetchedLists(
             Database database, Tenants tenants, RevocationLists lists, Documents documents, InstantSource clock) {
@@ -65,7 +70,7 @@ public final class FetchedLists implements AutoCloseable {
         this.lists = lists;
         this.documents = documents;
         this.clock = clock;
-        this.work = PeriodicWork.start("revocation-lists", PAUSE, () -> tenants.forEachId(this::run));
+        this.turns = new TenantTurns("revocation-lists", TENANTS_AT_ONCE, tenants, this::run);
     }
 
     /// Where a list or answers are fetched from.
@@ -117,13 +122,24 @@ public final class FetchedLists implements AutoCloseable {
 
     private record Due(String url, List<Certificate> issuers, Marks marks, int failures) {}
 
+    /// Fetches what is due for a tenant, and waits for it for a while.
+    public void look(TenantId tenant, Duration patience) {
+        turns.takeNow(tenant, patience);
+    }
+
     /// Fetches what is due for a tenant.
     public void run(TenantId tenant) {
-        List<Due> due;
-        do {
-            due = database.inTenant(tenant, tx -> take(tx, tenant));
-            due.forEach(each -> fetch(tenant, each));
-        } while (due.size() == AT_ONCE);
+        long end = System.nanoTime() + TURN.toNanos();
+        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+            List<Due> due;
+            do {
+                due = database.inTenant(tenant, tx -> take(tx, tenant));
+                CompletableFuture.allOf(due.stream()
+                                .map(each -> CompletableFuture.runAsync(() -> fetch(tenant, each), threads))
+                                .toArray(CompletableFuture<?>[]::new))
+                        .join();
+            } while (due.size() == AT_ONCE && System.nanoTime() < end);
+        }
     }
 
     private List<Due> take(Handle tx, TenantId tenant) {
@@ -299,6 +315,6 @@ public final class FetchedLists implements AutoCloseable {
 
     @Override
     public void close() {
-        work.close();
+        turns.close();
     }
 }

@@ -5,6 +5,7 @@ package dev.tegata.platform.claim;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.status.CrlScope;
+import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.TenantId;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -102,17 +103,32 @@ public enum ForeignStatus {
     /// under the rule that its status must be known.
     ///
     /// @param path which ends at the trusted CA
-    /// @return what is wrong, for people; null where nothing is
-    public static @Nullable String fault(Handle tx, TenantId tenant, List<Certificate> path, Instant now) {
+    /// @return what is wrong; null where nothing is
+    public static @Nullable Fault fault(Handle tx, TenantId tenant, List<Certificate> path, Instant now) {
         return switch (ofPath(tx, tenant, path, now)) {
             case GOOD -> null;
-            case REVOKED -> "the certificate or one above it is revoked by its CA";
+            case REVOKED -> new Fault(false, "the certificate or one above it is revoked by its CA");
             case UNKNOWN ->
                 isRequired(tx, tenant, path.getLast())
-                        ? "it is not known whether the certificate is revoked: there is neither a current"
-                                + " revocation list nor a current answer of its CA's OCSP responder"
+                        ? new Fault(
+                                true,
+                                "it is not known whether the certificate is revoked: there is neither a current"
+                                        + " revocation list nor a current answer of its CA's OCSP responder")
                         : null;
         };
+    }
+
+    /// Why a certificate is to be refused.
+    ///
+    /// @param unknown whether it is because nobody knows its status now, which may be known soon
+    /// @param sentence for people
+    public record Fault(boolean unknown, String sentence) {
+        /// What the refusal is called.
+        ///
+        /// @param otherwise where it is not for want of knowledge
+        public ErrorCode code(ErrorCode otherwise) {
+            return unknown ? ErrorCode.STATUS_UNKNOWN : otherwise;
+        }
     }
 
     private static boolean isRequired(Handle tx, TenantId tenant, Certificate anchor) {

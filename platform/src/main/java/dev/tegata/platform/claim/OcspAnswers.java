@@ -10,7 +10,6 @@ import dev.tegata.pki.status.CertificateStatus;
 import dev.tegata.pki.status.OcspReply;
 import dev.tegata.pki.status.RefusedAnswerException;
 import dev.tegata.platform.IntegrityException;
-import dev.tegata.platform.PeriodicWork;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.Texts;
 import dev.tegata.platform.access.Actor;
@@ -44,9 +43,10 @@ import org.jspecify.annotations.Nullable;
 /// - As with lists, an answer counts until its time is over, and an older one does not come back.
 /// - A responder that does not answer is left alone for all certificates for which it is asked.
 public final class OcspAnswers implements AutoCloseable {
-    private static final Duration PAUSE = Duration.ofSeconds(10);
+    private static final int TENANTS_AT_ONCE = 32;
     private static final int AT_ONCE = 16;
-    private static final int ROUNDS = 32;
+    /// After how long no further round of a tenant's turn begins: others wait.
+    private static final Duration TURN = Duration.ofSeconds(15);
     static final int MAX_PER_TENANT = 100_000;
     private static final Duration SKEW = Duration.ofMinutes(5);
     /// How long an answer counts that does not say it.
@@ -58,14 +58,14 @@ public final class OcspAnswers implements AutoCloseable {
     private final AuditLog audit;
     private final Responders responders;
     private final InstantSource clock;
-    private final PeriodicWork work;
+    private final TenantTurns turns;
 
     public OcspAnswers(Database database, Tenants tenants, AuditLog audit, Responders responders, InstantSource clock) {
         this.database = database;
         this.audit = audit;
         this.responders = responders;
         this.clock = clock;
-        this.work = PeriodicWork.start("revocation-answers", PAUSE, () -> tenants.forEachId(this::run));
+        this.turns = new TenantTurns("revocation-answers", TENANTS_AT_ONCE, tenants, this::run);
     }
 
     /// Notes that the status of a certificate is needed, as part of a transaction.
@@ -104,19 +104,23 @@ public final class OcspAnswers implements AutoCloseable {
 
     private record Due(Bytes issuer, Bytes serial, String url, Certificate authority, int failures) {}
 
+    /// Asks about what is due for a tenant, and waits for the answers for a while.
+    public void look(TenantId tenant, Duration patience) {
+        turns.takeNow(tenant, patience);
+    }
+
     /// Asks about what is due for a tenant.
     public void run(TenantId tenant) {
+        long end = System.nanoTime() + TURN.toNanos();
         try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
-            for (int round = 0; round < ROUNDS; round++) {
-                List<Due> due = database.inTenant(tenant, tx -> take(tx, tenant));
+            List<Due> due;
+            do {
+                due = database.inTenant(tenant, tx -> take(tx, tenant));
                 CompletableFuture.allOf(due.stream()
                                 .map(each -> CompletableFuture.runAsync(() -> ask(tenant, each), threads))
                                 .toArray(CompletableFuture<?>[]::new))
                         .join();
-                if (due.size() < AT_ONCE) {
-                    return;
-                }
-            }
+            } while (due.size() == AT_ONCE && System.nanoTime() < end);
         }
     }
 
@@ -321,6 +325,6 @@ public final class OcspAnswers implements AutoCloseable {
 
     @Override
     public void close() {
-        work.close();
+        turns.close();
     }
 }

@@ -207,10 +207,10 @@ public final class AttestationKeys {
                 throw new RefusedException(ErrorCode.ACTIVATION_FAILED, "the TPM's maker is not trusted: " + sentence);
             }
             if (path instanceof PathResult.Valid(List<Certificate> certificates)) {
-                String fault =
+                ForeignStatus.Fault fault =
                         database.inTenant(tenant, tx -> ForeignStatus.fault(tx, tenant, certificates, clock.instant()));
                 if (fault != null) {
-                    throw new RefusedException(ErrorCode.ACTIVATION_FAILED, fault);
+                    throw new RefusedException(fault.code(ErrorCode.ACTIVATION_FAILED), fault.sentence());
                 }
             }
             return new Believed(

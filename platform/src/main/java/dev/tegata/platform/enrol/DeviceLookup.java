@@ -32,8 +32,8 @@ final class DeviceLookup {
             d.device_id, d.fleet_id, d.state, d.suspended_until_good, d.serial, d.version, c.encoded,
             c.public_key_fingerprint, c.issued_at, c.not_after, c.revoked_at IS NOT NULL AS revoked, p.state AS approval
             """;
-    /// The fence (OFFSET) has each device's certificate looked up by its number. Plans are kept, and one that
-    /// was made beside few certificates would read all of a tenant's instead.
+    /// The fence (OFFSET) has each device's certificate looked up by its number. Plans are kept, and one
+    /// that was made beside few certificates would read all of a tenant's instead.
     private static final String CURRENT = """
             LEFT JOIN LATERAL (SELECT * FROM certificate n
                 WHERE n.tenant_id = d.tenant_id AND n.serial_number = d.certificate OFFSET 0) c ON true
@@ -52,8 +52,7 @@ final class DeviceLookup {
     }
 
     /// What is known against a birth certificate that leads to a trusted CA; null where nothing is.
-    @Nullable
-    String fault(TenantId tenant, List<Certificate> path, Instant now) {
+    ForeignStatus.@Nullable Fault fault(TenantId tenant, List<Certificate> path, Instant now) {
         return database.inTenant(tenant, tx -> ForeignStatus.fault(tx, tenant, path, now));
     }
 

@@ -15,6 +15,7 @@ import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.claim.ClaimTokens;
+import dev.tegata.platform.claim.ForeignStatus;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.fleet.IssuingFleet;
 import dev.tegata.platform.store.Database;
@@ -208,9 +209,10 @@ public final class Identification {
         if (!(path instanceof PathResult.Valid(List<Certificate> certificates))) {
             return unknown(leaf);
         }
-        String fault = lookup.fault(tenant, certificates, now);
+        ForeignStatus.Fault fault = lookup.fault(tenant, certificates, now);
         if (fault != null) {
-            return new Result.NotFound(ErrorCode.CERTIFICATE_REVOKED, "'" + leaf.subject() + "': " + fault);
+            return new Result.NotFound(
+                    fault.code(ErrorCode.CERTIFICATE_REVOKED), "'" + leaf.subject() + "': " + fault.sentence());
         }
         List<String> serials = serialsIn(leaf);
         List<DeviceLookup.Claimed> claimed = serials.isEmpty() ? List.of() : lookup.byChipSerials(tenant, serials);

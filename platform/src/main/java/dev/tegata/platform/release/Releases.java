@@ -3,9 +3,12 @@
 package dev.tegata.platform.release;
 
 import dev.tegata.attestation.MalformedException;
+import dev.tegata.attestation.appraisal.EvidenceOutcome;
+import dev.tegata.attestation.appraisal.EvidenceOutcome.Verified;
 import dev.tegata.attestation.cbor.Cbor;
 import dev.tegata.attestation.cbor.CborLimits;
 import dev.tegata.attestation.corim.Corim;
+import dev.tegata.attestation.corim.Endorsements;
 import dev.tegata.attestation.corim.Environment;
 import dev.tegata.attestation.corim.Measurement;
 import dev.tegata.attestation.corim.ReleaseStatus;
@@ -42,9 +45,11 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.UUID;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
@@ -242,6 +247,39 @@ public final class Releases {
         return added;
     }
 
+    /// What a device has measured, as an appraisal accepted it.
+    ///
+    /// @param registers which of a TPM's registers count; empty for all
+    /// @param told for the audit
+    public record Measured(
+            List<? extends EvidenceOutcome> outcomes, Set<Integer> registers, Map<String, Object> told) {}
+
+    /// Adds the release that a device runs: what it has measured is good from now on, for all of its class.
+    ///
+    /// @param version its version, where the evidence does not tell it; null where it does
+    /// @throws RefusedException where the evidence is not genuine, is of several parts or measures no
+    /// software
+    public Release addFrom(TenantId tenant, Actor actor, FleetId fleet, Measured measured, @Nullable String version) {
+        if (measured.outcomes.size() != 1
+                || !(measured.outcomes.getFirst() instanceof Verified verified)
+                || verified.scheme().equals("ecc608")) {
+            throw new RefusedException(
+                    ErrorCode.CONFLICT, "the appraisal is not of genuine evidence of one attester's software");
+        }
+        Set<Environment> classes = new HashSet<>();
+        List<Measurement> components = new ArrayList<>();
+        for (Endorsements.Claim claim : verified.measured()) {
+            classes.add(claim.environment().ofAnyInstance());
+            claim.measurement().ofRegisters(measured.registers).ifPresent(components::add);
+        }
+        if (classes.size() != 1 || components.isEmpty()) {
+            throw new RefusedException(
+                    ErrorCode.CONFLICT, "the evidence measures nothing of these, or more than one class of devices");
+        }
+        Triple.Reference reference = new Triple.Reference(classes.iterator().next(), List.copyOf(components));
+        return add(tenant, actor, fleet, content(reference, version), new Source(null, measured.told));
+    }
+
     /// Adds the release that a SUIT manifest describes. It must be signed by an allowed signer of
     /// endorsements.
     ///
@@ -330,7 +368,7 @@ public final class Releases {
                 .reduce((_, last) -> last)
                 .orElse(version);
         if (told == null) {
-            throw new RefusedException(ErrorCode.CONFLICT, "the manifest does not tell the version: give it");
+            throw new RefusedException(ErrorCode.CONFLICT, "the version is not told: give it");
         }
         return new ReleaseContent(
                 told,

@@ -19,7 +19,10 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
@@ -33,7 +36,7 @@ class FetchedListsTest {
     @RegisterExtension
     static final TestDatabase DATABASE = new TestDatabase();
 
-    private final List<Marks> asked = new ArrayList<>();
+    private final List<Marks> asked = Collections.synchronizedList(new ArrayList<>());
     private Fetched next = new Fetched.Failed("nothing is there");
     private EnrolmentWorld world;
     private BirthCa vendor;
@@ -143,6 +146,49 @@ class FetchedListsTest {
         run();
         assertThat(source().problem()).isNull();
         assertThat(source().failures()).isZero();
+    }
+
+    @Test
+    @DisplayName("a server that does not answer keeps neither the tenant's other lists nor other tenants'")
+    void fair() throws Exception {
+        CountDownLatch hanging = new CountDownLatch(1);
+        CountDownLatch reached = new CountDownLatch(2);
+        Fetched list = document("\"1\"", 1);
+        try (EnrolmentWorld other = new EnrolmentWorld(DATABASE.database());
+                FetchedLists live = new FetchedLists(
+                        world.database,
+                        world.tenants(),
+                        lists,
+                        (url, known, longest) -> {
+                            reached.countDown();
+                            if (url.equals(URL)) {
+                                return list;
+                            }
+                            try {
+                                hanging.await();
+                            } catch (InterruptedException e) {
+                                Thread.currentThread().interrupt();
+                            }
+                            return new Fetched.Failed("nothing is there");
+                        },
+                        world.clock)) {
+            for (String slow : List.of("http://ca.example/a.crl", "http://ca.example/b.crl")) {
+                other.database.inTenant(
+                        other.tenant,
+                        tx -> FetchedLists.want(
+                                tx, other.tenant, slow, List.of(vendor.certificate()), other.clock.instant()));
+            }
+            try {
+                live.look(other.tenant, Duration.ofMillis(1));
+                assertThat(reached.await(60, TimeUnit.SECONDS)).isTrue();
+                want();
+                live.look(world.tenant, Duration.ofSeconds(60));
+                assertThat(lists.list(world.tenant)).hasSize(1);
+                assertThat(hanging.getCount()).isEqualTo(1);
+            } finally {
+                hanging.countDown();
+            }
+        }
     }
 
     @Test

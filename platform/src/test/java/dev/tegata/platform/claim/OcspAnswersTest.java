@@ -17,6 +17,8 @@ import dev.tegata.platform.testing.TestDatabase;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -156,6 +158,52 @@ class OcspAnswersTest {
         next = answer(new CertificateStatus.Good(), world.clock.instant());
         run();
         assertThat(status()).isEqualTo(ForeignStatus.GOOD);
+    }
+
+    @Test
+    @DisplayName("who waits for one gets it at once, whatever another tenant's responder does, and not for ever")
+    void lookedFor() throws Exception {
+        CountDownLatch hanging = new CountDownLatch(1);
+        CountDownLatch reached = new CountDownLatch(1);
+        Fetched good = answer(new CertificateStatus.Good(), world.clock.instant());
+        try (EnrolmentWorld other = new EnrolmentWorld(DATABASE.database());
+                OcspAnswers live = new OcspAnswers(
+                        world.database,
+                        world.tenants(),
+                        world.audit,
+                        (url, question, longest) -> {
+                            if (url.equals(URL)) {
+                                return good;
+                            }
+                            reached.countDown();
+                            awaitUninterruptibly(hanging);
+                            return DEAD;
+                        },
+                        world.clock)) {
+            other.database.inTenant(other.tenant, tx -> {
+                OcspAnswers.want(tx, other.tenant, URL + "/slow", device, vendor.certificate(), other.clock.instant());
+                return null;
+            });
+            try {
+                // It does not answer, and who waits for it is let go.
+                live.look(other.tenant, Duration.ofMillis(1));
+                assertThat(reached.await(60, TimeUnit.SECONDS)).isTrue();
+                want(device);
+                live.look(world.tenant, Duration.ofSeconds(60));
+                assertThat(status()).isEqualTo(ForeignStatus.GOOD);
+                assertThat(hanging.getCount()).isEqualTo(1);
+            } finally {
+                hanging.countDown();
+            }
+        }
+    }
+
+    private static void awaitUninterruptibly(CountDownLatch latch) {
+        try {
+            latch.await();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     @Test

@@ -26,13 +26,19 @@ import org.bouncycastle.asn1.DERSequence;
 import org.bouncycastle.asn1.x500.X500Name;
 import org.bouncycastle.asn1.x509.AlgorithmIdentifier;
 import org.bouncycastle.asn1.x509.BasicConstraints;
+import org.bouncycastle.asn1.x509.CRLDistPoint;
+import org.bouncycastle.asn1.x509.DistributionPoint;
+import org.bouncycastle.asn1.x509.DistributionPointName;
 import org.bouncycastle.asn1.x509.Extension;
 import org.bouncycastle.asn1.x509.Extensions;
+import org.bouncycastle.asn1.x509.GeneralName;
+import org.bouncycastle.asn1.x509.GeneralNames;
 import org.bouncycastle.asn1.x509.KeyUsage;
 import org.bouncycastle.asn1.x509.SubjectPublicKeyInfo;
 import org.bouncycastle.asn1.x509.Time;
 import org.bouncycastle.asn1.x509.V2TBSCertListGenerator;
 import org.bouncycastle.asn1.x509.V3TBSCertificateGenerator;
+import org.jspecify.annotations.Nullable;
 
 /// A chip vendor's CA, made with other code than ours.
 public final class BirthCa {
@@ -61,6 +67,25 @@ public final class BirthCa {
     public DeviceCredential birth(String commonName, SoftwareKey device) {
         return new DeviceCredential.TlsCertificate(
                 List.of(issue(NAME, new X500Name("CN=" + commonName), key, device, from, false)));
+    }
+
+    /// The same with a certificate that says where its CA's revocation list is.
+    public DeviceCredential birth(String commonName, SoftwareKey device, String list) {
+        CRLDistPoint points = new CRLDistPoint(new DistributionPoint[] {
+            new DistributionPoint(
+                    new DistributionPointName(
+                            new GeneralNames(new GeneralName(GeneralName.uniformResourceIdentifier, list))),
+                    null,
+                    null)
+        });
+        Extensions extensions;
+        try {
+            extensions = new Extensions(Extension.create(Extension.cRLDistributionPoints, false, points));
+        } catch (IOException e) {
+            throw new IllegalStateException(e);
+        }
+        return new DeviceCredential.TlsCertificate(
+                List.of(issue(NAME, new X500Name("CN=" + commonName), key, device, from, extensions)));
     }
 
     /// A revocation list with these serial numbers.
@@ -99,6 +124,27 @@ public final class BirthCa {
     private static Bytes issue(
             X500Name issuer, X500Name subject, SoftwareKey signer, SoftwareKey of, Instant from, boolean authority) {
         try {
+            Extensions extensions = authority
+                    ? new Extensions(new Extension[] {
+                        Extension.create(Extension.basicConstraints, true, new BasicConstraints(true)),
+                        Extension.create(
+                                Extension.keyUsage, true, new KeyUsage(KeyUsage.keyCertSign | KeyUsage.cRLSign))
+                    })
+                    : null;
+            return issue(issuer, subject, signer, of, from, extensions);
+        } catch (IOException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static Bytes issue(
+            X500Name issuer,
+            X500Name subject,
+            SoftwareKey signer,
+            SoftwareKey of,
+            Instant from,
+            @Nullable Extensions extensions) {
+        try {
             V3TBSCertificateGenerator tbs = new V3TBSCertificateGenerator();
             tbs.setSerialNumber(new ASN1Integer(BigInteger.valueOf(Math.abs(subject.hashCode()) + 1L)));
             tbs.setIssuer(issuer);
@@ -108,11 +154,8 @@ public final class BirthCa {
             tbs.setEndDate(new Time(Date.from(from.plus(Duration.ofDays(3650)))));
             tbs.setSubjectPublicKeyInfo(
                     SubjectPublicKeyInfo.getInstance(of.publicKey().encoded().toArray()));
-            if (authority) {
-                tbs.setExtensions(new Extensions(new Extension[] {
-                    Extension.create(Extension.basicConstraints, true, new BasicConstraints(true)),
-                    Extension.create(Extension.keyUsage, true, new KeyUsage(KeyUsage.keyCertSign | KeyUsage.cRLSign))
-                }));
+            if (extensions != null) {
+                tbs.setExtensions(extensions);
             }
             byte[] signed = tbs.generateTBSCertificate().getEncoded("DER");
             ASN1EncodableVector parts = new ASN1EncodableVector();

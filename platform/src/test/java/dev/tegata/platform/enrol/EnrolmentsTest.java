@@ -411,7 +411,7 @@ class EnrolmentsTest {
         }
 
         @Test
-        @DisplayName("that its CA has revoked is refused, and one of unknown status where the tenant requires to know")
+        @DisplayName("that its CA has revoked is refused")
         void revoked() throws Exception {
             world.claimWithoutKey(fleet, "0123e4");
             world.claimWithoutKey(fleet, "0123e5");
@@ -435,6 +435,29 @@ class EnrolmentsTest {
             lists.add(world.tenant, EnrolmentWorld.OPERATOR, list, List.of());
             assertRefused(world.enrol(fleet, birth, world.request(revoked)), ErrorCode.CERTIFICATE_REVOKED);
             issued(world.enrol(fleet, vendor.birth("0123e5", good), world.request(good)));
+        }
+
+        @Test
+        @DisplayName(
+                "of unknown status is told to come back where the tenant requires to know, and is in when it is known")
+        void unknownStatus() throws Exception {
+            world.claimWithoutKey(fleet, "0123e6");
+            Instant now = world.clock.instant();
+            BirthCa vendor = BirthCa.create(now);
+            world.birthCas.add(vendor.certificate());
+            TrustedCertificates trusted = new TrustedCertificates(world.database, world.audit, world.clock);
+            trusted.add(world.tenant, EnrolmentWorld.OPERATOR, TrustPurpose.BIRTH_CA, "", vendor.certificate(), true);
+            SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+            DeviceCredential birth = vendor.birth("0123e6", key, "http://ca.example/birth.crl");
+            assertRefused(world.enrol(fleet, birth, world.request(key)), ErrorCode.STATUS_UNKNOWN);
+            assertThat(ErrorCode.STATUS_UNKNOWN.httpStatus()).isEqualTo(503);
+            new RevocationLists(world.database, trusted, world.audit, world.clock)
+                    .add(
+                            world.tenant,
+                            EnrolmentWorld.OPERATOR,
+                            vendor.revoke(now, now.plus(Duration.ofDays(7))),
+                            List.of());
+            issued(world.enrol(fleet, birth, world.request(key)));
         }
 
         @Test

@@ -39,7 +39,7 @@ final class AcmeProblem extends Exception {
         ErrorCode code = problem.code();
         String type = switch (code) {
             case TOO_MANY_ATTEMPTS -> "rateLimited";
-            case INTERNAL, UNAVAILABLE, AUTHORITY_NOT_READY -> "serverInternal";
+            case INTERNAL, UNAVAILABLE, AUTHORITY_NOT_READY, STATUS_UNKNOWN -> "serverInternal";
             case UNAUTHENTICATED, FORBIDDEN, NOT_ENABLED, DEVICE_UNKNOWN, DEVICE_NOT_ACTIVE -> "unauthorized";
             default -> "malformed";
         };

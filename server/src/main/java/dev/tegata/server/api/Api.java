@@ -142,7 +142,12 @@ public final class Api {
         routes.addAll(new EndorsementResource(services.verification()).routes(gate));
         routes.addAll(new AppraisalPolicyResource(services.verification().policies()).routes(gate));
         routes.addAll(new PostureResource(services.postures(), clock).routes(gate));
-        routes.addAll(new ReleaseResource(services.releases(), services.fleets(), services.tenants()).routes(gate));
+        routes.addAll(new ReleaseResource(
+                        services.releases(),
+                        services.fleets(),
+                        services.tenants(),
+                        services.verification().appraisals())
+                .routes(gate));
         routes.addAll(new DecisionResource(new DecisionResource.Services(
                         services.decisions(),
                         services.relyingParties(),

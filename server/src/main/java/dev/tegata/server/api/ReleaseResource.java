@@ -16,6 +16,8 @@ import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.TimeOrderedIds;
 import dev.tegata.platform.access.Permission;
+import dev.tegata.platform.appraisal.AppraisalId;
+import dev.tegata.platform.appraisal.Appraisals;
 import dev.tegata.platform.endorsement.EndorsementId;
 import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.platform.release.Release;
@@ -27,6 +29,8 @@ import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
+import java.util.Set;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
@@ -39,11 +43,13 @@ final class ReleaseResource {
     private final Releases releases;
     private final Fleets fleets;
     private final Tenants tenants;
+    private final Appraisals appraisals;
 
-    ReleaseResource(Releases releases, Fleets fleets, Tenants tenants) {
+    ReleaseResource(Releases releases, Fleets fleets, Tenants tenants, Appraisals appraisals) {
         this.releases = releases;
         this.fleets = fleets;
         this.tenants = tenants;
+        this.appraisals = appraisals;
     }
 
     /// What evidence calls the class of devices: an id in hex, or vendor and model.
@@ -85,8 +91,13 @@ final class ReleaseResource {
             @Nullable Integer securityCounter,
             @Nullable CertificationBody certification) {}
 
+    /// @param registers of a TPM that count, with an appraisal
     record ImportBody(
-            String fleet, String endorsement, @Nullable String version) {}
+            String fleet,
+            @Nullable String endorsement,
+            @Nullable String appraisal,
+            @Nullable Set<Integer> registers,
+            @Nullable String version) {}
 
     record View(
             String id,
@@ -231,14 +242,28 @@ final class ReleaseResource {
 
     private Response addFrom(Call call) {
         ImportBody body = call.request().json(ImportBody.class);
-        List<Release> added = releases.addFrom(
-                call.tenant(),
-                call.actor(),
-                new FleetId(body.fleet()),
-                EndorsementId.parse(body.endorsement()),
-                body.version());
+        FleetId fleet = new FleetId(body.fleet());
+        String endorsement = body.endorsement();
+        String appraisal = body.appraisal();
+        List<Release> added;
+        if (endorsement != null && appraisal == null) {
+            added = releases.addFrom(
+                    call.tenant(), call.actor(), fleet, EndorsementId.parse(endorsement), body.version());
+        } else if (appraisal != null && endorsement == null) {
+            Releases.Measured measured = measured(call.tenant(), AppraisalId.parse(appraisal), body.registers());
+            added = List.of(releases.addFrom(call.tenant(), call.actor(), fleet, measured, body.version()));
+        } else {
+            throw Fields.invalid("endorsement", "or appraisal must be given, and not both");
+        }
         return Response.json(
                 201, new Queries.Listing<>(added.stream().map(View::of).toList(), null));
+    }
+
+    private Releases.Measured measured(TenantId tenant, AppraisalId id, @Nullable Set<Integer> registers) {
+        return new Releases.Measured(
+                appraisals.get(tenant, id).outcomes(),
+                registers == null ? Set.of() : registers,
+                Map.of("appraisal", id.toString()));
     }
 
     private Response addFromSuit(Call call) {

@@ -7,6 +7,8 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -126,10 +128,12 @@ final class ReleaseCommands {
             name = "import",
             description =
                     "Add the releases that a manifest describes: one that was submitted as an endorsement, or a SUIT"
-                            + " manifest that an allowed signer of endorsements has signed.",
+                            + " manifest that an allowed signer of endorsements has signed. Or the one that a device"
+                            + " runs: what its evidence has measured.",
             footer = {
                 "  tegata release import --fleet FLEET ENDORSEMENT",
-                "  tegata release import --fleet FLEET --suit update.suit --version 1.4.0"
+                "  tegata release import --fleet FLEET --suit update.suit --version 1.4.0",
+                "  tegata release import --fleet FLEET --appraisal ID --registers 0,2,4,7 --version 1.4.0"
             })
     void addFrom(
             @Option(names = "--fleet", paramLabel = "FLEET", required = true, description = "The fleet they are for.")
@@ -149,14 +153,35 @@ final class ReleaseCommands {
                             description = "With --suit: what evidence calls the product, as with 'release add'.")
                     @Nullable
                     String product,
+            @Option(
+                            names = "--appraisal",
+                            paramLabel = "ID",
+                            description = "The evidence of a device that runs it, as listed by 'attest list'.")
+                    @Nullable
+                    String appraisal,
+            @Option(
+                            names = "--registers",
+                            paramLabel = "NUMBER",
+                            split = ",",
+                            description = "With --appraisal: which of a TPM's registers count; otherwise all.")
+                    @Nullable
+                    List<Integer> registers,
             @Parameters(paramLabel = "ENDORSEMENT", arity = "0..1", description = "The manifest's id, as listed.")
                     @Nullable
                     String endorsement) {
-        if ((suit == null) == (endorsement == null)) {
-            throw CommandFailure.usage("Name an endorsement, or a file with --suit.");
+        if (Stream.of(suit, appraisal, endorsement).filter(Objects::nonNull).count() != 1) {
+            throw CommandFailure.usage("Name an endorsement, a file with --suit, or evidence with --appraisal.");
         }
         if (suit == null) {
-            addFromEndorsement(fleet, version, String.valueOf(endorsement));
+            ObjectNode body = ApiClient.object().put("fleet", fleet);
+            Bodies.put(body, "version", version);
+            Bodies.put(body, "endorsement", endorsement);
+            Bodies.put(body, "appraisal", appraisal);
+            if (registers != null) {
+                ArrayNode numbers = body.putArray("registers");
+                registers.forEach(numbers::add);
+            }
+            addFrom(body);
             return;
         }
         Map<String, Object> query = new HashMap<>(Map.of("fleet", fleet));
@@ -172,9 +197,7 @@ final class ReleaseCommands {
         }
     }
 
-    private void addFromEndorsement(String fleet, @Nullable String version, String endorsement) {
-        ObjectNode body = ApiClient.object().put("fleet", fleet).put("endorsement", endorsement);
-        Bodies.put(body, "version", version);
+    private void addFrom(ObjectNode body) {
         try (ApiClient api = session.api()) {
             session.output().table(api.create(PATH + "/import", body), "It has none.", COLUMNS);
         }

@@ -378,7 +378,8 @@ public final class CmpEndpoint {
             case REQUEST_INVALID, KEY_NOT_ALLOWED -> PKIFailureInfo.badCertTemplate;
             case CERTIFICATE_REVOKED -> PKIFailureInfo.certRevoked;
             case NOT_FOUND -> PKIFailureInfo.badCertId;
-            case AUTHORITY_NOT_READY, ENROLMENT_IN_PROGRESS, UNAVAILABLE -> PKIFailureInfo.systemUnavail;
+            case AUTHORITY_NOT_READY, ENROLMENT_IN_PROGRESS, STATUS_UNKNOWN, UNAVAILABLE ->
+                PKIFailureInfo.systemUnavail;
             default -> PKIFailureInfo.notAuthorized;
         };
         return status(failInfo, sentence);

@@ -71,6 +71,7 @@ public record Problem(ErrorCode code, String detail, Map<String, String> headers
             case UNAUTHENTICATED -> Map.of("WWW-Authenticate", "Bearer realm=\"tegata\"");
             case ENROLMENT_IN_PROGRESS -> Map.of("Retry-After", "1");
             case UNAVAILABLE -> Map.of("Retry-After", "5");
+            case STATUS_UNKNOWN -> Map.of("Retry-After", "30");
             case AUTHORITY_NOT_READY, TOO_MANY_ATTEMPTS -> Map.of("Retry-After", "60");
             default -> Map.of();
         };

@@ -368,10 +368,13 @@ final class TpmEnrolmentTest {
         return lastStatus(id);
     }
 
-    private static String lastStatus(String id) {
-        JsonNode last = RunningServer.body(
-                        TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/appraisals?device=" + id))
+    private static JsonNode last(String id) {
+        return RunningServer.body(TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/appraisals?device=" + id))
                 .at("/items/0");
+    }
+
+    private static String lastStatus(String id) {
+        JsonNode last = last(id);
         assertThat(last.path("origin").asString()).as(last.toString()).isEqualTo("check-in");
         return last.path("status").asString();
     }
@@ -413,6 +416,58 @@ final class TpmEnrolmentTest {
             assertThat(TENANT.state(id)).isEqualTo("active");
             assertThat(TENANT.certificates(id)).hasSize(1);
             assertThat(EVENTS).noneMatch(AgentEvent.FellBack.class::isInstance);
+        }
+    }
+
+    @Test
+    @DisplayName("what one device has booted is made a release, and all that boot the same are in, without contact")
+    void learnt() throws Exception {
+        String open = TENANT.fleet("""
+                "policy":{"attestation":{"freshness":"PT24H","consequences":[{"action":"suspend","after":"PT0S"}]}}""");
+        try (Swtpm own = swtpm.sibling(folder.resolve("d"))) {
+            Loaded birth = own.tpm().createPrimary(Tpm.OWNER, Kind.SIGNING);
+            own.tpm().evict(birth.handle(), BIRTH_KEY);
+            own.tpm().flush(birth.handle());
+            String id =
+                    TENANT.claim(open, TpmPublic.parse(birth.publicArea()).key().encoded());
+            String serial = RunningServer.body(TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/devices/" + id))
+                    .path("serial")
+                    .asString();
+            activate(new Machine(id, SoftwareKey.generate(KeyAlgorithm.EC_P256), own));
+            own.boot("learnt firmware");
+            live(open, serial, own, 3);
+            assertThat(lastStatus(id)).isEqualTo("warning");
+            assertThat(TENANT.state(id)).isEqualTo("suspended");
+
+            ObjectNode asked = JsonMapper.shared().createObjectNode();
+            asked.put("fleet", open).put("appraisal", last(id).path("id").asString());
+            assertThat(post("/api/v1/releases/import", asked).statusCode()).isEqualTo(409);
+            asked.put("version", "7.0.0").putArray("registers").add(23);
+            assertThat(post("/api/v1/releases/import", asked).statusCode()).isEqualTo(409);
+            asked.putArray("registers").add(0).add(2).add(4);
+            asked.put("endorsement", id);
+            assertThat(post("/api/v1/releases/import", asked).statusCode()).isEqualTo(422);
+            asked.remove("endorsement");
+            assertThat(TENANT.running
+                            .post(
+                                    TENANT.running.createTenant("Stranger").ownerKey(),
+                                    "/api/v1/releases/import",
+                                    asked.toString())
+                            .statusCode())
+                    .isEqualTo(404);
+            HttpResponse<String> added = post("/api/v1/releases/import", asked);
+            assertThat(added.statusCode()).as(added.body()).isEqualTo(201);
+
+            long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+            while (!TENANT.state(id).equals("active")) {
+                assertThat(System.nanoTime()).as("the device is not in again").isLessThan(end);
+                Thread.sleep(100);
+            }
+            assertThat(RunningServer.body(
+                                    TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/devices/" + id + "/posture"))
+                            .path("release")
+                            .asString())
+                    .isEqualTo("7.0.0");
         }
     }
 
