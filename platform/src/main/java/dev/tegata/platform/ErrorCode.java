@@ -38,7 +38,7 @@ public enum ErrorCode {
             14,
             409,
             "It would break chains that are in use.",
-            "See in 'breaks' who breaks; roll over first, or say that they may be left behind."),
+            "See in 'breaks' who breaks; roll over first, or leave them behind (--leave-behind, 'leaveBehind')."),
 
     // Who asks.
     UNAUTHENTICATED(

@@ -36,6 +36,9 @@ public final class AcmeOrders {
     /// A validation that has run for longer was lost with its process.
     private static final Duration LONGEST_VALIDATION = Duration.ofSeconds(60);
 
+    /// Whoever has taken an order and not ended it for longer was lost with its process.
+    private static final Duration LONGEST_ISSUANCE = Duration.ofSeconds(60);
+
     private final Database database;
     private final InstantSource clock;
     private final SecureRandom random;
@@ -247,22 +250,57 @@ public final class AcmeOrders {
                 .execute();
     }
 
-    /// Takes the request of an order that is ready.
+    /// Keeps the request of an order that is ready, and takes the order as [#take] does.
     ///
     /// @return false where it is not ready, or not any more
     public boolean finalizeWith(TenantId tenant, AcmeOrder order, Bytes request) {
+        Instant now = clock.instant();
         return database.inTenant(
                 tenant,
                 tx -> tx.createUpdate("""
-                                        UPDATE acme_order SET state = 'PROCESSING', request = :request
+                                        UPDATE acme_order SET state = 'PROCESSING', request = :request,
+                                            taken_until = :until
                                         WHERE tenant_id = :tenant AND order_id = :id AND state = 'READY'
                                             AND expires_at > :now""")
                                 .bind("request", request)
+                                .bind("until", now.plus(LONGEST_ISSUANCE))
                                 .bind("tenant", tenant)
                                 .bind("id", order.id())
-                                .bind("now", clock.instant())
+                                .bind("now", now)
                                 .execute()
                         == 1);
+    }
+
+    /// Gives an order that is being processed to the caller alone, until [#issued], [#refused] or
+    /// [#giveBack]: of all who ask for it at once, on whatever node, one issues.
+    ///
+    /// @return false where somebody else has it, or it is not being processed any more
+    public boolean take(TenantId tenant, AcmeOrder order) {
+        Instant now = clock.instant();
+        return database.inTenant(
+                tenant,
+                tx -> tx.createUpdate("""
+                                        UPDATE acme_order SET taken_until = :until
+                                        WHERE tenant_id = :tenant AND order_id = :id AND state = 'PROCESSING'
+                                            AND (taken_until IS NULL OR taken_until <= :now)""")
+                                .bind("until", now.plus(LONGEST_ISSUANCE))
+                                .bind("tenant", tenant)
+                                .bind("id", order.id())
+                                .bind("now", now)
+                                .execute()
+                        == 1);
+    }
+
+    /// Lets somebody else try again: nothing has been decided.
+    public void giveBack(TenantId tenant, AcmeOrder order) {
+        database.inTenant(
+                tenant,
+                tx -> tx.createUpdate("""
+                                UPDATE acme_order SET taken_until = NULL
+                                WHERE tenant_id = :tenant AND order_id = :id AND state = 'PROCESSING'""")
+                        .bind("tenant", tenant)
+                        .bind("id", order.id())
+                        .execute());
     }
 
     public void issued(TenantId tenant, AcmeOrder order, List<Bytes> chain) {

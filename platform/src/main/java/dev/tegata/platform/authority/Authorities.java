@@ -7,6 +7,7 @@ import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.CertificateRequest;
 import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.pki.certificate.InvalidRequestException;
+import dev.tegata.pki.certificate.SerialNumber;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.KeyHandle;
 import dev.tegata.platform.AuthorityId;
@@ -130,8 +131,8 @@ public final class Authorities {
         return new IssuingAuthority(id, tenant.keySpace(), authority.key(), authority.algorithm(), chain, beside);
     }
 
-    /// The authority that is taking this one's place, or whose place it takes; none where that is because of
-    /// a compromise, since nobody should believe the old one any more.
+    /// The authority that is taking this one's place, or whose place it takes; none where that is because
+    /// of a compromise, since nobody should believe the old one any more.
     private static Optional<Authority> counterpart(Handle tx, TenantId tenant, AuthorityId id) {
         return tx.createQuery("SELECT " + COLUMNS + """
                          FROM authority
@@ -442,7 +443,7 @@ public final class Authorities {
     public Authority revoke(TenantId tenant, Actor actor, AuthorityId id, int reason) {
         return database.inTenant(tenant, tx -> {
             Authority authority = lock(tx, tenant, id);
-            Certificate certificate = authority.requireCertificate();
+            authority.requireCertificate();
             if (authority.parent() == null) {
                 throw new RefusedException(
                         ErrorCode.CONFLICT,
@@ -450,35 +451,51 @@ public final class Authorities {
                                 ? "a root has nobody above it to revoke it: take it out of the trust stores"
                                 : "the certificate was not made here: have whoever made it revoke it");
             }
-            int revoked = tx.createUpdate("""
-                            UPDATE certificate SET revoked_at = :now, revocation_reason = :reason
-                            WHERE tenant_id = :tenant AND serial_number = :serial AND authority_id = :parent
-                                AND revoked_at IS NULL""")
-                    .bind("now", clock.instant())
-                    .bind("reason", reason)
-                    .bind("tenant", tenant)
-                    .bind("serial", certificate.serial().content())
-                    .bind("parent", authority.parent())
-                    .execute();
-            if (revoked == 0) {
+            if (!revoke(tx, actor, authority, reason)) {
                 throw new RefusedException(ErrorCode.CONFLICT, "the authority's certificate is revoked already");
             }
             retire(tx, authority);
-            audit.append(
-                    tx,
-                    tenant,
-                    List.of(new AuditEvent(
-                            actor,
-                            "authority.revoked",
-                            "authority:" + id,
-                            Map.of("serialNumber", certificate.serial().hex(), "reason", reason))));
             return require(tx, tenant, id);
         });
     }
 
-    /// As [#retire(TenantId, Actor, AuthorityId)], as part of a larger change that says why.
-    public void retire(Handle tx, TenantId tenant, AuthorityId id) {
-        retire(tx, lock(tx, tenant, id));
+    /// @return false where it is revoked already
+    private boolean revoke(Handle tx, Actor actor, Authority authority, int reason) {
+        SerialNumber serial = authority.requireCertificate().serial();
+        int revoked = tx.createUpdate("""
+                        UPDATE certificate SET revoked_at = :now, revocation_reason = :reason
+                        WHERE tenant_id = :tenant AND serial_number = :serial AND authority_id = :parent
+                            AND revoked_at IS NULL""")
+                .bind("now", clock.instant())
+                .bind("reason", reason)
+                .bind("tenant", authority.tenant())
+                .bind("serial", serial.content())
+                .bind("parent", authority.parent())
+                .execute();
+        if (revoked == 0) {
+            return false;
+        }
+        audit.append(
+                tx,
+                authority.tenant(),
+                List.of(new AuditEvent(
+                        actor,
+                        "authority.revoked",
+                        "authority:" + authority.id(),
+                        Map.of("serialNumber", serial.hex(), "reason", reason))));
+        return true;
+    }
+
+    /// Ends an authority for good, as part of a larger change: retired, and revoked where one of the
+    /// tenant's own has certified it.
+    ///
+    /// @param reason of RFC 5280 §5.3.1
+    public void end(Handle tx, TenantId tenant, Actor actor, AuthorityId id, int reason) {
+        Authority authority = lock(tx, tenant, id);
+        if (authority.parent() != null) {
+            revoke(tx, actor, authority, reason);
+        }
+        retire(tx, authority);
     }
 
     private static void retire(Handle tx, Authority authority) {

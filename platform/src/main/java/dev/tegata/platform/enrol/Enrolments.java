@@ -5,6 +5,7 @@ package dev.tegata.platform.enrol;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.CertificateRequest;
+import dev.tegata.pki.certificate.GeneralName;
 import dev.tegata.pki.certificate.GrantedRequest;
 import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.pki.certificate.InvalidRequestException;
@@ -43,10 +44,12 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
@@ -512,7 +515,6 @@ public final class Enrolments {
             if (request.purpose() != EnrolmentRequest.Purpose.ENROL
                     || device.state() != DeviceState.ACTIVE
                     || current == null
-                    || !request.hostNames().isEmpty()
                     || current.revoked()
                     || current.issuedAt().plus(REPEAT_WINDOW).isBefore(now)
                     || !current.publicKeyFingerprint().equals(wanted.publicKey().fingerprint())) {
@@ -520,13 +522,29 @@ public final class Enrolments {
             }
             Certificate certificate = stored(current.encoded());
             IssuingAuthority authority = issuers.of(fleet, device.id()).authority();
-            if (!certificate.issuer().equals(authority.certificate().subject())
+            if (!namesTheHosts(certificate)
+                    || !certificate.issuer().equals(authority.certificate().subject())
                     || !certificate
                             .authorityKeyIdentifier()
                             .equals(authority.certificate().subjectKeyIdentifier())) {
                 return Optional.empty();
             }
             return Optional.of(new EnrolmentOutcome.Issued(device.id(), certificate, authority.chain()));
+        }
+
+        /// Whether a certificate for the same key is what this request wants: one for host names has these and
+        /// no others.
+        private boolean namesTheHosts(Certificate certificate) {
+            if (request.hostNames().isEmpty()) {
+                return true;
+            }
+            Set<String> hosts = new HashSet<>();
+            for (GeneralName name : certificate.alternativeNames()) {
+                if (name instanceof GeneralName.Dns(String host)) {
+                    hosts.add(host);
+                }
+            }
+            return hosts.equals(Set.copyOf(request.hostNames()));
         }
 
         private ProvenRequest prove(Identification.Result.Found found, CertificateRequest wanted) throws Refusal {
@@ -692,7 +710,8 @@ public final class Enrolments {
             Candidate.CurrentCertificate current = currentAfterRace();
             if (current != null
                     && !current.revoked()
-                    && current.publicKeyFingerprint().equals(proven.publicKey().fingerprint())) {
+                    && current.publicKeyFingerprint().equals(proven.publicKey().fingerprint())
+                    && namesTheHosts(stored(current.encoded()))) {
                 return new EnrolmentOutcome.Issued(
                         device.id(),
                         stored(current.encoded()),

@@ -36,11 +36,15 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.stream.Collectors;
 import org.jdbi.v3.core.Handle;
 import org.jspecify.annotations.Nullable;
@@ -53,6 +57,7 @@ import org.jspecify.annotations.Nullable;
 public final class HealthSweep implements AutoCloseable {
     private static final int AT_ONCE = 500;
     private static final int MOST_ADDRESSES = 100;
+    private static final int ASKED_AT_ONCE = 16;
     private static final int STEPS_PER_ROUND = 20;
     private static final Duration PAUSE = Duration.ofSeconds(5);
     private static final Duration BETWEEN = Duration.ofHours(1);
@@ -106,18 +111,34 @@ public final class HealthSweep implements AutoCloseable {
         if (last != null && clock.instant().isBefore(last.at().plus(BETWEEN))) {
             return;
         }
-        Map<AuthorityId, String> unreachable = new HashMap<>();
-        addresses(tenant).entrySet().stream()
-                .limit(MOST_ADDRESSES)
-                .forEach(entry -> probe.problem(entry.getKey(), entry.getValue().mustServe())
-                        .ifPresent(problem -> unreachable.putIfAbsent(
-                                entry.getValue().authority(), entry.getKey() + ": " + problem)));
+        Map<AuthorityId, String> unreachable = unreachable(addresses(tenant));
         Probed found = new Probed(clock.instant(), unreachable);
         if (last == null) {
             probed.putIfAbsent(tenant, found);
         } else {
             probed.replace(tenant, last, found);
         }
+    }
+
+    /// Several at once, so that a tenant whose addresses are silent holds up the others for half a minute at
+    /// the most.
+    private Map<AuthorityId, String> unreachable(Map<String, Address> addresses) {
+        Map<String, Future<Optional<String>>> answers = new LinkedHashMap<>();
+        try (ExecutorService threads = Executors.newFixedThreadPool(
+                ASKED_AT_ONCE,
+                Thread.ofPlatform().daemon().name("status-probe-", 0).factory())) {
+            addresses.entrySet().stream()
+                    .limit(MOST_ADDRESSES)
+                    .forEach(entry -> answers.put(
+                            entry.getKey(),
+                            threads.submit(() -> probe.problem(
+                                    entry.getKey(), entry.getValue().mustServe()))));
+        }
+        Map<AuthorityId, String> unreachable = new HashMap<>();
+        answers.forEach((url, answer) -> answer.resultNow()
+                .ifPresent(problem -> unreachable.putIfAbsent(
+                        Objects.requireNonNull(addresses.get(url)).authority(), url + ": " + problem)));
+        return unreachable;
     }
 
     private record Address(AuthorityId authority, boolean mustServe) {}

@@ -270,24 +270,21 @@ public final class Rollovers {
     /// Takes an authority for compromised: fleets are given another one at once, and a job revokes all that
     /// it has issued. Devices come back as `readmission` says.
     ///
+    /// @param replacement an authority for devices that was made ahead; null to have one made like it
     /// @throws RefusedException where there is no such authority, or nothing can take its place
-    public Rollover compromise(TenantId tenant, Actor actor, AuthorityId id, Readmission readmission) {
+    public Rollover compromise(
+            TenantId tenant, Actor actor, AuthorityId id, Readmission readmission, @Nullable AuthorityId replacement) {
         Authority old = authorities.get(tenant, id);
         old.requireCertificate();
-        Made made = replace(tenant, old);
-        Rollover rollover;
+        Made made = replacement == null ? replace(tenant, old) : given(tenant, old, replacement);
         try {
-            rollover = storeCompromise(tenant, actor, old, made, readmission);
+            return storeCompromise(tenant, actor, old, made, readmission);
         } catch (UnavailableException e) {
             throw e;
         } catch (RuntimeException e) {
             successors.discard(made);
             throw e;
         }
-        for (AuthorityId lost : made.places().keySet()) {
-            revoke(tenant, actor, authorities.get(tenant, lost));
-        }
-        return rollover;
     }
 
     private Made replace(TenantId tenant, Authority old) {
@@ -299,7 +296,8 @@ public final class Rollovers {
         if (parent == null) {
             throw new RefusedException(
                     ErrorCode.CONFLICT,
-                    "whoever signed the authority is not one of yours: replace it by a rollover, and have them revoke it");
+                    "whoever signed the authority is not one of yours: have them certify another one, and name it as its"
+                            + " replacement");
         }
         return successors.issuing(tenant, old, null, authorities.issuing(tenant, parent));
     }
@@ -322,24 +320,11 @@ public final class Rollovers {
                     Waves.standard());
             RolloverRows.insert(tx, tenant, rollover);
             for (AuthorityId lost : made.places().keySet()) {
-                authorities.retire(tx, tenant, lost);
+                authorities.end(tx, tenant, actor, lost, CA_COMPROMISE);
             }
             tell(tx, tenant, rollover, actor, "compromise-declared", Map.of("readmission", readmission.name()));
             return work(tx, tenant, rollover.id(), actor);
         });
-    }
-
-    private void revoke(TenantId tenant, Actor actor, Authority lost) {
-        if (lost.parent() == null) {
-            return;
-        }
-        try {
-            authorities.revoke(tenant, actor, lost.id(), CA_COMPROMISE);
-        } catch (RefusedException e) {
-            if (e.code() != ErrorCode.CONFLICT) {
-                throw e;
-            }
-        }
     }
 
     public Rollover get(TenantId tenant, RolloverId id) {
@@ -426,17 +411,23 @@ public final class Rollovers {
         return database.inTenant(tenant, tx -> {
             Rollover before = RolloverRows.lock(tx, tenant, id);
             RolloverState after = after(before, Action.FINISH);
-            if (!leaveBehind && (!before.settled() || before.devices(Step.FAILED) > 0)) {
-                throw new RefusedException(
-                        ErrorCode.CONFLICT,
-                        before.outstanding() + " devices have not moved yet, " + before.devices(Step.FAILED)
-                                + " could not; wait for them, or say that they may be left behind");
+            if (!leaveBehind) {
+                requireAllMoved(before);
             }
             before.authorities().forEach((old, fresh) -> fleets.move(tx, tenant, actor, old, fresh));
             RolloverRows.state(tx, tenant, id, after, null, clock.instant());
             tell(tx, tenant, before, actor, "finished", Map.of("leaveBehind", leaveBehind));
             return work(tx, tenant, id, actor);
         });
+    }
+
+    private static void requireAllMoved(Rollover rollover) {
+        if (!rollover.settled() || rollover.devices(Step.FAILED) > 0) {
+            throw new RefusedException(
+                    ErrorCode.CONFLICT,
+                    rollover.outstanding() + " devices have not moved yet, " + rollover.devices(Step.FAILED)
+                            + " could not; wait for them, or leave them behind (--leave-behind, 'leaveBehind')");
+        }
     }
 
     /// Ends the overlap: the old root and what joins it to the new one are handed out no more.
@@ -446,11 +437,8 @@ public final class Rollovers {
         return database.inTenant(tenant, tx -> {
             Rollover before = RolloverRows.lock(tx, tenant, id);
             RolloverState after = after(before, Action.CLOSE);
-            if (!leaveBehind && (!before.settled() || before.devices(Step.FAILED) > 0)) {
-                throw new RefusedException(
-                        ErrorCode.CONFLICT,
-                        before.outstanding() + " devices have not moved yet, " + before.devices(Step.FAILED)
-                                + " could not; wait for them, or say that they may be left behind");
+            if (!leaveBehind) {
+                requireAllMoved(before);
             }
             RolloverRows.state(tx, tenant, id, after, null, clock.instant());
             authorities.withdrawCross(tx, tenant, actor, before.oldAuthority(), before.newAuthority());

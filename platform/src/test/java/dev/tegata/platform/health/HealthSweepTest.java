@@ -4,6 +4,8 @@ package dev.tegata.platform.health;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.tegata.pki.certificate.CertificateProfile;
+import dev.tegata.pki.certificate.CertificateProfile.Locations;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.platform.AuthorityId;
@@ -14,6 +16,10 @@ import dev.tegata.platform.enrol.EnrolmentWorld;
 import dev.tegata.platform.fleet.FleetPolicy;
 import dev.tegata.platform.testing.TestDatabase;
 import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -57,6 +63,56 @@ final class HealthSweepTest {
             assertThat(health.findings(world.tenant, Page.Request.first()).items())
                     .extracting(Finding::code)
                     .doesNotContain(FindingCode.CERTIFICATE_ENDS_SOON);
+        }
+    }
+
+    @Test
+    @DisplayName("asks the addresses that certificates carry, several at once, and tells which are silent")
+    void addresses() {
+        CountDownLatch together = new CountDownLatch(2);
+        StatusProbe probe = (url, _) -> {
+            together.countDown();
+            boolean accompanied = await(together);
+            return accompanied && !url.endsWith("/silent.crl") ? Optional.empty() : Optional.of("does not answer");
+        };
+        try (EnrolmentWorld world = new EnrolmentWorld(testDatabase.database())) {
+            world.fleet(
+                    FleetPolicy.standard(),
+                    CertificateProfile.device()
+                            .withLocations(new Locations(
+                                    List.of("http://lists.example/silent.crl"),
+                                    List.of("http://ocsp.example/"),
+                                    List.of("http://lists.example/issuer.cer"))));
+            try (HealthSweep health = new HealthSweep(
+                    world.database,
+                    world.authorities,
+                    new HealthRules(AlgorithmPolicy.standard()),
+                    probe,
+                    world.clock)) {
+                health.run(world.tenant);
+
+                assertThat(health.findings(world.tenant, Page.Request.first()).items())
+                        .filteredOn(finding -> finding.code() == FindingCode.STATUS_UNREACHABLE)
+                        .singleElement()
+                        .satisfies(finding -> {
+                            assertThat(finding.subject())
+                                    .isEqualTo("authority:"
+                                            + world.created
+                                                    .authorities()
+                                                    .getLast()
+                                                    .id());
+                            assertThat(finding.detail()).isEqualTo("http://lists.example/silent.crl: does not answer");
+                        });
+            }
+        }
+    }
+
+    private static boolean await(CountDownLatch latch) {
+        try {
+            return latch.await(60, TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            return false;
         }
     }
 }

@@ -9,6 +9,7 @@ import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.Name;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.SoftwareKey;
+import dev.tegata.pki.key.VaultException;
 import dev.tegata.pki.path.PathCheck;
 import dev.tegata.pki.path.PathResult;
 import dev.tegata.pki.path.Presented;
@@ -497,8 +498,10 @@ final class RolloverTest {
         assertThat(issuer(away)).isEqualTo(issuing.id());
         assertThat(issuer(units.get(0))).isNotEqualTo(issuing.id());
         assertThatThrownBy(() -> rollovers.finish(tenant, OPERATOR, rollover.id(), false))
-                .isInstanceOfSatisfying(
-                        RefusedException.class, e -> assertThat(e.code()).isEqualTo(ErrorCode.CONFLICT));
+                .isInstanceOfSatisfying(RefusedException.class, e -> {
+                    assertThat(e.code()).isEqualTo(ErrorCode.CONFLICT);
+                    assertThat(e.detail()).contains("--leave-behind");
+                });
         rollovers.finish(tenant, OPERATOR, rollover.id(), true);
         world.clock.advance(Duration.ofSeconds(3));
         away.hold(world.reEnrol(fleet, away.certificate(), away.key));
@@ -535,7 +538,7 @@ final class RolloverTest {
     @DisplayName("after a compromise revokes all certificates, and lets devices back in with their birth keys")
     void compromise() throws Exception {
         List<Unit> units = units(DEVICES);
-        Rollover rollover = rollovers.compromise(tenant, OPERATOR, root.id(), Readmission.BIRTH_KEY);
+        Rollover rollover = rollovers.compromise(tenant, OPERATOR, root.id(), Readmission.BIRTH_KEY, null);
         world.clock.advance(Duration.ofSeconds(3));
         await(rollover.id(), it -> it.listed() == DEVICES);
         Certificate newRoot = world.issuingFleets.get(fleet).authority().chain().getLast();
@@ -561,7 +564,8 @@ final class RolloverTest {
     @DisplayName("after a compromise lets devices renew with their old keys where that is wanted, and no others")
     void oldKeys() throws Exception {
         List<Unit> units = units(3);
-        Rollover rollover = rollovers.compromise(tenant, OPERATOR, issuing.id(), Readmission.OLD_KEY);
+        Rollover rollover = rollovers.compromise(tenant, OPERATOR, issuing.id(), Readmission.OLD_KEY, null);
+        assertThat(revocationReason(issuing)).as("in the same transaction").isEqualTo(2);
         world.clock.advance(Duration.ofSeconds(3));
         await(rollover.id(), it -> it.listed() == 3);
         Unit stolen = units.get(2);
@@ -573,6 +577,65 @@ final class RolloverTest {
         }
         assertThat(world.reEnrol(fleet, stolen.certificate(), stolen.key)).isInstanceOf(EnrolmentOutcome.Refused.class);
         assertThat(await(rollover.id(), Rollover::settled).progress()).isEqualTo(Map.of(Step.MOVED, 2L, Step.GONE, 1L));
+    }
+
+    private @Nullable Integer revocationReason(Authority authority) {
+        return world.database.inTenant(
+                tenant,
+                tx -> tx.createQuery("""
+                                SELECT revocation_reason FROM certificate
+                                WHERE tenant_id = :tenant AND serial_number = :serial""")
+                        .bind("tenant", tenant)
+                        .bind("serial", authority.requireCertificate().serial().content())
+                        .mapTo(Integer.class)
+                        .one());
+    }
+
+    @Test
+    @DisplayName("after a compromise takes an authority that was made ahead, where the tenant wants that")
+    void madeAhead() throws Exception {
+        List<Unit> units = units(3);
+        Authority ahead = world.authorities.createIssuing(
+                tenant, OPERATOR, root.id(), new NewAuthority("Ahead", Name.parse("CN=Ahead"), KeyAlgorithm.EC_P256));
+        assertThatThrownBy(
+                        () -> rollovers.compromise(tenant, OPERATOR, issuing.id(), Readmission.OLD_KEY, issuing.id()))
+                .isInstanceOf(RefusedException.class);
+
+        Rollover rollover = rollovers.compromise(tenant, OPERATOR, issuing.id(), Readmission.OLD_KEY, ahead.id());
+        world.clock.advance(Duration.ofSeconds(3));
+        await(rollover.id(), it -> it.listed() == 3);
+        for (Unit unit : units) {
+            unit.hold(world.reEnrol(fleet, unit.certificate(), unit.key));
+            unit.live();
+            assertThat(issuer(unit)).isEqualTo(ahead.id());
+        }
+        assertThat(await(rollover.id(), Rollover::settled).progress()).isEqualTo(Map.of(Step.MOVED, 3L));
+    }
+
+    @Test
+    @DisplayName("repairs the chains below an issuing authority whose key is lost, and refuses no device on the way")
+    void lostKey() throws Exception {
+        List<Unit> units = units(6);
+        try (Doors doors = new Doors(units)) {
+            world.vault.destroy(tenant.keySpace(), issuing.key());
+            Unit early = units.getFirst();
+            assertThatThrownBy(() -> world.reEnrol(fleet, early.certificate(), early.key))
+                    .as("nothing can be issued any more")
+                    .isInstanceOf(VaultException.class);
+            doors.trust(root.requireCertificate());
+
+            Rollover rollover = rollovers.prepare(tenant, OPERATOR, plan(issuing.id(), 10));
+            rollovers.start(tenant, OPERATOR, rollover.id());
+            rollovers.finish(tenant, OPERATOR, rollover.id(), true);
+            world.clock.advance(Duration.ofSeconds(3));
+            assertThat(live(units, rollover.id(), Rollover::settled).progress()).isEqualTo(Map.of(Step.MOVED, 6L));
+
+            assertThat(units).allSatisfy(unit -> assertThat(issuer(unit)).isEqualTo(rollover.newAuthority()));
+            rollovers.close(tenant, OPERATOR, rollover.id(), false);
+            world.authorities.revoke(tenant, OPERATOR, issuing.id(), 5);
+            doors.trust(root.requireCertificate());
+            come(units);
+        }
     }
 
     @Test
@@ -646,7 +709,7 @@ final class RolloverTest {
         rollovers.close(tenant, OPERATOR, rollover.id(), false);
 
         world.clock.advance(Duration.ofSeconds(3));
-        Rollover lost = rollovers.compromise(tenant, OPERATOR, successor, Readmission.BIRTH_KEY);
+        Rollover lost = rollovers.compromise(tenant, OPERATOR, successor, Readmission.BIRTH_KEY, null);
         world.clock.advance(Duration.ofSeconds(3));
         assertThat(live(units, lost.id(), Rollover::settled).progress()).isEqualTo(Map.of(Step.MOVED, 2L));
     }

@@ -8,9 +8,12 @@ import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.pki.der.Pem;
+import dev.tegata.pki.key.VaultException;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.RefusedException;
+import dev.tegata.platform.TenantId;
+import dev.tegata.platform.UnavailableException;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.acme.AcmeAccount;
 import dev.tegata.platform.acme.AcmeAccounts;
@@ -481,23 +484,56 @@ public final class AcmeEndpoint {
         if (!services.orders().finalizeWith(signed.asked().fleet().tenant(), order, request)) {
             throw new AcmeProblem("orderNotReady", 403, "the order was finalized at the same moment");
         }
-        return orderAnswer(200, signed, advanced(signed, requireOrder(signed)));
+        carryOut(signed, order, request);
+        return orderAnswer(200, signed, requireOrder(signed));
     }
 
     /// An order that is being processed, after another try: an operator may have approved it since, or
-    /// the process that began it may be gone.
+    /// the process that began it may be gone. Where somebody else is at it, they are left to it.
     private AcmeOrder advanced(Signed signed, AcmeOrder order) throws AcmeProblem {
         Bytes request = order.request();
         if (order.state() != State.PROCESSING || request == null) {
             return order;
         }
+        if (services.orders().take(signed.asked().fleet().tenant(), order)) {
+            carryOut(signed, order, request);
+        }
+        return requireOrder(signed);
+    }
+
+    /// Only for who has taken the order.
+    private void carryOut(Signed signed, AcmeOrder order, Bytes request) throws AcmeProblem {
+        TenantId tenant = signed.asked().fleet().tenant();
+        EnrolmentOutcome outcome;
+        try {
+            outcome = enrol(signed, order, request);
+        } catch (UnavailableException | VaultException e) {
+            services.orders().giveBack(tenant, order);
+            throw e;
+        }
+        switch (outcome) {
+            case EnrolmentOutcome.Issued issued -> services.orders().issued(tenant, order, chain(issued));
+            case EnrolmentOutcome.Pending ignored -> services.orders().giveBack(tenant, order);
+            case EnrolmentOutcome.Refused refused
+            when refused.code() == ErrorCode.ENROLMENT_IN_PROGRESS ->
+                services.orders().giveBack(tenant, order);
+            case EnrolmentOutcome.Refused refused ->
+                services.orders()
+                        .refused(
+                                tenant,
+                                order,
+                                (refused.code().code() + ": " + refused.code().title() + " " + refused.told()).strip());
+        }
+    }
+
+    private EnrolmentOutcome enrol(Signed signed, AcmeOrder order, Bytes request) throws AcmeProblem {
         AcmeAccount account = signed.sender();
         List<String> names = order.authorizations().stream()
                 .map(Authorization::identifier)
                 .filter(Identifier::isDns)
                 .map(Identifier::value)
                 .toList();
-        EnrolmentOutcome outcome = services.enrolments()
+        return services.enrolments()
                 .enrol(new EnrolmentRequest(
                         account.fleet(),
                         credential(account),
@@ -506,18 +542,6 @@ public final class AcmeEndpoint {
                         Purpose.ENROL,
                         signed.asked().http().remoteAddress(),
                         names));
-        switch (outcome) {
-            case EnrolmentOutcome.Issued issued ->
-                services.orders().issued(account.fleet().tenant(), order, chain(issued));
-            case EnrolmentOutcome.Pending ignored -> {}
-            case EnrolmentOutcome.Refused refused ->
-                services.orders()
-                        .refused(
-                                account.fleet().tenant(),
-                                order,
-                                (refused.code().code() + ": " + refused.code().title() + " " + refused.told()).strip());
-        }
-        return requireOrder(signed);
     }
 
     private static DeviceCredential credential(AcmeAccount account) {

@@ -85,7 +85,8 @@ final class RolloverResource {
         }
     }
 
-    record CompromiseBody(@Nullable String readmission) {}
+    record CompromiseBody(
+            @Nullable String readmission, @Nullable String replacement) {}
 
     record EndBody(@Nullable Boolean leaveBehind) {
         boolean leaves() {
@@ -251,14 +252,16 @@ final class RolloverResource {
     }
 
     private Response compromise(Call call) {
-        String readmission = call.request().json(CompromiseBody.class).readmission();
+        CompromiseBody body = call.request().json(CompromiseBody.class);
+        String readmission = body.readmission();
         Rollover rollover = rollovers.compromise(
                 call.tenant(),
                 call.actor(),
                 authority(call),
                 readmission == null
                         ? Readmission.BIRTH_KEY
-                        : Names.constant(Readmission.class, "readmission", readmission));
+                        : Names.constant(Readmission.class, "readmission", readmission),
+                body.replacement() == null ? null : AuthorityId.parse(body.replacement()));
         return Response.json(202, View.of(rollover)).with("Location", PATH + "/" + rollover.id());
     }
 

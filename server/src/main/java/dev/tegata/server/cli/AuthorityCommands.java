@@ -279,9 +279,16 @@ final class AuthorityCommands {
                             paramLabel = "KEY",
                             description = "Which key lets a device back in: birth-key (default), or old-key too.")
                     @Nullable
-                    String readmission) {
+                    String readmission,
+            @Option(
+                            names = "--replacement",
+                            paramLabel = "AUTHORITY",
+                            description = "One that was made ahead; otherwise one like it is made.")
+                    @Nullable
+                    String replacement) {
         ObjectNode body = ApiClient.object();
         Bodies.put(body, "readmission", readmission);
+        Bodies.put(body, "replacement", replacement);
         try (ApiClient api = session.api()) {
             session.output().fields(api.act(target.path() + "/compromise", body));
         }

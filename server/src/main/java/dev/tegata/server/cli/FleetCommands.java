@@ -370,13 +370,23 @@ final class FleetCommands {
             if (lacking == null) {
                 session.output().table(api.get(path), "Nothing is known yet.", "algorithm", "able", "lacking");
             } else {
-                session.output()
-                        .table(
-                                api.get(path + "/" + ApiClient.segment(lacking) + "/devices", paging.query()),
-                                "All devices can verify it, as far as is known.",
-                                "device");
+                JsonNode devices = api.get(path + "/" + ApiClient.segment(lacking) + "/devices", paging.query());
+                session.output().table(devices, noneLacks(api.get(path)), "device");
             }
         }
+    }
+
+    private static String noneLacks(JsonNode counts) {
+        if (!counts.hasNonNull("sweptAt")) {
+            return "Nothing is known yet: no look through all devices is over. 'tegata health sweep' begins one.";
+        }
+        boolean looked = counts.path("items")
+                .valueStream()
+                .anyMatch(count ->
+                        count.path("able").asLong() + count.path("lacking").asLong() > 0);
+        return looked
+                ? "All devices can verify it, as far as is known."
+                : "Nothing is known: the fleet had no active devices when they were looked through.";
     }
 
     @Command(

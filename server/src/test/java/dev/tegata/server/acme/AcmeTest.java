@@ -4,20 +4,37 @@ package dev.tegata.server.acme;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.sun.net.httpserver.HttpServer;
+import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.CertificateRequest;
+import dev.tegata.pki.certificate.Name;
 import dev.tegata.pki.key.KeyAlgorithm;
+import dev.tegata.pki.key.SignatureAlgorithm;
 import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.server.RunningServer;
 import dev.tegata.server.cli.Shell;
 import dev.tegata.server.est.EstDevice;
 import dev.tegata.server.est.EstTenant;
+import java.net.InetSocketAddress;
 import java.net.URI;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -169,6 +186,48 @@ class AcmeTest extends AcmeDialogue {
     }
 
     @Test
+    @DisplayName("RFC 8555 §7.4: however many ask for an order at once, while it is finalized or after it was approved,"
+            + " one certificate is issued for it")
+    void manyAskForOneOrder() throws Exception {
+        Map<String, String> answers = new ConcurrentHashMap<>();
+        HttpServer host = HttpServer.create(new InetSocketAddress("127.0.0.1", 0), 0);
+        host.createContext("/.well-known/acme-challenge/", exchange -> {
+            String token = exchange.getRequestURI().getPath().replaceFirst(".*/", "");
+            byte[] answer = answers.getOrDefault(token, "").getBytes(StandardCharsets.US_ASCII);
+            exchange.sendResponseHeaders(200, answer.length);
+            exchange.getResponseBody().write(answer);
+            exchange.close();
+        });
+        host.start();
+        try {
+            String fleet = TENANT.fleet("\"policy\":{\"approvalRequired\":true}");
+            TENANT.offerAcme(fleet, "*.gateways.example", host.getAddress().getPort());
+            String device = TENANT.claim(fleet);
+            Gateway gateway = new Gateway(fleet);
+            gateway.register(device);
+
+            JsonNode waiting = gateway.ready(answers, "d.gateways.example");
+            assertThat(gateway.finish(waiting).path("status").asString()).isEqualTo("processing");
+            assertThat(gateway.pollAtOnce(waiting)).as("nobody approved it").containsOnly("processing");
+            TENANT.change(device, "approve");
+            gateway.pollUntilValid(waiting, () -> {});
+            assertThat(TENANT.certificates(device)).hasSize(1);
+
+            for (int round = 2; round <= 6; round++) {
+                JsonNode order = gateway.ready(answers, "d.gateways.example");
+                gateway.pollUntilValid(order, () -> gateway.finish(order));
+                assertThat(TENANT.certificates(device)).hasSize(round);
+                assertThat(Certificate.parsePem(gateway.post(gateway.certificateUrl(order), "", gateway.key)
+                                        .body())
+                                .getFirst())
+                        .isEqualTo(TENANT.certificates(device).getFirst());
+            }
+        } finally {
+            host.stop(0);
+        }
+    }
+
+    @Test
     @DisplayName("RFC 8555 §7.3.5, §7.3.6: an account with another key, and one that was given up")
     void accounts() {
         register(TENANT.claim(FLEET));
@@ -227,6 +286,97 @@ class AcmeTest extends AcmeDialogue {
             assertThat(response.statusCode())
                     .as("change %d: %s", i, new String(changed, StandardCharsets.US_ASCII))
                     .isBetween(400, 429);
+        }
+    }
+
+    /// A client that proves names, and asks for its orders from several sides at once.
+    private static final class Gateway extends AcmeDialogue {
+        Gateway(String fleet) {
+            super(TENANT, fleet);
+        }
+
+        /// An order whose one name is proven.
+        JsonNode ready(Map<String, String> answers, String name) {
+            JsonNode order = RunningServer.json(post("/new-order", "{\"identifiers\":[" + dns(name) + "]}", key)
+                    .body());
+            String authorization = order.at("/authorizations/0").asString();
+            JsonNode challenge =
+                    RunningServer.json(post(authorization, "", key).body()).at("/challenges/0");
+            String token = challenge.path("token").asString();
+            Bytes thumbprint =
+                    Bytes.of(jwk(key).getBytes(StandardCharsets.US_ASCII)).sha256();
+            answers.put(token, token + "." + thumbprint.base64Url());
+            post(challenge.path("url").asString(), "{}", key);
+            await(order, "ready");
+            return order;
+        }
+
+        JsonNode finish(JsonNode order) {
+            String csr = namedRequest(order.at("/identifiers/0/value").asString());
+            HttpResponse<String> answer = post(order.path("finalize").asString(), "{\"csr\":\"" + csr + "\"}", key);
+            assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
+            return RunningServer.json(answer.body());
+        }
+
+        static String namedRequest(String name) {
+            SoftwareKey wanted = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+            return CertificateRequest.create(
+                            Name.parse("CN=" + name),
+                            wanted.publicKey(),
+                            List.of(),
+                            data -> wanted.sign(SignatureAlgorithm.ECDSA_SHA256, data))
+                    .encoded()
+                    .base64Url();
+        }
+
+        String status(JsonNode order) {
+            HttpResponse<String> answer = post(orderUrl(order), "", key);
+            assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
+            return RunningServer.json(answer.body()).path("status").asString();
+        }
+
+        static String orderUrl(JsonNode order) {
+            return order.path("finalize").asString().replace("/finalize", "");
+        }
+
+        String certificateUrl(JsonNode order) {
+            return RunningServer.json(post(orderUrl(order), "", key).body())
+                    .path("certificate")
+                    .asString();
+        }
+
+        List<String> pollAtOnce(JsonNode order) throws Exception {
+            try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+                Callable<String> poll = () -> status(order);
+                return threads.invokeAll(Collections.nCopies(8, poll)).stream()
+                        .map(Future::resultNow)
+                        .toList();
+            }
+        }
+
+        /// Asks for the order from several sides until each has seen it valid, and does something meanwhile.
+        void pollUntilValid(JsonNode order, Runnable meanwhile) throws Exception {
+            try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+                List<Future<?>> polls = new ArrayList<>();
+                for (int i = 0; i < 8; i++) {
+                    polls.add(threads.submit(() -> await(order, "valid")));
+                }
+                meanwhile.run();
+                for (Future<?> poll : polls) {
+                    poll.get();
+                }
+            }
+        }
+
+        void await(JsonNode order, String wanted) {
+            long deadline = System.nanoTime() + 60_000_000_000L;
+            String status = status(order);
+            while (!status.equals(wanted)) {
+                assertThat(status).isIn("pending", "ready", "processing");
+                assertThat(System.nanoTime()).as("the order is %s", status).isLessThan(deadline);
+                LockSupport.parkNanos(1_000_000);
+                status = status(order);
+            }
         }
     }
 }

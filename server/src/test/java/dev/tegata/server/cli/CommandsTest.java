@@ -8,6 +8,7 @@ import dev.tegata.server.RunningServer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -330,9 +331,6 @@ class CommandsTest {
                 .map(line -> line.substring(3).strip())
                 .findFirst()
                 .orElseThrow();
-        Path request = Files.writeString(
-                home.resolve("request.pem"), shell.run("authority", "csr", id).text());
-        Path chain = OwnRoot.sign(home, request);
 
         assertThat(shell.run("authority", "upload", id, home.resolve("absent").toString())
                         .exitCode())
@@ -340,8 +338,51 @@ class CommandsTest {
         assertThat(shell.runWith("no certificate", "authority", "upload", id, "-")
                         .exitCode())
                 .isEqualTo(1);
-        assertThat(shell.run("authority", "upload", id, chain.toString()).text())
-                .contains("active");
+        assertThat(signedElsewhere(id)).contains("active");
+    }
+
+    private String signedElsewhere(String id) throws Exception {
+        Path folder = Files.createDirectory(home.resolve(id));
+        Path request = Files.writeString(
+                folder.resolve("request.pem"), shell.run("authority", "csr", id).text());
+        return shell.run(
+                        "authority", "upload", id, OwnRoot.sign(folder, request).toString())
+                .text();
+    }
+
+    @Test
+    void aCompromisedOneWhoseRootIsElsewhereIsReplacedByOneMadeAhead() throws Exception {
+        List<String> made = new ArrayList<>();
+        for (String name : List.of("Lost CA", "Next CA")) {
+            JsonNode own = shell.run("authority", "create", "--name", name, "--subject", "CN=" + name, "--json")
+                    .json();
+            made.add(own.path("id").asString());
+            signedElsewhere(own.path("id").asString());
+        }
+        String lost = made.getFirst();
+        String next = made.getLast();
+        String fleet = shell.run("fleet", "create", "--name", "Own", "--authority", lost, "--json")
+                .json()
+                .path("id")
+                .asString();
+
+        Shell.Result refused = shell.run("authority", "compromise", lost);
+        assertThat(refused.exitCode()).isEqualTo(1);
+        assertThat(refused.err()).contains("name it as its replacement");
+        JsonNode rollover = shell.run("authority", "compromise", lost, "--replacement", next, "--json")
+                .json();
+
+        assertThat(rollover.path("newAuthority").asString()).isEqualTo(next);
+        assertThat(shell.run("fleet", "show", fleet, "--json")
+                        .json()
+                        .path("authority")
+                        .asString())
+                .isEqualTo(next);
+        assertThat(shell.run("authority", "show", lost, "--json")
+                        .json()
+                        .path("state")
+                        .asString())
+                .isEqualTo("retired");
     }
 
     @Test

@@ -192,6 +192,22 @@ final class HealthCommandsTest {
     }
 
     @Test
+    @DisplayName("is not said to be fine where nothing was looked at: fleet readiness --lacking")
+    void nothingLookedAt() throws Exception {
+        String fleet = tenant.fleet("");
+        assertThat(lacking(fleet)).doesNotContain("All devices can verify it");
+        found();
+        assertThat(lacking(fleet)).contains("the fleet had no active devices");
+        agent(fleet).step();
+        found();
+        assertThat(lacking(fleet)).contains("All devices can verify it");
+    }
+
+    private String lacking(String fleet) {
+        return shell.run("fleet", "readiness", fleet, "--lacking", "ec-p256").text();
+    }
+
+    @Test
     @DisplayName("is of no other tenant, whose devices are not looked through by this one's wish")
     void tenantWall() throws Exception {
         String authority = get("/api/v1/authorities").at("/items/0/id").asString();
