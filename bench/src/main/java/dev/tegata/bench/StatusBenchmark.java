@@ -264,7 +264,7 @@ final class StatusBenchmark implements Benchmark {
         return writer.toArray();
     }
 
-    private static byte[] serial(int number) {
+    static byte[] serial(int number) {
         return Bytes.of((byte) 1)
                 .concat(Bytes.of(hash("MD5", Integer.toString(number).getBytes(StandardCharsets.US_ASCII))))
                 .toArray();

@@ -11,6 +11,7 @@ import dev.tegata.pki.path.TrustAnchors;
 import dev.tegata.platform.PeriodicWork;
 import dev.tegata.platform.RecentValues;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.Texts;
 import dev.tegata.platform.UnavailableException;
 import dev.tegata.platform.access.ApiKeys;
 import dev.tegata.platform.access.LoginThrottle;
@@ -56,6 +57,7 @@ import dev.tegata.platform.decision.Decisions;
 import dev.tegata.platform.decision.RelyingParties;
 import dev.tegata.platform.device.BulkChanges;
 import dev.tegata.platform.device.DeviceCounts;
+import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.endorsement.ReappraisalRequests;
 import dev.tegata.platform.enrol.Enrolments;
@@ -240,8 +242,15 @@ public final class Server implements AutoCloseable {
             ParallelChains parallelChains = new ParallelChains(database, issuingFleets, issuers, auditLog, outbox);
             Orders orders = new Orders(database, auditLog, outbox, clock, random);
             Devices devices = new Devices(
-                    database, auditLog, outbox, orders::place, List.of(orders::forget), CustodyLog::noteTurn, clock);
+                    database,
+                    auditLog,
+                    outbox,
+                    orders::place,
+                    List.of(orders::forget, postures::forget, verification.appraisals()::forget, Grants::forget),
+                    CustodyLog::noteTurn,
+                    clock);
             DeviceCounts counts = opened(new DeviceCounts(database, clock));
+            measure(registry, counts);
             BulkChanges bulk = new BulkChanges(database, jobs, devices);
             opened(new Renewals(database, auditLog, outbox, clock));
             Tenants tenants = new Tenants(database, vault, auditLog, apiKeys, maker, authorities, clock, random);
@@ -658,6 +667,15 @@ public final class Server implements AutoCloseable {
                 .register(registry);
         Gauge.builder("tegata.database.waiting", database, d -> d.poolUsage().waiting())
                 .register(registry);
+    }
+
+    private static void measure(PrometheusMeterRegistry registry, DeviceCounts counts) {
+        for (DeviceState state : DeviceState.values()) {
+            Gauge.builder("tegata.devices", counts, c -> c.everywhere(state))
+                    .tag("state", Texts.word(state))
+                    .description("Devices of all tenants")
+                    .register(registry);
+        }
     }
 
     private static void measure(PrometheusMeterRegistry registry, Vault vault) {

@@ -154,6 +154,21 @@ final class AppraisalLog {
                 .execute();
     }
 
+    static void forget(Handle tx, TenantId tenant, List<DeviceId> devices) {
+        tx.createUpdate("""
+                        WITH old AS (
+                            DELETE FROM appraisal WHERE tenant_id = :tenant AND attester = ANY (:devices)
+                            RETURNING appraisal_id)
+                        DELETE FROM appraisal_subject s USING old
+                        WHERE s.tenant_id = :tenant AND s.appraisal_id = old.appraisal_id""")
+                .bind("tenant", tenant)
+                .bindArray(
+                        "devices",
+                        UUID.class,
+                        devices.stream().map(DeviceId::value).toArray())
+                .execute();
+    }
+
     static Optional<StoredAppraisal> find(Handle tx, TenantId tenant, AppraisalId id) {
         return tx.createQuery("SELECT * FROM appraisal WHERE tenant_id = :tenant AND appraisal_id = :id")
                 .bind("tenant", tenant)

@@ -340,6 +340,11 @@ public final class Appraisals {
         listener.kept(tx, tenant, appraised);
     }
 
+    /// Forgets the appraisals of devices, as part of the transaction `tx`.
+    public void forget(Handle tx, TenantId tenant, List<DeviceId> devices) {
+        AppraisalLog.forget(tx, tenant, devices);
+    }
+
     /// @throws RefusedException [ErrorCode#NOT_FOUND]
     public StoredAppraisal get(TenantId tenant, AppraisalId id) {
         return database.inTenant(tenant, tx -> AppraisalLog.find(tx, tenant, id))

@@ -27,10 +27,15 @@ import java.util.UUID;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.generic.GenericType;
 
-/// Makes one-time claim tokens: with one, a device whose manifest lists no key proves that it is the one
-/// that was claimed. Only the token's hash is stored. A new token of a device takes the place of those it
+/// Makes one-time claim tokens: with one, a device whose manifest lists no key that it could enrol with
+/// proves that it is the one that was claimed. Only the token's hash is stored. A new token of a device takes the place
+/// of those it
 /// has not used.
 public final class ClaimTokens {
+    /// Of rows `k` of `device_key` and `d` of `device`: whether the device can enrol with that key. The one in
+    /// slot 1 of Microchip's chips signs what the chip says of itself, and nothing else.
+    public static final String KEY_TO_ENROL_WITH = "NOT (d.chip = 'microchip' AND k.slot = 1)";
+
     private static final String PREFIX = "tgc_";
     private static final Duration MAX_VALIDITY = Duration.ofDays(3 * 366);
 
@@ -84,8 +89,8 @@ public final class ClaimTokens {
         });
     }
 
-    /// Makes tokens for the devices of a manifest that are still CLAIMED and have no birth key, a page at a
-    /// time.
+    /// Makes tokens for the devices of a manifest that are still CLAIMED and have no birth key to enrol
+    /// with, a page at a time.
     ///
     /// @throws RefusedException where there is no such manifest
     public Page<ClaimToken> create(
@@ -129,7 +134,9 @@ public final class ClaimTokens {
                         WHERE tenant_id = :tenant AND device_id > :after AND manifest_id = :manifest
                             AND state = 'CLAIMED'
                             AND NOT EXISTS (SELECT FROM device_key k
-                                            WHERE k.tenant_id = d.tenant_id AND k.device_id = d.device_id)
+                                            WHERE k.tenant_id = d.tenant_id AND k.device_id = d.device_id
+                                                AND\s""" + KEY_TO_ENROL_WITH + """
+                            )
                         ORDER BY device_id LIMIT :limit""")
                 .bind("tenant", tenant)
                 .bind("after", page.after(id -> DeviceId.parse(id).value(), first))

@@ -116,6 +116,17 @@ public final class Grants {
         return given;
     }
 
+    /// Forgets to whom devices were lent, as part of the transaction `tx`. What is lent ends.
+    public static void forget(Handle tx, TenantId owner, List<DeviceId> devices) {
+        tx.createUpdate("DELETE FROM device_grant WHERE tenant_id = :tenant AND device_id = ANY (:devices)")
+                .bind("tenant", owner)
+                .bindArray(
+                        "devices",
+                        UUID.class,
+                        devices.stream().map(DeviceId::value).toArray())
+                .execute();
+    }
+
     /// Ends a grant now. Does nothing where it is over.
     ///
     /// @throws RefusedException [ErrorCode#NOT_FOUND]

@@ -11,7 +11,8 @@ import org.jspecify.annotations.Nullable;
 /// @param revocation the code that certificates are revoked with; null where `kind` is another change
 ///     than REVOKE
 /// @param newKey whether a renewal is for a new key too
-/// @param erase whether a retirement takes with it what may tell something of people
+/// @param erase whether a retirement takes with it what may tell something of people; a device that is
+///     retired already can still be erased so
 /// @param untilGood whether a suspension ends by itself when the device proves that it is good
 public record DeviceChange(
         Kind kind,

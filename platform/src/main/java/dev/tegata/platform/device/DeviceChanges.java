@@ -146,12 +146,19 @@ final class DeviceChanges {
                 && row.untilGood()
                 && change.kind() == DeviceChange.Kind.SUSPEND
                 && !change.untilGood();
-        return takenOver || row.state().after(change.action()).isPresent()
+        return takenOver
+                        || isErasedLater(row, change)
+                        || row.state().after(change.action()).isPresent()
                 ? null
                 : new RefusedException(
                         ErrorCode.CONFLICT,
                         "a device that is " + Texts.word(row.state()) + " cannot be "
                                 + change.kind().participle());
+    }
+
+    /// Whoever asks for erasure may do so long after the device's end. That is no step in its life.
+    private static boolean isErasedLater(Row row, DeviceChange change) {
+        return row.state() == DeviceState.RETIRED && change.kind() == DeviceChange.Kind.RETIRE && change.erase();
     }
 
     private void carryOut(
@@ -179,10 +186,14 @@ final class DeviceChanges {
                 order(tx, tenant, allowed, new OrderContent.Refurbish(), REFURBISHMENT_LIFE, actor, new ArrayList<>());
             }
             case RETIRE -> {
-                moveOut(tx, tenant, ids, DeviceState.RETIRED);
-                revoke(tx, tenant, ids, RevocationReason.CESSATION_OF_OPERATION, now);
+                List<DeviceId> living = allowed.stream()
+                        .filter(row -> row.state() != DeviceState.RETIRED)
+                        .map(Row::id)
+                        .toList();
+                moveOut(tx, tenant, living, DeviceState.RETIRED);
+                revoke(tx, tenant, living, RevocationReason.CESSATION_OF_OPERATION, now);
                 forget(tx, tenant, ids, change.erase());
-                record.note(tx, tenant, ids, DeviceState.Action.RETIRE, now);
+                record.note(tx, tenant, living, DeviceState.Action.RETIRE, now);
             }
         }
         tell(tx, tenant, allowed, change, actor);
@@ -281,7 +292,7 @@ final class DeviceChanges {
     }
 
     private void forget(Handle tx, TenantId tenant, List<DeviceId> devices, boolean erase) {
-        for (String table : List.of("claim_token", "pending_enrolment")) {
+        for (String table : List.of("claim_token", "pending_enrolment", "label_code")) {
             tx.createUpdate("DELETE FROM " + table + " WHERE tenant_id = :tenant AND device_id = ANY(:devices)")
                     .bind("tenant", tenant)
                     .bindArray("devices", UUID.class, ids(devices))
@@ -304,8 +315,9 @@ final class DeviceChanges {
         for (Row device : devices) {
             String subject = "device:" + device.id();
             Map<String, Object> detail = detail(device, change);
-            records.add(new AuditEvent(actor, auditAction(change), subject, detail));
-            events.add(new Event("dev.tegata." + auditAction(change), subject, detail));
+            String action = isErasedLater(device, change) ? "device.erased" : auditAction(change);
+            records.add(new AuditEvent(actor, action, subject, detail));
+            events.add(new Event("dev.tegata." + action, subject, detail));
         }
         auditLog.append(tx, tenant, records);
         outbox.append(tx, tenant, events);

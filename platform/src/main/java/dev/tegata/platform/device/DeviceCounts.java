@@ -7,6 +7,7 @@ import dev.tegata.platform.Fields;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.PeriodicWork;
+import dev.tegata.platform.RecentValues;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.store.Database;
 import java.time.DateTimeException;
@@ -46,9 +47,13 @@ public final class DeviceCounts implements AutoCloseable {
     private final InstantSource clock;
     private final PeriodicWork folding;
 
+    /// Of all tenants: whoever asks for one state asks for the others a moment later.
+    private final RecentValues<String, Map<String, Long>> everywhere;
+
     public DeviceCounts(Database database, InstantSource clock) {
         this.database = database;
         this.clock = clock;
+        this.everywhere = new RecentValues<>(clock, PAUSE, 1, this::ofAllTenants);
         this.folding = PeriodicWork.start("device-counts", PAUSE, this::foldAll);
     }
 
@@ -83,6 +88,24 @@ public final class DeviceCounts implements AutoCloseable {
                 .forEach((counter, devices) ->
                         counts.put(DeviceState.valueOf(counter.substring(counter.indexOf(':') + 1)), devices));
         return counts;
+    }
+
+    /// How many devices of all tenants are in a state, of what has been folded: a few seconds late.
+    public long everywhere(DeviceState state) {
+        return everywhere.get("state:").getOrDefault("state:" + state.name(), 0L);
+    }
+
+    private Map<String, Long> ofAllTenants(String prefix) {
+        return database.acrossTenants(tx -> {
+            Map<String, Long> counts = new HashMap<>();
+            tx.createQuery("""
+                            SELECT counter, sum(devices) FROM device_count
+                            WHERE starts_with(counter, :prefix) GROUP BY counter""")
+                    .bind("prefix", prefix)
+                    .map((row, context) -> counts.put(row.getString(1), row.getLong(2)))
+                    .list();
+            return counts;
+        });
     }
 
     private Map<String, Long> counters(TenantId tenant, @Nullable FleetId fleet, String from, String to) {

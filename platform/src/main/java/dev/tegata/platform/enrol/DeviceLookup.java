@@ -7,6 +7,7 @@ import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.claim.ClaimTokens;
 import dev.tegata.platform.claim.ForeignStatus;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.store.Database;
@@ -147,7 +148,7 @@ final class DeviceLookup {
                 });
     }
 
-    /// A claimed device, and whether the manifest told keys of it.
+    /// A claimed device, and whether keys are known of it that it can enrol with.
     record Claimed(Candidate device, boolean keysKnown) {}
 
     /// The devices whose chips have one of these serial numbers (lower case).
@@ -156,9 +157,12 @@ final class DeviceLookup {
                 tenant,
                 "SELECT " + CANDIDATE + """
                         , EXISTS (SELECT FROM device_key k
-                            WHERE k.tenant_id = d.tenant_id AND k.device_id = d.device_id) AS keys_known
+                            WHERE k.tenant_id = d.tenant_id AND k.device_id = d.device_id
+                                AND\s""" + ClaimTokens.KEY_TO_ENROL_WITH + """
+                            ) AS keys_known
                         FROM device d
-                        """ + CURRENT + "WHERE d.tenant_id = ? AND d.serial = ANY (?)",
+                        """ + CURRENT
+                        + "WHERE d.tenant_id = ? AND d.serial = ANY (?)",
                 (statement, connection) -> {
                     statement.setString(1, tenant.value());
                     statement.setArray(2, connection.createArrayOf("text", serials.toArray()));

@@ -61,6 +61,17 @@ public final class Postures implements Standing {
 
     record Vector(Map<String, Integer> values) {}
 
+    /// Forgets what is known of devices, as part of the transaction `tx`.
+    public void forget(Handle tx, TenantId tenant, List<DeviceId> devices) {
+        tx.createUpdate("DELETE FROM device_posture WHERE tenant_id = :tenant AND device_id = ANY (:devices)")
+                .bind("tenant", tenant)
+                .bindArray(
+                        "devices",
+                        UUID.class,
+                        devices.stream().map(DeviceId::value).toArray())
+                .execute();
+    }
+
     /// Takes note of an appraisal, as part of the transaction `tx` that keeps it. Evidence of no device of
     /// ours changes nothing.
     public void note(Handle tx, TenantId tenant, Appraised appraised) {

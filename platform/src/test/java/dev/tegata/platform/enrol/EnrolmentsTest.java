@@ -399,6 +399,30 @@ class EnrolmentsTest {
         }
 
         @Test
+        @DisplayName("finds the device whose manifest lists nothing but the chip's own attestation key")
+        void attestationKeyOnly() throws Exception {
+            EnrolmentWorld.Unit unit = world.claim(fleet, "0123e6");
+            EnrolmentWorld.Unit other = world.claim(fleet, "0123e7");
+            world.database.inTenant(
+                    world.tenant,
+                    tx -> tx.createUpdate("UPDATE device_key SET slot = 1 WHERE device_id = :device")
+                            .bind("device", unit.id().value())
+                            .execute());
+            BirthCa vendor = BirthCa.create(world.clock.instant());
+            world.birthCas.add(vendor.certificate());
+            SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+
+            assertThat(issued(world.enrol(fleet, vendor.birth("sn0123e6", key), world.request(key)))
+                            .device())
+                    .isEqualTo(unit.id());
+            SoftwareKey foreign = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+            assertRefused(
+                    world.enrol(fleet, vendor.birth("sn0123e7", foreign), world.request(foreign)),
+                    ErrorCode.KEY_MISMATCH);
+            assertThat(world.state(other.id())).isEqualTo(DeviceState.CLAIMED);
+        }
+
+        @Test
         @DisplayName("of a CA that the tenant does not trust is refused")
         void untrusted() throws Exception {
             world.claimWithoutKey(fleet, "0123e2");

@@ -418,6 +418,40 @@ class LifeTest {
         }
     }
 
+    @Test
+    @DisplayName("is over once, whatever is erased later, one by one or with others that are still in service")
+    void erasure() {
+        EnrolmentWorld.Unit first = world.claim(fleet, "0e02");
+        EnrolmentWorld.Unit second = world.claim(fleet, "0e03");
+        activate(first);
+        activate(second);
+        change(first.id(), DeviceChange.Kind.RETIRE);
+        DeviceChange erase = new DeviceChange(DeviceChange.Kind.RETIRE, "asked for", null, false, true);
+
+        Job job = world.ended(
+                world.bulk.start(world.tenant, erase, DeviceQuery.of(fleet), false, EnrolmentWorld.OPERATOR));
+
+        assertThat(job.done()).isEqualTo(2);
+        assertThat(eventsAbout(first.id())).containsExactly("device.activated", "device.retired", "device.erased");
+        assertThat(eventsAbout(second.id())).containsExactly("device.activated", "device.retired");
+        for (EnrolmentWorld.Unit unit : List.of(first, second)) {
+            assertThat(world.devices.get(world.tenant, unit.id()).lastSeenAt()).isNull();
+            assertThat(retirementsInCustody(unit.id())).isOne();
+        }
+    }
+
+    private int retirementsInCustody(DeviceId device) {
+        return world.database.inTenant(
+                world.tenant,
+                tx -> tx.createQuery("""
+                                SELECT count(*) FROM custody_entry
+                                WHERE tenant_id = :tenant AND device_id = :device AND kind = 'RETIRED'""")
+                        .bind("tenant", world.tenant)
+                        .bind("device", device)
+                        .mapTo(Integer.class)
+                        .one());
+    }
+
     @Nested
     @DisplayName("in bulk")
     class Bulk {

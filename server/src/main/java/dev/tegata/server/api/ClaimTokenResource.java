@@ -17,7 +17,7 @@ import java.time.Instant;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/// One-time secrets for devices whose manifest lists no keys.
+/// One-time secrets for devices whose manifest lists no keys to enrol with.
 final class ClaimTokenResource {
     private final ClaimTokens tokens;
     private final SharedSecrets sharedSecrets;

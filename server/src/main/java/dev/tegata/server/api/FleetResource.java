@@ -25,11 +25,13 @@ import dev.tegata.server.http.Route;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /// The fleets of a tenant. A change names the version that it was decided on (`If-Match`).
 final class FleetResource {
     static final String PATH = "/api/v1/fleets";
+    private static final int NAMED_AUTHORITIES = 5;
 
     private final Fleets fleets;
     private final Authorities authorities;
@@ -259,9 +261,18 @@ final class FleetResource {
         List<Authority> candidates = authorities.list(call.tenant(), Page.Request.first()).items().stream()
                 .filter(authority -> authority.state() == Authority.State.ACTIVE && !authority.isForAuthorities())
                 .toList();
-        if (candidates.size() != 1) {
+        if (candidates.isEmpty()) {
+            throw Fields.invalid("authority", "must be given, and the tenant has none that signs devices: make one");
+        }
+        if (candidates.size() > 1) {
             throw Fields.invalid(
-                    "authority", "must be given: the tenant has " + candidates.size() + " that sign devices");
+                    "authority",
+                    "must be given, because several sign devices: "
+                            + candidates.stream()
+                                    .limit(NAMED_AUTHORITIES)
+                                    .map(authority -> authority.id() + " (" + authority.name() + ")")
+                                    .collect(Collectors.joining(", "))
+                            + (candidates.size() > NAMED_AUTHORITIES ? ", …" : ""));
         }
         return candidates.getFirst().id();
     }

@@ -18,6 +18,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.InstantSource;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
@@ -46,6 +47,7 @@ final class ChipCommands {
             },
             footer = {
                 "  tegata chip make --count 3 --out chips",
+                "  tegata chip make --preset trust-manager --manifest-version 2 --out chips",
                 "  tegata trust add --purpose manifest-signer --name trial chips/manifest-signer.pem",
                 "  tegata manifest import chips/manifest.json --fleet FLEET"
             })
@@ -62,11 +64,19 @@ final class ChipCommands {
                             defaultValue = "trust-go",
                             description = "trust-go, trust-manager or blank (default: ${DEFAULT-VALUE}).")
                     String preset,
+            @Option(
+                            names = "--manifest-version",
+                            paramLabel = "N",
+                            defaultValue = "3",
+                            description = "1 or 3, with keys and certificates, or 2, with serial numbers only"
+                                    + " (default: ${DEFAULT-VALUE}).")
+                    int manifestVersion,
             @Option(names = "--out", paramLabel = "DIR", required = true, description = "Folder for the files.")
                     Path out) {
         if (count < 1 || count > MAX_CHIPS) {
             throw CommandFailure.usage("--count must be from 1 to " + MAX_CHIPS);
         }
+        ManifestVersion version = version(manifestVersion);
         ChipFactory factory = new ChipFactory(new SecureRandom());
         List<VirtualChip> chips =
                 factory.make(preset(preset), count, InstantSource.system().instant());
@@ -81,11 +91,7 @@ final class ChipCommands {
             try (OutputStream manifest =
                     new BufferedOutputStream(Files.newOutputStream(out.resolve("manifest.json")))) {
                 factory.manifestSigner()
-                        .write(
-                                chips,
-                                ManifestVersion.FULL,
-                                InstantSource.system().instant(),
-                                manifest);
+                        .write(chips, version, InstantSource.system().instant(), manifest);
             }
             Files.writeString(
                     out.resolve("manifest-signer.pem"),
@@ -186,6 +192,13 @@ final class ChipCommands {
             }
         }
         throw CommandFailure.usage("--preset is trust-go, trust-manager or blank, not '" + name + "'");
+    }
+
+    private static ManifestVersion version(int number) {
+        return Arrays.stream(ManifestVersion.values())
+                .filter(version -> version.number() == number)
+                .findFirst()
+                .orElseThrow(() -> CommandFailure.usage("--manifest-version is 1, 2 or 3, not " + number));
     }
 
     private static String pem(byte[] der) {

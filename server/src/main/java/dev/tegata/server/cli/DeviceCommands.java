@@ -393,7 +393,11 @@ final class DeviceCommands {
     int retire(
             @Mixin DeviceSelection devices,
             @Mixin Why why,
-            @Option(names = "--erase", description = "Erase what may tell something of people.") boolean erase) {
+            @Option(
+                            names = "--erase",
+                            description =
+                                    "Erase what may tell something of people; also where a device is retired already.")
+                    boolean erase) {
         ObjectNode change = why.body();
         Bodies.put(change, "erase", erase ? true : null);
         return devices.change(session, "retire", change);

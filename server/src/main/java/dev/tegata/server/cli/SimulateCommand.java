@@ -33,7 +33,8 @@ import picocli.CommandLine.Option;
                     + " haste. Some are stolen, refurbished, sold or cloned, some lose power, some run firmware that turns out"
                     + " to be vulnerable. In the end there is a report of what happened, and of what the server did about it.",
             "",
-            "Without --fleet, they get a fleet of their own whose rules fit the scenario."
+            "Without --fleet, they get a fleet of their own whose rules fit the scenario; where several authorities sign"
+                    + " devices, --authority says which one signs these."
         },
         footer = {
             "  tegata simulate --devices 1000 --server https://localhost:8444",
@@ -64,6 +65,13 @@ final class SimulateCommand implements Callable<Integer> {
             description = "The fleet that they belong to (default: a new one, whose rules fit the scenario).")
     @Nullable
     String fleet;
+
+    @Option(
+            names = "--authority",
+            paramLabel = "AUTHORITY",
+            description = "The authority that signs the devices of a fleet of their own, where there are several.")
+    @Nullable
+    String authority;
 
     @Option(
             names = "--scenario",
@@ -122,6 +130,9 @@ final class SimulateCommand implements Callable<Integer> {
         if (devices < 1 || devices > MAX_DEVICES || threads < 1 || threads > 1024) {
             throw CommandFailure.usage("--devices is from 1 to " + MAX_DEVICES + ", --threads from 1 to 1024");
         }
+        if (fleet != null && authority != null) {
+            throw CommandFailure.usage("--authority is for a fleet of their own: leave --fleet out, or leave it out");
+        }
         Scenario played = scenario();
         Access access = session.access();
         Path ca = Path.of(access.ca()
@@ -153,7 +164,7 @@ final class SimulateCommand implements Callable<Integer> {
 
     private int run(SimulatedFleet simulated, Scenario played, List<Bytes> anchors)
             throws IOException, InterruptedException {
-        String joined = fleet == null ? simulated.found(played) : fleet;
+        String joined = fleet == null ? simulated.found(played, authority) : fleet;
         Home home = new Home(Profile.uri(server).toString().replaceAll("/+$", ""), joined, anchors);
         say("Making %,d virtual chips and claiming them by their manifest into fleet %s…", devices, joined);
         List<VirtualChip> chips = simulated.claim(joined, devices, played.trustManager());

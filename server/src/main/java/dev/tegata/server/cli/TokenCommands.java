@@ -12,7 +12,7 @@ import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ArrayNode;
 import tools.jackson.databind.node.ObjectNode;
 
-/// Claim tokens: one-time secrets for devices whose manifest lists no keys.
+/// Claim tokens: one-time secrets for devices whose manifest lists no keys to enrol with.
 @Command
 final class TokenCommands {
     private static final int PAGE = 1000;
@@ -32,7 +32,8 @@ final class TokenCommands {
                 names = "--manifest",
                 paramLabel = "MANIFEST",
                 required = true,
-                description = "Make one for each device of this manifest that has no key and is still claimed.")
+                description =
+                        "Make one for each device of this manifest that has no key to enrol with and is still claimed.")
         @Nullable
         String manifest;
 
@@ -78,7 +79,7 @@ final class TokenCommands {
         Output output = session.output();
         output.table(
                 all,
-                "No device of this manifest needs one: each has a key, or is active already.",
+                "No device of this manifest needs one: each has a key to enrol with, or is active already.",
                 "device",
                 "serial",
                 "TOKEN=secret",

@@ -36,6 +36,7 @@ import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 import tools.jackson.databind.node.ObjectNode;
@@ -95,9 +96,13 @@ public final class SimulatedFleet implements Operator {
     /// Makes a fleet whose rules fit the scenario: its certificates end as soon, its devices are asked for
     /// evidence, and clones and devices that are not good are suspended.
     ///
+    /// @param authority that signs for it; null where the tenant has just one that signs devices
     /// @return its public id
-    public String found(Scenario scenario) {
+    public String found(Scenario scenario, @Nullable String authority) {
         ObjectNode fleet = JsonMapper.shared().createObjectNode().put("name", "Simulated");
+        if (authority != null) {
+            fleet.put("authority", authority);
+        }
         fleet.putObject("profile")
                 .put("lifetime", scenario.certificateLife().toString())
                 .put("backdate", "PT0S");

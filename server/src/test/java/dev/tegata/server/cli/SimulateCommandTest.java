@@ -8,6 +8,7 @@ import dev.tegata.server.RunningServer;
 import dev.tegata.server.RunningServer.TestTenant;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.DisplayName;
@@ -222,6 +223,46 @@ final class SimulateCommandTest {
         assertThat(result.text()).doesNotContain("Stolen");
     }
 
+    @Test
+    @DisplayName("says which authorities there are to choose from, where several could sign for a fleet of their own")
+    void severalAuthorities() {
+        TestTenant tenant = SERVER.createTenant("Several CAs");
+        Shell shell = Shell.of(SERVER, folder).with("TEGATA_API_KEY", tenant.ownerKey());
+        String root = shell.run("authority", "list", "--json")
+                .json()
+                .path("items")
+                .valueStream()
+                .filter(authority -> authority.path("parent").isMissingNode()
+                        || authority.path("parent").isNull())
+                .findFirst()
+                .orElseThrow()
+                .path("id")
+                .asString();
+        String second = shell.run(
+                        "authority", "create", "--name", "Second", "--subject", "CN=Second", "--parent", root, "--json")
+                .json()
+                .path("id")
+                .asString();
+        String[] simulate = {
+            "simulate", "--server", SERVER.server().devicesUrl(), "--devices", "2", "--load", "--duration", "1s"
+        };
+        Shell.Result undecided = shell.run(simulate);
+        assertThat(undecided.exitCode()).isEqualTo(1);
+        assertThat(undecided.err()).contains("authority must be given", second, "(Second)");
+
+        List<String> decided = new ArrayList<>(Arrays.asList(simulate));
+        decided.addAll(List.of("--authority", second, "--json"));
+        String fleet =
+                shell.run(decided.toArray(String[]::new)).json().path("fleet").asString();
+        assertThat(shell.run("fleet", "show", fleet, "--json")
+                        .json()
+                        .path("authority")
+                        .asString())
+                .isEqualTo(second);
+        decided.addAll(List.of("--fleet", fleet));
+        assertThat(shell.run(decided.toArray(String[]::new)).exitCode()).isEqualTo(2);
+    }
+
     @ParameterizedTest
     @ValueSource(
             strings = {
@@ -253,11 +294,21 @@ final class SimulateCommandTest {
         assertThat(result.err()).contains("scenario").doesNotContain("Exception");
     }
 
-    @Test
-    @DisplayName("makes chips whose manifest can be claimed")
-    void chips() {
+    @ParameterizedTest
+    @ValueSource(ints = {1, 2, 3})
+    @DisplayName("makes chips whose manifest, of any version, can be claimed")
+    void chips(int version) {
         Path chips = folder.resolve("chips");
-        assertThat(shell().run("chip", "make", "--count", "3", "--out", chips.toString(), "--json")
+        assertThat(shell().run(
+                                "chip",
+                                "make",
+                                "--count",
+                                "3",
+                                "--manifest-version",
+                                String.valueOf(version),
+                                "--out",
+                                chips.toString(),
+                                "--json")
                         .json()
                         .path("serials"))
                 .hasSize(3);
@@ -279,6 +330,9 @@ final class SimulateCommandTest {
                         .path("claimed")
                         .asInt())
                 .isEqualTo(3);
+        assertThat(shell().run("chip", "make", "--manifest-version", "4", "--out", chips.toString())
+                        .exitCode())
+                .isEqualTo(2);
         assertThat(shell().run("chip", "make", "--preset", "gold", "--out", chips.toString())
                         .exitCode())
                 .isEqualTo(2);

@@ -10,6 +10,9 @@ import dev.tegata.server.RunningServer;
 import dev.tegata.server.est.EstDevice;
 import dev.tegata.server.est.EstTenant;
 import dev.tegata.server.est.Tool;
+import java.io.InputStream;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -21,6 +24,7 @@ import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -76,6 +80,20 @@ class UsageCommandsTest {
                 .strip();
     }
 
+    /// Numbers of all tenants are folded every few seconds.
+    private static void awaitGauges(String... lines) throws Exception {
+        URI address = URI.create(SERVER.server().metricsUrl() + "/metrics");
+        long patience = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+        String metrics;
+        do {
+            try (InputStream in = address.toURL().openStream()) {
+                metrics = new String(in.readAllBytes(), StandardCharsets.UTF_8);
+            }
+            Thread.sleep(200);
+        } while (!Stream.of(lines).allMatch(metrics::contains) && System.nanoTime() < patience);
+        assertThat(metrics).contains(lines).doesNotContain("device=");
+    }
+
     @Test
     @DisplayName("is counted, closed, exported, and its hash is made again by the how-to's script")
     void month() throws Exception {
@@ -94,6 +112,10 @@ class UsageCommandsTest {
         String lateDevice = tenant.claim(fleet, late);
         assertThat(month(shell).path("state").asString()).isEqualTo("open");
         assertThat(month(shell).path("devices").asInt()).as("claimed is free").isEqualTo(3);
+        awaitGauges(
+                "tegata_usage_devices 3.0",
+                "tegata_devices{state=\"active\"} 3.0",
+                "tegata_devices{state=\"claimed\"} 1.0");
         assertThat(shell.run("usage", "close", MONTH.toString()).exitCode())
                 .as("it is not over")
                 .isEqualTo(1);

@@ -230,6 +230,64 @@ class AttestingDeviceTest {
         assertNotLent(guest, lock, fingerprint, pem);
     }
 
+    @Test
+    @DisplayName("what may tell something of people is erased with a retired device, then or later, and no more of it")
+    void erased() {
+        Enrolled lock = Enrolled.one();
+        Enrolled other = Enrolled.one();
+        attested(lock);
+        attested(other);
+        post(
+                "/api/v1/devices/" + lock.id + "/grants",
+                "{\"to\":\"" + new EstTenant("Holidaymaker").tenant.id() + "\",\"until\":\""
+                        + Instant.now().plusSeconds(3600).truncatedTo(ChronoUnit.SECONDS) + "\"}",
+                201);
+        post("/api/v1/devices/" + lock.id + "/orders", "{\"kind\":\"renew-certificate\"}", 201);
+        post("/api/v1/devices/" + lock.id + "/retire", "{\"reason\":\"worn out\"}", 200);
+        assertThat(appraisals(lock.id)).hasSize(1);
+        assertThat(count("/api/v1/devices/" + lock.id + "/orders")).isOne();
+        assertThat(get("/api/v1/devices/" + lock.id).path("lastSeenAt").isString())
+                .isTrue();
+        post("/api/v1/devices/" + lock.id + "/retire", "{\"reason\":\"worn out\"}", 409);
+
+        String erasure = "{\"reason\":\"its user asked for it\",\"erase\":true}";
+        post("/api/v1/devices/" + lock.id + "/retire", erasure, 200);
+        post("/api/v1/devices/" + lock.id + "/retire", erasure, 200);
+
+        assertThat(appraisals(lock.id)).isEmpty();
+        assertThat(count("/api/v1/devices/" + lock.id + "/orders")).isZero();
+        assertThat(count("/api/v1/devices/" + lock.id + "/grants")).isZero();
+        JsonNode rest = get("/api/v1/devices/" + lock.id);
+        assertThat(rest.path("lastSeenAt").isMissingNode()
+                        || rest.path("lastSeenAt").isNull())
+                .isTrue();
+        assertThat(rest.path("state").asString()).isEqualTo("retired");
+        assertThat(TENANT.running
+                        .get(TENANT.tenant.ownerKey(), "/api/v1/devices/" + lock.id + "/posture")
+                        .statusCode())
+                .isEqualTo(404);
+        assertThat(get("/api/v1/devices/" + lock.id + "/history")
+                        .path("items")
+                        .valueStream()
+                        .map(item -> item.path("action").asString())
+                        .limit(3))
+                .containsExactly("device.erased", "device.erased", "device.retired");
+        assertThat(appraisals(other.id)).hasSize(1);
+        assertThat(get("/api/v1/devices/" + other.id + "/posture")
+                        .path("status")
+                        .asString())
+                .isNotEmpty();
+    }
+
+    private static JsonNode get(String path) {
+        return RunningServer.body(TENANT.running.get(TENANT.tenant.ownerKey(), path));
+    }
+
+    private static int count(String path) {
+        JsonNode listing = get(path);
+        return (listing.isArray() ? listing : listing.path("items")).size();
+    }
+
     private static void assertNotLent(EstTenant tenant, Enrolled lock, String fingerprint, String pem) {
         assertThat(lean(tenant, lock.id).at("/reasons/0/code").asString()).isEqualTo("unknown-device");
         for (JsonNode answer : List.of(lean(tenant, fingerprint), ask(tenant, pem))) {

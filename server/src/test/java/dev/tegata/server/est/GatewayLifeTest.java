@@ -69,6 +69,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
 @DisplayName("A device without a network of its own")
@@ -543,7 +544,7 @@ final class GatewayLifeTest {
     }
 
     @Test
-    @DisplayName("has a chip like TrustMANAGER, of which the maker tells the serial number alone")
+    @DisplayName("has a chip like TrustMANAGER, of which the maker tells no key that it can enrol with")
     void trustManager() throws Exception {
         VirtualChip chip = FACTORY.make(Preset.TRUST_MANAGER, Instant.now());
         String serial = HexFormat.of().formatHex(chip.serial());
@@ -551,7 +552,7 @@ final class GatewayLifeTest {
         TENANT.claim(fleet, FACTORY, List.of(chip));
         String device = TENANT.deviceOf(serial);
         try (ChipKeys keys = ChipKeys.of(new Ecc608(Transport.of(chip), new SecureRandom()))) {
-            Agent agent = Agent.start(tokenSetup(keys, serial, fleet, Optional.of(TENANT.token(device))));
+            Agent agent = Agent.start(tokenSetup(keys, serial, fleet, Optional.of(tokenOfTheImport(device))));
             agent.step();
             assertThat(TENANT.state(device)).as(events.toString()).isEqualTo("active");
             Bytes first = publicKey(keys, agent);
@@ -571,6 +572,18 @@ final class GatewayLifeTest {
             assertThat(TENANT.state(device)).as(events.toString()).isEqualTo("active");
             assertThat(publicKey(keys, agent)).isNotEqualTo(first);
         }
+    }
+
+    /// The one token that is made for the import which brought this device and no other.
+    private static String tokenOfTheImport(String device) {
+        String owner = TENANT.tenant.ownerKey();
+        String manifest = RunningServer.body(TENANT.running.get(owner, "/api/v1/devices/" + device))
+                .path("manifest")
+                .asString();
+        JsonNode made = RunningServer.body(TENANT.running.post(
+                owner, "/api/v1/manifests/" + manifest + "/claim-tokens", "{\"validity\":\"PT1H\"}"));
+        assertThat(made.path("items")).as(made.toString()).hasSize(1);
+        return made.at("/items/0/secret").asString();
     }
 
     private Agent.Setup tokenSetup(DeviceKeys keys, String serial, String fleet, Optional<String> token) {
