@@ -20,6 +20,7 @@ import java.nio.file.Path;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -37,6 +38,9 @@ final class CheckInBenchmark implements Benchmark {
     private static final int CLIENTS = 32;
     private static final int CALM_RATE = 100;
     private static final Duration WARM_UP = Duration.ofSeconds(20);
+    private static final Duration REST = Duration.ofSeconds(70);
+    private static final Duration LONGEST_CLEANING = Duration.ofMinutes(10);
+    private static final Duration CLEANING_POLL = Duration.ofMillis(100);
 
     /// A device that says a smaller number than before is taken for a clone.
     private final AtomicInteger boots = new AtomicInteger(1);
@@ -172,10 +176,13 @@ final class CheckInBenchmark implements Benchmark {
                 Site many = new Site(server, fleet, clients);
                 run.say("claiming %,d devices …".formatted(MANY));
                 server.asOwner(owner -> owner.claim(fleet, list));
+                run.say("waiting for the database to have cleaned up behind that …");
+                awaitRest(server.handle());
                 run.say("warming up …");
-                for (Site site : List.of(many, few)) {
+                // The one with few has answered for a minute already.
+                for (Site site : List.of(many, many, many, few)) {
                     Load.closed(
-                            4,
+                            CLIENTS,
                             WARM_UP,
                             endless(),
                             i -> site.clients().ask(i % FEW, request(site.fleet(), boots.incrementAndGet())));
@@ -193,6 +200,23 @@ final class CheckInBenchmark implements Benchmark {
                 compare(run, "listing", listings.getOrDefault(few, List.of()), listings.getOrDefault(many, List.of()));
             }
         }
+    }
+
+    /// Waits until the database has not vacuumed or analyzed anything for longer than it ever pauses
+    /// between that.
+    private static void awaitRest(ProcessHandle server) throws InterruptedException {
+        Instant now = Instant.now();
+        Instant end = now.plus(LONGEST_CLEANING);
+        for (Instant last = now; now.isBefore(last.plus(REST)) && now.isBefore(end); now = Instant.now()) {
+            if (server.descendants().anyMatch(CheckInBenchmark::cleans)) {
+                last = now;
+            }
+            Thread.sleep(CLEANING_POLL);
+        }
+    }
+
+    private static boolean cleans(ProcessHandle process) {
+        return process.info().commandLine().orElse("").contains("autovacuum worker");
     }
 
     private static void compare(Run run, String what, List<Load.Outcome> few, List<Load.Outcome> many) {

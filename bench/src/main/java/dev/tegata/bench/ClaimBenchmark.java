@@ -38,6 +38,11 @@ final class ClaimBenchmark implements Benchmark {
             return new Kind(name, preset, version, WARM_UP_ELEMENTS, verifications);
         }
 
+        /// Other chips, which the server has claimed before these.
+        Kind before() {
+            return new Kind("earlier " + name, preset, version, elements, verifications);
+        }
+
         private String fileName(String ending) {
             return name.replace(' ', '-') + "-" + elements + ending;
         }
@@ -67,6 +72,7 @@ final class ClaimBenchmark implements Benchmark {
         Files.createDirectories(manifests);
         for (Kind kind : Kind.MEASURED) {
             makeMissing(run, kind.warmUp(), manifests);
+            makeMissing(run, kind.before(), manifests);
             makeMissing(run, kind, manifests);
         }
         run.inFolder(data -> {

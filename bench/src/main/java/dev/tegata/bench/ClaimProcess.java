@@ -74,6 +74,7 @@ final class ClaimProcess {
                         i++) { // the first one is claimed, by the others it is known whose the chips are
                     claim(node, kind.warmUp(), manifests);
                 }
+                claim(node, kind.before(), manifests);
                 System.out.println(JsonMapper.shared().writeValueAsString(measure(node, kind, manifests)));
             }
         }

@@ -42,6 +42,7 @@ import dev.tegata.platform.metering.UsageRow.Operation;
 import dev.tegata.platform.order.Orders;
 import dev.tegata.platform.rollover.CampaignIssuers;
 import dev.tegata.platform.store.Database;
+import dev.tegata.platform.store.DatabaseConfig;
 import dev.tegata.platform.store.EmbeddedPostgres;
 import dev.tegata.platform.tenant.CreatedTenant;
 import dev.tegata.platform.tenant.NewTenant;
@@ -53,6 +54,10 @@ import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.SQLException;
+import java.sql.Statement;
 import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -64,6 +69,7 @@ final class Node implements AutoCloseable {
     private static final int CACHED_KEYS = 100;
 
     private final Deque<AutoCloseable> open = new ArrayDeque<>();
+    private final DatabaseConfig config;
     private final Database database;
     private final AuditLog audit;
     private final Authorities authorities;
@@ -83,7 +89,8 @@ final class Node implements AutoCloseable {
         InstantSource clock = InstantSource.system();
         SecureRandom random = new SecureRandom();
         EmbeddedPostgres postgres = opened(EmbeddedPostgres.start(data));
-        database = opened(Database.open(postgres.config()));
+        config = postgres.config();
+        database = opened(Database.open(config));
         KeyEncryptionKey sealing = KeyEncryptionKey.ofFile(data.resolve("vault.key"), random);
         vault = opened(new SoftwareVault(new PostgresSealedKeyStore(database), sealing, random, CACHED_KEYS));
         audit = opened(new AuditLog(database, vault, clock));
@@ -126,6 +133,14 @@ final class Node implements AutoCloseable {
 
     Database database() {
         return database;
+    }
+
+    /// Cleans up at once behind rows that were stored in bulk. In life that happens by and by.
+    void vacuum(String table) throws SQLException {
+        try (Connection connection = DriverManager.getConnection(config.jdbcUrl(), config.user(), config.password());
+                Statement statement = connection.createStatement()) {
+            statement.execute("VACUUM (ANALYZE) " + table);
+        }
     }
 
     Outbox outbox() {

@@ -81,7 +81,9 @@ final class StoreBenchmark implements Benchmark {
         long begun = System.nanoTime();
         store(node, tenant, authority, INSERTED_AT_ONCE, STORED);
         double seconds = (System.nanoTime() - begun) / 1e9;
-        run.say("stored within %.0f s; measuring beside them …".formatted(seconds));
+        run.say("stored within %.0f s; cleaning up behind that …".formatted(seconds));
+        node.vacuum("certificate");
+        run.say("measuring beside them …");
         Load.Operation askMany = i -> ocsp.answer(tenant, authority, request(issuer, i, STORED));
         load(run, new Load.Work(0, Integer.MAX_VALUE), askMany);
         Outcome issuedMany = load(run, new Load.Work(UNITS / 2, UNITS), enrol);
