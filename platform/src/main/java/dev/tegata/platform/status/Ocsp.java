@@ -24,6 +24,7 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import org.jspecify.annotations.Nullable;
@@ -35,10 +36,11 @@ import org.slf4j.LoggerFactory;
 /// Answers about certificates that are asked for are kept ready signed, per node; those with a nonce, and
 /// those about several certificates, are signed when they are asked for.
 ///
-/// Implementation note, how a revocation shows: in the next answer of every node. Before what is kept is used,
-/// everything is heard that was committed before the question ([Changes]); what is kept carries the reading
-/// that was made before its status was, and is used while nothing was told of the authority since. While a
-/// node cannot hear, it keeps nothing and asks the database each time.
+/// Implementation note, how a revocation shows: in the next answer of every node. Before what is kept is
+/// used, everything is heard that was committed before the question ([Changes]); what is kept carries the
+/// reading that was made before its status was, and is used while nothing was told of the authority since.
+/// While a node cannot hear, it keeps nothing and asks the database each time. What is signed on demand is
+/// signed while the word is under way, and once more where a change was told meanwhile.
 public final class Ocsp {
     private static final Logger LOG = LoggerFactory.getLogger(Ocsp.class);
 
@@ -67,9 +69,9 @@ public final class Ocsp {
     }
 
     private record Key(TenantId tenant, AuthorityId authority) {
-        /// Under which changes are told ([StatusNews]).
+        /// Under which changes are told.
         String topic() {
-            return "status " + tenant + " " + authority;
+            return new StatusNews(tenant, authority).topic();
         }
     }
 
@@ -91,10 +93,10 @@ public final class Ocsp {
     ///
     /// @param request DER OCSPRequest
     public Answer answer(TenantId tenant, AuthorityId authority, byte[] request) {
-        long moment = System.nanoTime();
+        CompletableFuture<Boolean> heard = changes.ask(System.nanoTime());
         try {
             OcspRequest read = OcspRequest.parse(request);
-            return desk(new Key(tenant, authority)).answer(read, changes.heardUntil(moment));
+            return desk(new Key(tenant, authority)).answer(read, heard);
         } catch (MalformedRequestException e) {
             return Answer.of(OcspFailure.MALFORMED_REQUEST);
         } catch (RefusedException e) {
@@ -161,10 +163,14 @@ public final class Ocsp {
             return fresh;
         }
 
+        private boolean isUsable(Current known, Instant now) {
+            return known.isFresh(now) && isUnchanged(known.reading());
+        }
+
         /// The responder to sign with, which is valid now.
         private Current current(Instant now) {
             Current known = current;
-            if (known.isFresh(now) && isUnchanged(known.reading())) {
+            if (isUsable(known, now)) {
                 return known;
             }
             try {
@@ -177,19 +183,38 @@ public final class Ocsp {
             }
         }
 
-        /// @param heard whether all that happened before the question is known
-        Answer answer(OcspRequest request, boolean heard) {
+        /// @param all whether all that happened before the question is known
+        Answer answer(OcspRequest request, CompletableFuture<Boolean> all) {
             Instant now = clock.instant();
             if (request.certificates().size() == 1 && request.nonce() == null) {
-                return answerOne(request.certificates().getFirst(), now, heard);
+                return answerOne(request.certificates().getFirst(), now, all.join());
+            }
+            // What is remembered is signed meanwhile, and holds where no change was told.
+            long reading = changes.reading();
+            Current known = current;
+            List<CertificateStatus> listed = isUsable(known, now) ? remembered(request, now) : null;
+            byte[] early = listed == null ? null : sign(request, listed, known, now);
+            boolean heard = all.join();
+            if (early != null && heard && isUnchanged(reading)) {
+                return new Answer(early, null);
             }
             Current with = current(now);
-            Instant thisUpdate = now.truncatedTo(ChronoUnit.SECONDS);
-            List<OcspAnswer> answers = new ArrayList<>(request.certificates().size());
+            List<CertificateStatus> found =
+                    new ArrayList<>(request.certificates().size());
             for (CertificateId id : request.certificates()) {
-                answers.add(new OcspAnswer(id, status(with, id, now, heard), thisUpdate, with.end(thisUpdate)));
+                found.add(status(with, id, now, heard));
             }
-            return new Answer(with.sign(answers, request.nonce(), thisUpdate), null);
+            return new Answer(sign(request, found, with, now), null);
+        }
+
+        private byte[] sign(OcspRequest request, List<CertificateStatus> statuses, Current with, Instant now) {
+            Instant thisUpdate = now.truncatedTo(ChronoUnit.SECONDS);
+            Instant nextUpdate = with.end(thisUpdate);
+            List<OcspAnswer> answers = new ArrayList<>(statuses.size());
+            for (int i = 0; i < statuses.size(); i++) {
+                answers.add(new OcspAnswer(request.certificates().get(i), statuses.get(i), thisUpdate, nextUpdate));
+            }
+            return with.sign(answers, request.nonce(), thisUpdate);
         }
 
         private Answer answerOne(CertificateId id, Instant now, boolean heard) {
@@ -223,14 +248,33 @@ public final class Ocsp {
             return made;
         }
 
-        private CertificateStatus status(Current with, CertificateId id, Instant now, boolean heard) {
-            Kept ready = heard ? kept.get(id.encoded()) : null;
+        /// Null where one of them is not remembered.
+        private @Nullable List<CertificateStatus> remembered(OcspRequest request, Instant now) {
+            List<CertificateStatus> statuses =
+                    new ArrayList<>(request.certificates().size());
+            for (CertificateId id : request.certificates()) {
+                CertificateStatus status = remembered(id, now);
+                if (status == null) {
+                    return null;
+                }
+                statuses.add(status);
+            }
+            return statuses;
+        }
+
+        private @Nullable CertificateStatus remembered(CertificateId id, Instant now) {
+            Kept ready = kept.get(id.encoded());
             if (ready != null && isFresh(ready, now)) {
                 return ready.status;
             }
-            Known known = heard ? statuses.get(id.encoded()) : null;
-            if (known != null && isFresh(known, now)) {
-                return known.status();
+            Known known = statuses.get(id.encoded());
+            return known != null && isFresh(known, now) ? known.status() : null;
+        }
+
+        private CertificateStatus status(Current with, CertificateId id, Instant now, boolean heard) {
+            CertificateStatus known = heard ? remembered(id, now) : null;
+            if (known != null) {
+                return known;
             }
             long before = changes.reading();
             CertificateStatus status = read(with, id);

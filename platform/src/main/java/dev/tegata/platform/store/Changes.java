@@ -9,7 +9,7 @@ import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.List;
-import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLongArray;
@@ -46,7 +46,9 @@ public final class Changes implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Changes.class);
     private static final String CHANNEL = "tegata_change";
     /// Says of authorities that their status has changed.
-    private static final String STATUS_CHANNEL = "tegata_status";
+    public static final String STATUS_CHANNEL = "tegata_status";
+    private static final CompletableFuture<Boolean> HEARD = CompletableFuture.completedFuture(true);
+    private static final CompletableFuture<Boolean> UNHEARD = CompletableFuture.completedFuture(false);
     private static final int SLOTS = 1 << 14;
     private static final Duration PAUSE = Duration.ofMillis(500);
     private static final Duration ATTENTIVE = Duration.ofMillis(50);
@@ -61,7 +63,9 @@ public final class Changes implements AutoCloseable {
     private final Thread thread = Thread.ofPlatform().daemon().name("changes").unstarted(this::run);
     private final AtomicBoolean started = new AtomicBoolean();
     private final AtomicBoolean asked = new AtomicBoolean();
-    private final AtomicReference<Round> next = new AtomicReference<>(new Round());
+    /// Whether the next statement was answered. A future wakes all who wait for it at once; with a latch
+    /// each would wake the next, and there would never be work for more than a core or two.
+    private final AtomicReference<CompletableFuture<Boolean>> next = new AtomicReference<>(new CompletableFuture<>());
     private final AtomicLongArray slots = new AtomicLongArray(SLOTS);
     private final String node = Long.toHexString(new SecureRandom().nextLong());
     private final AtomicInteger waiting = new AtomicInteger();
@@ -90,42 +94,35 @@ public final class Changes implements AutoCloseable {
     /// @param complete whether nothing is missing before it
     public record News(String position, boolean complete, List<String> topics) {}
 
-    /// One statement and those who wait for it.
-    private static final class Round {
-        private final CountDownLatch over = new CountDownLatch(1);
-        private volatile boolean heard;
-
-        void end(boolean hasHeard) {
-            heard = hasHeard;
-            over.countDown();
-        }
-    }
-
     /// Returns when everything is heard that was committed before `moment`.
     ///
     /// @param moment of [System#nanoTime], not later than now
     /// @return whether it is; otherwise the database must be asked
     public boolean heardUntil(long moment) {
+        return ask(moment).join();
+    }
+
+    /// As [#heardUntil], for whoever has something to do until it is known.
+    public CompletableFuture<Boolean> ask(long moment) {
         if (connected && heardAt - moment >= 0) {
-            return true;
+            return HEARD;
         }
         if (started.compareAndSet(false, true)) {
             thread.start();
         }
-        Round round = next.get();
+        CompletableFuture<Boolean> round = next.get();
         if (!connected) {
-            return false;
+            return UNHEARD;
         }
         if (asked.compareAndSet(false, true)) {
             LockSupport.unpark(thread);
         }
-        try {
-            round.over.await();
-            return round.heard;
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            return false;
-        }
+        return round;
+    }
+
+    /// The topic of what is told over [#STATUS_CHANNEL].
+    public static String statusTopic(String word) {
+        return "status " + word;
     }
 
     /// Where things stand. To be asked for before something is read.
@@ -138,8 +135,8 @@ public final class Changes implements AutoCloseable {
         return slots.get(slot(topic)) <= reading && floor <= reading;
     }
 
-    /// What was told since a position of this node. Waits for the first of it, unless too many do so already or
-    /// what came before is not known any more.
+    /// What was told since a position of this node. Waits for the first of it, unless too many do so
+    /// already or what came before is not known any more.
     ///
     /// @param after a position; any other text where none is known
     /// @param wanted which topics are wanted
@@ -224,7 +221,7 @@ public final class Changes implements AutoCloseable {
                 LOG.error("What was told of changes could not be worked with, will go on.", e);
             } finally {
                 connected = false;
-                next.getAndSet(new Round()).end(false);
+                next.getAndSet(new CompletableFuture<>()).complete(false);
                 lock.lock();
                 told.signalAll();
                 lock.unlock();
@@ -254,7 +251,7 @@ public final class Changes implements AutoCloseable {
             while (!closed) {
                 awaitDemand();
                 long begun = System.nanoTime();
-                Round round = next.getAndSet(new Round());
+                CompletableFuture<Boolean> round = next.getAndSet(new CompletableFuture<>());
                 boolean heard = false;
                 try {
                     hear(connection.unwrap(BaseConnection.class).getQueryExecutor(), statement);
@@ -262,7 +259,7 @@ public final class Changes implements AutoCloseable {
                     heard = true;
                 } finally {
                     connected = heard;
-                    round.end(heard);
+                    round.complete(heard);
                 }
             }
         }
@@ -289,7 +286,7 @@ public final class Changes implements AutoCloseable {
         try {
             for (PGNotification notification : notifications) {
                 String word = notification.getParameter();
-                String topic = notification.getName().equals(STATUS_CHANNEL) ? "status " + word : word;
+                String topic = notification.getName().equals(STATUS_CHANNEL) ? statusTopic(word) : word;
                 long changed = number + 1;
                 slots.set(slot(topic), changed);
                 number = changed;

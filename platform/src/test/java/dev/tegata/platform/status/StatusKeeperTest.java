@@ -63,14 +63,14 @@ class StatusKeeperTest {
         /// The DER CertStatus tag in the answer about a certificate: 0 good, 1 revoked, 2 unknown; -1 where
         /// the answer is to try later.
         int status(int serial) {
-            int status = status(serial, answer(serial));
-            byte[] withNonce =
-                    ocsp.answer(tenant, authority, request(serial, true)).encoded();
+            int status = status(serial, false);
             // A revocation may come between the two.
-            return Math.min(status, status(serial, withNonce));
+            return Math.min(status, status(serial, true));
         }
 
-        private int status(int serial, byte[] answer) {
+        int status(int serial, boolean nonce) {
+            byte[] answer =
+                    ocsp.answer(tenant, authority, request(serial, nonce)).encoded();
             byte[] id = certificateId(serial);
             for (int i = 0; i + id.length < answer.length; i++) {
                 if (Arrays.equals(answer, i, i + id.length, id, 0, id.length)) {
@@ -235,7 +235,9 @@ class StatusKeeperTest {
             issue(serial);
             assertThat(List.of(one.status(serial), other.status(serial))).containsOnly(0);
             revoke(one, tenant, clock, serial);
-            assertThat(List.of(other.status(serial), one.status(serial))).containsOnly(1);
+            for (Node node : List.of(other, one)) {
+                assertThat(node.status(serial, serial % 2 == 0)).isEqualTo(1);
+            }
         }
     }
 
