@@ -12,7 +12,7 @@ public final class Texts {
 
     private Texts() {}
 
-    /// A constant as a sentence has it: `in-progress`.
+    /// A constant as sentences and outside formats have it: `in-progress`.
     public static String word(Enum<?> constant) {
         return constant.name().toLowerCase(Locale.ROOT).replace('_', '-');
     }

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.access;
 
-import java.util.Locale;
+import dev.tegata.platform.Texts;
 
 /// Something that a role may allow. Which role allows what stands in [Role].
 public enum Permission {
@@ -42,6 +42,6 @@ public enum Permission {
 
     /// The name in the API: `read-audit`.
     public String id() {
-        return name().toLowerCase(Locale.ROOT).replace('_', '-');
+        return Texts.word(this);
     }
 }

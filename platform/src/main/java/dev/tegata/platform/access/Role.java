@@ -17,8 +17,8 @@ import static dev.tegata.platform.access.Permission.READ_MANIFESTS;
 import static dev.tegata.platform.access.Permission.READ_TENANT;
 import static dev.tegata.platform.access.Permission.VERIFY_EVIDENCE;
 
+import dev.tegata.platform.Texts;
 import java.util.EnumSet;
-import java.util.Locale;
 import java.util.Set;
 
 /// What the holder of an API key is to the tenant. This file is the whole table.
@@ -66,6 +66,6 @@ public enum Role {
 
     /// The name in the API: `device-import`.
     public String id() {
-        return name().toLowerCase(Locale.ROOT).replace('_', '-');
+        return Texts.word(this);
     }
 }

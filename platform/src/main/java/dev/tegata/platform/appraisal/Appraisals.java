@@ -49,6 +49,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.function.BiConsumer;
 import org.jdbi.v3.core.Handle;
 import org.jspecify.annotations.Nullable;
 
@@ -129,10 +130,17 @@ public final class Appraisals {
 
     /// Appraises evidence and keeps what came of it.
     public Appraised appraiseAndKeep(TenantId tenant, Request request) {
+        return appraiseAndKeep(tenant, request, (_, _) -> {});
+    }
+
+    /// As the other does, and `noted` in the same transaction; all of it again where what evidence is judged
+    /// by has changed meanwhile.
+    public Appraised appraiseAndKeep(TenantId tenant, Request request, BiConsumer<Handle, Appraised> noted) {
         while (true) {
             Appraised appraised = appraise(tenant, request);
             database.inTenant(tenant, tx -> {
                 keep(tx, tenant, appraised);
+                noted.accept(tx, appraised);
                 return null;
             });
             if (!isOutdated(tenant, appraised)) {
@@ -144,7 +152,7 @@ public final class Appraisals {
     /// Whether evidence would be judged otherwise by now. To be asked once an appraisal is kept: who
     /// changes what evidence is judged by has what is stored judged again, and does not see what is being
     /// stored at that moment.
-    public boolean isOutdated(TenantId tenant, Appraised appraised) {
+    boolean isOutdated(TenantId tenant, Appraised appraised) {
         StoredAppraisal kept = appraised.stored();
         AppraisalBasis basis = database.inTenant(tenant, tx -> AppraisalBasis.read(tx, tenant));
         if (basis.endorsementVersion() == kept.endorsementVersion()

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.claim;
 
+import dev.tegata.platform.Texts;
 import dev.tegata.platform.claim.ManifestIssue.Outcome;
-import java.util.Locale;
 
 /// Why an element was not claimed. Codes are stable.
 public enum IssueReason {
@@ -50,6 +50,6 @@ public enum IssueReason {
 
     /// The stable name as clients see it: `unknown-signer`.
     public String code() {
-        return name().toLowerCase(Locale.ROOT).replace('_', '-');
+        return Texts.word(this);
     }
 }

@@ -19,9 +19,6 @@ import dev.tegata.platform.claim.Documents.Fetched;
 import dev.tegata.platform.claim.Documents.Marks;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.tenant.Tenants;
-import java.sql.ResultSet;
-import java.sql.SQLException;
-import java.sql.Timestamp;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -306,8 +303,8 @@ public final class OcspAnswers implements AutoCloseable {
                         row.getString("url"),
                         issuerName(authority(row.getBytes("authority"))),
                         row.getLong("certificates"),
-                        instant(row, "fetched_at"),
-                        instant(row, "next_update"),
+                        FetchedLists.instant(row, "fetched_at"),
+                        FetchedLists.instant(row, "next_update"),
                         row.getString("problem"),
                         row.getInt("failures"),
                         row.getTimestamp("next_at").toInstant()))
@@ -316,11 +313,6 @@ public final class OcspAnswers implements AutoCloseable {
 
     private static String issuerName(Certificate authority) {
         return Texts.quoted(authority.subject().toString());
-    }
-
-    private static @Nullable Instant instant(ResultSet row, String column) throws SQLException {
-        Timestamp time = row.getTimestamp(column);
-        return time == null ? null : time.toInstant();
     }
 
     @Override

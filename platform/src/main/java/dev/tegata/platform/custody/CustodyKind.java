@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.custody;
 
-import java.util.Locale;
+import dev.tegata.platform.Texts;
 
 /// What an entry of a custody chain says.
 public enum CustodyKind {
@@ -19,6 +19,6 @@ public enum CustodyKind {
 
     /// The name in entries and in the API: `handed-over`.
     public String id() {
-        return name().toLowerCase(Locale.ROOT).replace('_', '-');
+        return Texts.word(this);
     }
 }

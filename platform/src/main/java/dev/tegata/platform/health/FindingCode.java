@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.health;
 
+import dev.tegata.platform.Texts;
 import java.util.LinkedHashMap;
-import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -107,6 +107,6 @@ public enum FindingCode {
 
     /// The name in the API: `crl-stale`.
     public String id() {
-        return name().toLowerCase(Locale.ROOT).replace('_', '-');
+        return Texts.word(this);
     }
 }

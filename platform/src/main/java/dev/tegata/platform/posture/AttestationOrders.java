@@ -8,7 +8,6 @@ import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.appraisal.Appraisals;
-import dev.tegata.platform.appraisal.Appraised;
 import dev.tegata.platform.checkin.DueOrders;
 import dev.tegata.platform.checkin.EvidenceSink;
 import dev.tegata.platform.enrol.Candidate;
@@ -91,20 +90,12 @@ public final class AttestationOrders implements DueOrders, EvidenceSink, OrderRe
                 evidence.nonce(),
                 Appraisals.Origin.CHECK_IN,
                 device);
-        while (appraisals.isOutdated(tenant, keep(tenant, request, device, order))) {
-            // What it was judged by has changed meanwhile.
-        }
+        appraisals.appraiseAndKeep(
+                tenant,
+                request,
+                (tx, appraised) -> postures.noteOrder(
+                        tx, tenant, device, appraised.stored().id(), order));
         watch.draw(tenant, device);
-    }
-
-    private Appraised keep(TenantId tenant, Appraisals.Request request, DeviceId device, OrderId order) {
-        Appraised appraised = appraisals.appraise(tenant, request);
-        database.inTenant(tenant, tx -> {
-            appraisals.keep(tx, tenant, appraised);
-            postures.noteOrder(tx, tenant, device, appraised.stored().id(), order);
-            return null;
-        });
-        return appraised;
     }
 
     /// What became of an order to attest is believed by the evidence alone.

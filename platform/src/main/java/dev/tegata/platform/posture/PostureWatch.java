@@ -7,6 +7,7 @@ import dev.tegata.platform.FleetId;
 import dev.tegata.platform.PeriodicWork;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.Texts;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
@@ -26,7 +27,6 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
@@ -227,11 +227,7 @@ public final class PostureWatch implements AutoCloseable {
         while (taken < all.size() && !now.isBefore(badSince.plus(all.get(taken).after()))) {
             Action action = all.get(taken++).action();
             suspended |= act(tx, tenant, standing.device, action);
-            tell(
-                    tx,
-                    tenant,
-                    standing.device,
-                    action.name().toLowerCase(Locale.ROOT).replace('_', '-'));
+            tell(tx, tenant, standing.device, Texts.word(action));
         }
         settle(
                 tx,

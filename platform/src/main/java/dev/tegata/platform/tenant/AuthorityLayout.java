@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.tenant;
 
-import java.util.Locale;
+import dev.tegata.platform.Texts;
 
 /// Which authorities a new tenant gets.
 public enum AuthorityLayout {
@@ -18,6 +18,6 @@ public enum AuthorityLayout {
 
     /// The name in the API: `two-tier`.
     public String id() {
-        return name().toLowerCase(Locale.ROOT).replace('_', '-');
+        return Texts.word(this);
     }
 }

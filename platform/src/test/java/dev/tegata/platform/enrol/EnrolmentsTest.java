@@ -490,15 +490,7 @@ class EnrolmentsTest {
             BirthCa vendor = BirthCa.create(world.clock.instant());
             world.birthCas.add(vendor.certificate());
             SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
-            FleetId open = world.fleet(new FleetPolicy(
-                    false,
-                    false,
-                    true,
-                    Duration.ofDays(90),
-                    Duration.ofMinutes(1),
-                    CheckInPolicy.standard(),
-                    TransferPolicy.standard(),
-                    LifePolicy.standard()));
+            FleetId open = openFleet();
 
             assertRefused(
                     world.enrol(fleet, vendor.birth("0123e3", key), world.request(key)), ErrorCode.DEVICE_UNKNOWN);
@@ -506,6 +498,19 @@ class EnrolmentsTest {
                     .device();
             assertThat(world.state(device)).isEqualTo(DeviceState.ACTIVE);
         }
+    }
+
+    /// One that takes any device of a birth CA.
+    private FleetId openFleet() {
+        return world.fleet(new FleetPolicy(
+                false,
+                false,
+                true,
+                Duration.ofDays(90),
+                Duration.ofMinutes(1),
+                CheckInPolicy.standard(),
+                TransferPolicy.standard(),
+                LifePolicy.standard()));
     }
 
     @Nested
@@ -552,15 +557,7 @@ class EnrolmentsTest {
             BirthCa vendor = BirthCa.create(world.clock.instant());
             world.birthCas.add(vendor.certificate());
             SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
-            FleetId open = world.fleet(new FleetPolicy(
-                    false,
-                    false,
-                    true,
-                    Duration.ofDays(90),
-                    Duration.ofMinutes(1),
-                    CheckInPolicy.standard(),
-                    TransferPolicy.standard(),
-                    LifePolicy.standard()));
+            FleetId open = openFleet();
             Set<Certificate> certificates = new HashSet<>();
             try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
                 List<Future<EnrolmentOutcome>> both = new ArrayList<>();

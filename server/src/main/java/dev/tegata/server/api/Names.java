@@ -15,7 +15,7 @@ final class Names {
     private Names() {}
 
     static String of(Enum<?> constant) {
-        return constant.name().toLowerCase(Locale.ROOT).replace('_', '-');
+        return Texts.word(constant);
     }
 
     /// `digitalSignature`, as RFC 5280 spells such names.
