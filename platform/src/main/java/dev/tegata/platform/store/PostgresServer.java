@@ -207,7 +207,9 @@ final class PostgresServer {
     private Process launch() throws IOException, InterruptedException {
         Process started = user.process(command()).start();
         process = started;
-        Thread relay = Thread.ofVirtual().start(() -> relay(started));
+        // A virtual one would keep the thread that carries it for as long as the server lives: half of them on two
+        // cores.
+        Thread relay = Thread.ofPlatform().daemon().name("postgres-log").start(() -> relay(started));
         while (!isReady(started)) {
             if (!started.isAlive()) {
                 relay.join(STOP_AT_ONCE);

@@ -299,7 +299,13 @@ class EmbeddedPostgresTest {
     private Process program(List<String> prefix, Path programs, String classPath) throws IOException {
         List<String> command = new ArrayList<>(prefix);
         command.add(Path.of(System.getProperty("java.home"), "bin/java").toString());
-        command.addAll(List.of("-XX:TieredStopAtLevel=1", "-cp", classPath, EmbeddedPostgresProgram.class.getName()));
+        command.addAll(List.of(
+                "-XX:TieredStopAtLevel=1",
+                "-Djdk.virtualThreadScheduler.parallelism=1",
+                "-Djdk.virtualThreadScheduler.maxPoolSize=1",
+                "-cp",
+                classPath,
+                EmbeddedPostgresProgram.class.getName()));
         command.addAll(List.of(data.toString(), programs.toString()));
         return new ProcessBuilder(command)
                 .redirectErrorStream(true)
