@@ -7,6 +7,7 @@ import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.CertificateRequest;
 import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.pki.certificate.InvalidRequestException;
+import dev.tegata.pki.certificate.Name;
 import dev.tegata.pki.certificate.SerialNumber;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.KeyHandle;
@@ -36,6 +37,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import java.util.stream.Stream;
 import org.jdbi.v3.core.Handle;
@@ -195,6 +197,18 @@ public final class Authorities {
                 .bind("tenant", tenant)
                 .map((row, context) -> authority(row))
                 .list();
+    }
+
+    /// The subjects of all authorities that there are or were.
+    public Set<Name> names(TenantId tenant) {
+        return database.inTenant(
+                tenant,
+                tx -> tx.createQuery("SELECT " + COLUMNS
+                                + " FROM authority WHERE tenant_id = :tenant AND certificate IS NOT NULL")
+                        .bind("tenant", tenant)
+                        .map((row, context) ->
+                                authority(row).requireCertificate().subject())
+                        .set());
     }
 
     /// The active authorities that this one has certified, oldest first; a hundred at the most.

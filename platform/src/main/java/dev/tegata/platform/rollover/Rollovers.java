@@ -116,7 +116,13 @@ public final class Rollovers {
     private Made make(TenantId tenant, Authority old, RolloverPlan plan) {
         if (old.kind() == Kind.ROOT) {
             List<Authority> below = database.inTenant(tenant, tx -> authorities.below(tx, tenant, old.id()));
-            return successors.tree(tenant, old, below, plan.algorithm(), authorities.issuing(tenant, old.id()));
+            return successors.tree(
+                    tenant,
+                    old,
+                    below,
+                    plan.algorithm(),
+                    authorities.issuing(tenant, old.id()),
+                    authorities.names(tenant));
         }
         AuthorityId parent = old.parent();
         if (parent == null) {
@@ -124,7 +130,8 @@ public final class Rollovers {
                     ErrorCode.CONFLICT,
                     "whoever signed the authority is not one of yours: make its replacement first, and name it");
         }
-        return successors.issuing(tenant, old, plan.algorithm(), authorities.issuing(tenant, parent));
+        return successors.issuing(
+                tenant, old, plan.algorithm(), authorities.issuing(tenant, parent), authorities.names(tenant));
     }
 
     private Made given(TenantId tenant, Authority old, AuthorityId replacement) {
@@ -290,7 +297,7 @@ public final class Rollovers {
     private Made replace(TenantId tenant, Authority old) {
         if (old.kind() == Kind.ROOT) {
             List<Authority> below = database.inTenant(tenant, tx -> authorities.below(tx, tenant, old.id()));
-            return successors.tree(tenant, old, below, null, null);
+            return successors.tree(tenant, old, below, null, null, authorities.names(tenant));
         }
         AuthorityId parent = old.parent();
         if (parent == null) {
@@ -299,7 +306,7 @@ public final class Rollovers {
                     "whoever signed the authority is not one of yours: have them certify another one, and name it as its"
                             + " replacement");
         }
-        return successors.issuing(tenant, old, null, authorities.issuing(tenant, parent));
+        return successors.issuing(tenant, old, null, authorities.issuing(tenant, parent), authorities.names(tenant));
     }
 
     private Rollover storeCompromise(TenantId tenant, Actor actor, Authority old, Made made, Readmission readmission) {

@@ -17,9 +17,11 @@ import dev.tegata.platform.authority.IssuingAuthority;
 import dev.tegata.platform.authority.NewAuthority;
 import dev.tegata.platform.authority.PreparedAuthority;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -51,27 +53,28 @@ final class Successors {
     /// @param signer the old root where it may certify the new one, and be certified by it; null where
     /// nobody should
     ///     trust it any more
+    /// @param taken names of the tenant's authorities, whatever has become of these
     Made tree(
             TenantId tenant,
             Authority root,
             List<Authority> below,
             @Nullable KeyAlgorithm algorithm,
-            @Nullable IssuingAuthority signer) {
+            @Nullable IssuingAuthority signer,
+            Set<Name> taken) {
+        Set<Name> names = new HashSet<>(taken);
         List<PreparedAuthority> made = new ArrayList<>();
         try {
             // The same name, as the standards have it: the certificates between both keys are self-issued then.
             Name subject = root.requireCertificate().subject();
-            NewAuthority wanted = new NewAuthority(
-                    next(root.name()),
-                    signer == null ? next(subject) : subject,
-                    algorithm == null ? root.algorithm() : algorithm);
+            NewAuthority next = like(root, algorithm, names);
+            NewAuthority wanted = signer == null ? next : new NewAuthority(next.name(), subject, next.algorithm());
             PreparedAuthority fresh =
                     maker.root(tenant, wanted, root.isForAuthorities() ? Below.AUTHORITIES : Below.DEVICES);
             made.add(fresh);
             Map<AuthorityId, AuthorityId> places = new LinkedHashMap<>();
             places.put(root.id(), fresh.id());
             for (Authority old : below) {
-                PreparedAuthority successor = maker.issuing(tenant, like(old, null), fresh.issuing());
+                PreparedAuthority successor = maker.issuing(tenant, like(old, null, names), fresh.issuing());
                 made.add(successor);
                 places.put(old.id(), successor.id());
             }
@@ -87,8 +90,13 @@ final class Successors {
         }
     }
 
-    Made issuing(TenantId tenant, Authority old, @Nullable KeyAlgorithm algorithm, IssuingAuthority parent) {
-        PreparedAuthority successor = maker.issuing(tenant, like(old, algorithm), parent);
+    Made issuing(
+            TenantId tenant,
+            Authority old,
+            @Nullable KeyAlgorithm algorithm,
+            IssuingAuthority parent,
+            Set<Name> taken) {
+        PreparedAuthority successor = maker.issuing(tenant, like(old, algorithm, new HashSet<>(taken)), parent);
         return new Made(List.of(successor), Map.of(old.id(), successor.id()), List.of(), null);
     }
 
@@ -96,11 +104,15 @@ final class Successors {
         made.authorities().forEach(maker::discard);
     }
 
-    private static NewAuthority like(Authority old, @Nullable KeyAlgorithm algorithm) {
-        return new NewAuthority(
-                next(old.name()),
-                next(old.requireCertificate().subject()),
-                algorithm == null ? old.algorithm() : algorithm);
+    /// Under the next name that no authority of the tenant has had, which is taken by that.
+    private static NewAuthority like(Authority old, @Nullable KeyAlgorithm algorithm, Set<Name> taken) {
+        String name = next(old.name());
+        Name subject = next(old.requireCertificate().subject());
+        while (!taken.add(subject)) {
+            name = next(name);
+            subject = next(subject);
+        }
+        return new NewAuthority(name, subject, algorithm == null ? old.algorithm() : algorithm);
     }
 
     /// Another name, so that nobody takes one authority for the other: `Issuing CA`, `Issuing CA G2`,

@@ -532,6 +532,16 @@ final class RolloverTest {
         assertThat(units).allSatisfy(unit -> assertThat(issuer(unit)).isEqualTo(issuing.id()));
         assertThatThrownBy(() -> rollovers.start(tenant, OPERATOR, rollover.id()))
                 .isInstanceOf(RefusedException.class);
+
+        Rollover again = rollovers.prepare(tenant, OPERATOR, plan(issuing.id(), 3));
+        assertThat(subject(again.newAuthority()))
+                .as("the one that was given up keeps its name")
+                .isNotEqualTo(subject(rollover.newAuthority()))
+                .isNotEqualTo(subject(issuing.id()));
+    }
+
+    private Name subject(AuthorityId authority) {
+        return world.authorities.get(tenant, authority).requireCertificate().subject();
     }
 
     @Test
