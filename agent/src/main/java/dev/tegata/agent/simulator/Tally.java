@@ -131,7 +131,7 @@ final class Tally {
 
     void operatorFailed(String why) {
         count("operatorFailed");
-        reason("operator: " + refusal(why));
+        reason("operator: " + gist(why));
     }
 
     void step(long nanos) {

@@ -3,6 +3,7 @@
 package dev.tegata.platform.metering;
 
 import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.SerialNumber;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.FleetId;
@@ -25,6 +26,7 @@ import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.Json;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
@@ -265,7 +267,7 @@ public final class Usage implements AutoCloseable {
                         new FleetId(row.getString(2)),
                         Operation.valueOf(row.getString(3)),
                         row.getObject(4, OffsetDateTime.class).toInstant(),
-                        row.getBytes(5) == null ? null : Bytes.of(row.getBytes(5)),
+                        row.getBytes(5) == null ? null : new SerialNumber(new BigInteger(row.getBytes(5))),
                         row.getBoolean(6)))
                 .list();
     }

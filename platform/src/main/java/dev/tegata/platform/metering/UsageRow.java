@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.metering;
 
-import dev.tegata.pki.Bytes;
+import dev.tegata.pki.certificate.SerialNumber;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.FleetId;
 import java.time.Instant;
@@ -19,7 +19,7 @@ public record UsageRow(
         FleetId fleet,
         Operation operation,
         Instant occurredAt,
-        @Nullable Bytes certificate,
+        @Nullable SerialNumber certificate,
         boolean late) {
 
     /// What a device did.

@@ -127,6 +127,12 @@ class UsageCommandsTest {
         String closed = month(shell).path("digest").asString();
         String csv = shell.run("usage", "export", MONTH.toString()).text();
         assertThat(csv.lines().skip(1).map(line -> line.split(",")[1])).containsExactlyInAnyOrderElementsOf(devices);
+        assertThat(csv.lines().skip(1).map(line -> line.split(",")[5]))
+                .as("serial numbers as they are shown everywhere")
+                .containsExactlyInAnyOrderElementsOf(devices.stream()
+                        .map(device ->
+                                tenant.certificates(device).getFirst().serial().hex())
+                        .toList());
         assertThat(digest(tenant, csv)).isEqualTo(closed);
         assertThat(digest(tenant, csv.replace("ENROL", "RENEW"))).isNotEqualTo(closed);
         assertThat(shell.run("usage", "close", MONTH.toString()).exitCode())
