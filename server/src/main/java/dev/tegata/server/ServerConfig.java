@@ -9,6 +9,8 @@ import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.Texts;
 import dev.tegata.platform.store.DatabaseConfig;
 import java.io.IOException;
+import java.net.Inet4Address;
+import java.net.Inet6Address;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
@@ -209,8 +211,9 @@ public record ServerConfig(
                     .filter(name -> !name.isEmpty())
                     .toList();
             for (String name : names) {
-                if (!name.matches("[A-Za-z0-9.:-]{1,253}")) {
-                    wrong.add("tls-names holds '" + Texts.quoted(name) + "', which is no host name and no address.");
+                if (!isName(name)) {
+                    wrong.add("tls-names holds '" + Texts.quoted(name)
+                            + "', which is no host name and no address; a port does not belong to it.");
                 }
             }
             boolean webhookPrivateTargets = bool(Setting.WEBHOOK_PRIVATE_TARGETS);
@@ -221,6 +224,20 @@ public record ServerConfig(
             }
             return new ServerConfig(
                     data, database, pool, vault, ports, publicUrl, waysIn, webhookPrivateTargets, names, tls);
+        }
+
+        private static boolean isName(String text) {
+            boolean address = text.contains(":") || text.matches("[0-9.]+");
+            if (!address) {
+                return text.matches("[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)*") && text.length() <= 253;
+            }
+            try {
+                return text.contains(":")
+                        ? text.matches("[0-9A-Fa-f:.]+") && !Inet6Address.ofLiteral(text).isAnyLocalAddress()
+                        : Inet4Address.ofLiteral(text).getHostAddress().equals(text);
+            } catch (IllegalArgumentException e) {
+                return false;
+            }
         }
 
         private String text(Setting setting) {

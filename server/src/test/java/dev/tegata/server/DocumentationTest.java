@@ -43,10 +43,41 @@ class DocumentationTest {
     }
 
     @Test
-    void everySettingIsInTheReference() throws IOException {
-        String reference = Files.readString(ROOT.resolve("docs/reference/configuration.md"));
+    void everyPageIsInTheIndexOfItsFolder() throws IOException {
+        List<String> lost = new ArrayList<>();
+        for (Path page : pages()) {
+            Path index = page.resolveSibling("README.md");
+            if (page.startsWith(ROOT.resolve("docs")) && !page.equals(index)) {
+                Path responsible = Files.exists(index) ? index : ROOT.resolve("docs/README.md");
+                if (!linkedPages(responsible).contains(page)) {
+                    lost.add(ROOT.relativize(page).toString());
+                }
+            }
+        }
 
-        assertThat(Arrays.stream(Setting.values()).map(DocumentationTest::row)).allMatch(reference::contains);
+        assertThat(lost).isEmpty();
+    }
+
+    private static List<Path> linkedPages(Path index) throws IOException {
+        return LINK.matcher(prose(index))
+                .results()
+                .map(link -> index.resolveSibling(link.group(1).split("#", 2)[0])
+                        .normalize())
+                .toList();
+    }
+
+    @Test
+    void theReferenceHasEverySettingAndNoOther() throws IOException {
+        String reference = Files.readString(ROOT.resolve("docs/reference/configuration.md"));
+        List<String> rows = reference
+                .lines()
+                .filter(line -> line.startsWith("|") && line.contains("| `TEGATA_"))
+                .toList();
+
+        assertThat(rows)
+                .containsExactlyInAnyOrderElementsOf(Arrays.stream(Setting.values())
+                        .map(DocumentationTest::row)
+                        .toList());
     }
 
     /// Run with `-Dtests.args=-Dtegata.write-docs` to bring the page up to date.

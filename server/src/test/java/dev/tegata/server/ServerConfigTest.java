@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -69,6 +70,19 @@ class ServerConfigTest {
                 "vault must be 'software' or 'pkcs11', not 'cloud'.",
                 "tls-certificate and tls-key go together",
                 "tls-names holds 'a b'");
+    }
+
+    @Test
+    void namesOfTheServerAreHostNamesOrAddresses() {
+        String good = "tegata.example,192.0.2.7,2001:db8::1,host-1";
+
+        assertThat(ServerConfig.read(Map.of(Setting.TLS_NAMES, good), Map.of(), null)
+                        .tlsNames())
+                .hasSize(4);
+        for (String bad :
+                List.of("tegata.example:8443", "1.2.3", "123456789012", "999.1.1.1", "a..b", ":", "::", "fe80::1%lo")) {
+            assertRefused(Map.of(Setting.TLS_NAMES, bad), "tls-names holds '" + bad + "'");
+        }
     }
 
     @Test

@@ -59,6 +59,14 @@ public final class AcmeOrders {
         String id = newId();
         return database.inTenant(tenant, tx -> {
             sweep(tx, tenant, now);
+            // One after the other, as they are counted.
+            tx.createQuery("""
+                            SELECT 1 FROM acme_account
+                            WHERE tenant_id = :tenant AND account_id = :account FOR NO KEY UPDATE""")
+                    .bind("tenant", tenant)
+                    .bind("account", account.id())
+                    .mapTo(Integer.class)
+                    .one();
             int recent = tx.createQuery("""
                             SELECT count(*) FROM acme_order
                             WHERE tenant_id = :tenant AND account_id = :account AND created_at > :since""")

@@ -101,6 +101,7 @@ public final class Policies {
         }
         int version = Math.toIntExact(policy.version());
         return database.inTenant(tenant, tx -> {
+            audit.takeTurn(tx, tenant);
             int added = tx.createUpdate("""
                             INSERT INTO appraisal_policy (tenant_id, policy_id, version, document, created_at, created_by)
                             SELECT :tenant, :id, :version, :document, :now, :actor

@@ -93,14 +93,17 @@ public final class Approvals {
     }
 
     private void requireTwoOwners(Handle tx, TenantId tenant) {
+        // Locked, so that none of them is revoked at the same moment.
         int owners = tx.createQuery("""
-                        SELECT count(*) FROM api_key
+                        SELECT key_id FROM api_key
                         WHERE tenant_id = :tenant AND role = 'OWNER' AND revoked_at IS NULL
-                          AND (expires_at IS NULL OR expires_at > :now)""")
+                          AND (expires_at IS NULL OR expires_at > :now)
+                        ORDER BY key_id FOR UPDATE""")
                 .bind("tenant", tenant)
                 .bind("now", clock.instant())
-                .mapTo(Integer.class)
-                .one();
+                .mapTo(String.class)
+                .list()
+                .size();
         if (owners < 2) {
             throw new RefusedException(
                     ErrorCode.CONFLICT,

@@ -115,6 +115,9 @@ public final class AuthorityMaker {
 
     /// An authority for devices whose certificate is made elsewhere: a key, and a request for it.
     public PreparedAuthority pending(TenantId tenant, NewAuthority wanted) {
+        if (wanted.lifetime() != null) {
+            throw Fields.invalid("lifetime", "is for whoever signs the request to decide");
+        }
         KeyHandle key = vault.generate(tenant.keySpace(), wanted.algorithm());
         return discardingOnFailure(tenant, key, () -> {
             Authority authority = new Authority(
@@ -231,7 +234,7 @@ public final class AuthorityMaker {
                 base.name(),
                 base.kind(),
                 literal(wanted.subject()),
-                base.lifetime(),
+                wanted.lifetime() == null ? base.lifetime() : wanted.lifetime(),
                 base.backdate(),
                 List.of(wanted.algorithm()),
                 pathLength,

@@ -49,6 +49,7 @@ public final class FetchedLists implements AutoCloseable {
     private static final int TENANTS_AT_ONCE = 8;
     /// After how long no further round of a tenant's turn begins: others wait.
     private static final Duration TURN = Duration.ofSeconds(15);
+    /// Bounds what is kept, roughly: where several need a new one at one moment, it may become a few more.
     static final int MAX_PER_TENANT = 1_000;
     static final Duration SOONEST = Duration.ofMinutes(1);
     private static final Duration LATEST = Duration.ofHours(24);
@@ -99,9 +100,11 @@ public final class FetchedLists implements AutoCloseable {
         tx.createUpdate("""
                         INSERT INTO revocation_source AS s (tenant_id, url, issuer_name, issuers, next_at, wanted_at)
                         SELECT :tenant, :url, :name, :issuers::bytea[], :now, :now
-                        WHERE (SELECT count(*) FROM revocation_source WHERE tenant_id = :tenant) < :limit
-                            AND NOT EXISTS (SELECT FROM revocation_source known WHERE known.tenant_id = :tenant
+                        WHERE NOT EXISTS (SELECT FROM revocation_source known WHERE known.tenant_id = :tenant
                                 AND known.url = :url AND known.wanted_at > :now - interval '1 day')
+                            AND (EXISTS (SELECT FROM revocation_source known WHERE known.tenant_id = :tenant
+                                    AND known.url = :url)
+                                OR (SELECT count(*) FROM revocation_source WHERE tenant_id = :tenant) < :limit)
                         ON CONFLICT (tenant_id, url) DO UPDATE SET wanted_at = excluded.wanted_at,
                             issuers = excluded.issuers, issuer_name = excluded.issuer_name""")
                 .bind("tenant", tenant)

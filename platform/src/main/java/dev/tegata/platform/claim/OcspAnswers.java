@@ -44,6 +44,7 @@ public final class OcspAnswers implements AutoCloseable {
     private static final int AT_ONCE = 16;
     /// After how long no further round of a tenant's turn begins: others wait.
     private static final Duration TURN = Duration.ofSeconds(15);
+    /// Bounds what is kept, roughly: where several need a new one at one moment, it may become a few more.
     static final int MAX_PER_TENANT = 100_000;
     private static final Duration SKEW = Duration.ofMinutes(5);
     /// How long an answer counts that does not say it.
@@ -76,7 +77,9 @@ public final class OcspAnswers implements AutoCloseable {
                         WHERE NOT EXISTS (SELECT FROM revocation_answer known WHERE known.tenant_id = :tenant
                                 AND known.issuer = :issuer AND known.serial = :serial
                                 AND known.wanted_at > :now - interval '1 day')
-                            AND (SELECT count(*) FROM revocation_answer WHERE tenant_id = :tenant) < :limit
+                            AND (EXISTS (SELECT FROM revocation_answer known WHERE known.tenant_id = :tenant
+                                    AND known.issuer = :issuer AND known.serial = :serial)
+                                OR (SELECT count(*) FROM revocation_answer WHERE tenant_id = :tenant) < :limit)
                         ON CONFLICT (tenant_id, issuer, serial) DO UPDATE SET wanted_at = excluded.wanted_at,
                             url = excluded.url, authority = excluded.authority""")
                 .bind("tenant", tenant)

@@ -70,6 +70,7 @@ public final class TrustedCertificates {
         }
         String shown = Texts.quoted(name.isBlank() ? certificate.subject().toString() : name.strip());
         return database.inTenant(tenant, tx -> {
+            audit.takeTurn(tx, tenant);
             int added = tx.createUpdate("""
                             INSERT INTO trusted_certificate
                                 (tenant_id, purpose, fingerprint, name, certificate, status_required, created_at)

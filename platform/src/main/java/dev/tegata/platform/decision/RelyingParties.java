@@ -98,21 +98,30 @@ public final class RelyingParties {
         }
         database.inTenant(tenant, tx -> {
             String key = party.keyId();
+            audit.takeTurn(tx, tenant);
             boolean free = tx.createQuery("""
-                            SELECT (:key::text IS NULL OR EXISTS (SELECT FROM api_key
+                            SELECT :key::text IS NULL OR EXISTS (SELECT FROM api_key
                                     WHERE tenant_id = :tenant AND key_id = :key AND revoked_at IS NULL)
                                 AND NOT EXISTS (SELECT FROM relying_party
-                                    WHERE tenant_id = :tenant AND key_id = :key AND name <> :name))
-                                AND (SELECT count(*) FROM relying_party WHERE tenant_id = :tenant) < :most""")
+                                    WHERE tenant_id = :tenant AND key_id = :key AND name <> :name)""")
                     .bind("key", key)
                     .bind("tenant", tenant)
                     .bind("name", party.name())
-                    .bind("most", MOST)
                     .mapTo(Boolean.class)
                     .one();
             if (!free) {
                 throw new RefusedException(
                         ErrorCode.CONFLICT, "the API key is not there, or belongs to another relying party");
+            }
+            int others = tx.createQuery("""
+                            SELECT count(*) FROM relying_party WHERE tenant_id = :tenant AND name <> :name""")
+                    .bind("tenant", tenant)
+                    .bind("name", party.name())
+                    .mapTo(Integer.class)
+                    .one();
+            if (others >= MOST) {
+                throw new RefusedException(
+                        ErrorCode.CONFLICT, "there are " + MOST + " relying parties already: remove one first");
             }
             tx.createUpdate("""
                             INSERT INTO relying_party (tenant_id, name, key_id, policy, created_at)

@@ -56,6 +56,7 @@ public final class EndorsementSigners {
             throw Fields.invalid("name", "must not be what manifests without a signature go by");
         }
         return database.inTenant(tenant, tx -> {
+            audit.takeTurn(tx, tenant);
             int added = tx.createUpdate("""
                             INSERT INTO endorsement_signer (tenant_id, fingerprint, name, public_key, created_at)
                             SELECT :tenant, :fingerprint, :name, :key, :now

@@ -72,6 +72,7 @@ public final class Jobs {
 
     /// As [#start], under an id of [#newId].
     public void start(Handle tx, TenantId tenant, JobId id, String kind, Record parameters, Actor actor) {
+        auditLog.takeTurn(tx, tenant);
         int opened = tx.createUpdate("""
                         INSERT INTO open_job (tenant_id, job_id, kind, due_at)
                         SELECT :tenant, :job, :kind, now()

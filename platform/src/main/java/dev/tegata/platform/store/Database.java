@@ -24,14 +24,11 @@ import org.jspecify.annotations.Nullable;
 ///
 /// Implementation notes:
 /// - Row-level security reads the setting `tegata.tenant`, which is set for the transaction only: a
-///   connection that
-/// goes
-///   back to the pool sees no tenant.
-/// - Transactions are READ COMMITTED. Where two writers meet, code locks the row or names the version
-///   that it read.
-/// - A transaction that the server ends because of others (serialization failure, deadlock) is run
-///   again after a pause
-///   that doubles and is jittered, so that the same two do not meet again.
+///   connection that goes back to the pool sees no tenant.
+/// - Transactions are READ COMMITTED. Where two writers meet, code locks the row or names the version that
+///   it read.
+/// - A transaction that the server ends because of others (serialization failure, deadlock) is run again
+///   after a pause that doubles and is jittered, so that the same two do not meet again.
 /// - A connection that breaks during the commit leaves open whether it was stored. The caller gets
 ///   [UnavailableException] either way, so requests that create carry idempotency keys.
 public final class Database implements AutoCloseable {

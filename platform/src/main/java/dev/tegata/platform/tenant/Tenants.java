@@ -37,6 +37,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import org.jdbi.v3.core.Handle;
+import org.jspecify.annotations.Nullable;
 
 /// The tenants of this installation.
 public final class Tenants {
@@ -103,23 +104,23 @@ public final class Tenants {
 
     private List<PreparedAuthority> prepareAuthorities(TenantId id, NewTenant wanted) {
         return switch (wanted.layout()) {
-            case ONE_TIER -> List.of(maker.root(id, authority(wanted, "Root CA"), Below.DEVICES));
+            case ONE_TIER -> List.of(maker.root(id, authority(wanted, "Root CA", wanted.rootLifetime()), Below.DEVICES));
             case TWO_TIER -> {
-                PreparedAuthority root = maker.root(id, authority(wanted, "Root CA"), Below.AUTHORITIES);
+                PreparedAuthority root = maker.root(id, authority(wanted, "Root CA", wanted.rootLifetime()), Below.AUTHORITIES);
                 try {
-                    yield List.of(root, maker.issuing(id, authority(wanted, "Issuing CA"), root.issuing()));
+                    yield List.of(root, maker.issuing(id, authority(wanted, "Issuing CA", wanted.issuingLifetime()), root.issuing()));
                 } catch (RuntimeException e) {
                     maker.discard(root);
                     throw e;
                 }
             }
-            case OWN_ROOT -> List.of(maker.pending(id, authority(wanted, "Issuing CA")));
+            case OWN_ROOT -> List.of(maker.pending(id, authority(wanted, "Issuing CA", wanted.issuingLifetime())));
             case IMPORTED -> List.of();
         };
     }
 
-    private static NewAuthority authority(NewTenant wanted, String role) {
-        return new NewAuthority(role, wanted.subject().authorityName(role), wanted.algorithm());
+    private static NewAuthority authority(NewTenant wanted, String role, @Nullable String lifetime) {
+        return new NewAuthority(role, wanted.subject().authorityName(role), wanted.algorithm(), lifetime);
     }
 
     private CreatedTenant store(Handle tx, TenantId id, Actor actor, NewTenant wanted, Prepared prepared) {

@@ -83,6 +83,7 @@ public final class Webhooks {
         Instant now = clock.instant().truncatedTo(ChronoUnit.MICROS);
         WebhookId id = new WebhookId(TimeOrderedIds.next(now, random));
         return database.inTenant(tenant, tx -> {
+            auditLog.takeTurn(tx, tenant);
             int made = tx.createUpdate("""
                             INSERT INTO webhook (tenant_id, webhook_id, name, url, types, sealed, state, created_at)
                             SELECT :tenant, :id, :name, :url, :types, :sealed, 'ACTIVE', :now

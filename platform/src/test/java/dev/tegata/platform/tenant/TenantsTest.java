@@ -25,12 +25,14 @@ import dev.tegata.platform.testing.TestClock;
 import dev.tegata.platform.testing.TestDatabase;
 import dev.tegata.platform.testing.TestPlatform;
 import dev.tegata.platform.testing.TestVault;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DisplayName;
@@ -189,6 +191,34 @@ final class TenantsTest {
     })
     void aWrongFieldIsNamed(String organization, String country, String field) {
         assertThatThrownBy(() -> new TenantSubject(organization, country, null, null, null))
+                .isInstanceOfSatisfying(RefusedException.class, e -> {
+                    assertThat(e.code()).isEqualTo(ErrorCode.INVALID_FIELD);
+                    assertThat(e.detail()).startsWith(field + " ");
+                });
+    }
+
+    @Test
+    void authoritiesLiveAsLongAsTheTenantWants() {
+        CreatedTenant created = platform.tenants.create(
+                Actor.OPERATOR,
+                new NewTenant("Pumps", SUBJECT, AuthorityLayout.TWO_TIER, KeyAlgorithm.EC_P256, "P40Y", "P15Y"));
+
+        List<Integer> years = created.authorities().stream()
+                .map(authority -> authority.requireCertificate().validity())
+                .map(validity -> validity.notAfter().atOffset(ZoneOffset.UTC).getYear()
+                        - validity.notBefore().atOffset(ZoneOffset.UTC).getYear())
+                .toList();
+        assertThat(years).containsExactly(40, 15);
+        assertLifetimeRefused("rootLifetime", AuthorityLayout.TWO_TIER, "P200Y", null);
+        assertLifetimeRefused("rootLifetime", AuthorityLayout.TWO_TIER, "long", null);
+        assertLifetimeRefused("issuingLifetime", AuthorityLayout.TWO_TIER, null, "PT0S");
+        assertLifetimeRefused("issuingLifetime", AuthorityLayout.ONE_TIER, "P40Y", "P1Y");
+        assertLifetimeRefused("rootLifetime", AuthorityLayout.OWN_ROOT, "P40Y", null);
+    }
+
+    private static void assertLifetimeRefused(
+            String field, AuthorityLayout layout, @Nullable String root, @Nullable String issuing) {
+        assertThatThrownBy(() -> new NewTenant("Pumps", SUBJECT, layout, KeyAlgorithm.EC_P256, root, issuing))
                 .isInstanceOfSatisfying(RefusedException.class, e -> {
                     assertThat(e.code()).isEqualTo(ErrorCode.INVALID_FIELD);
                     assertThat(e.detail()).startsWith(field + " ");

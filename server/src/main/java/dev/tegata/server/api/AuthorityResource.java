@@ -79,13 +79,15 @@ final class AuthorityResource {
             String subject,
             @Nullable String algorithm,
             @Nullable String parent,
-            @Nullable Boolean root) {
+            @Nullable Boolean root,
+            @Nullable String lifetime) {
         NewAuthority toNewAuthority() {
             try {
                 return new NewAuthority(
                         name,
                         Name.parse(subject),
-                        algorithm == null ? KeyAlgorithm.EC_P256 : Names.algorithm("algorithm", algorithm));
+                        algorithm == null ? KeyAlgorithm.EC_P256 : Names.algorithm("algorithm", algorithm),
+                        lifetime);
             } catch (IllegalArgumentException e) {
                 throw Fields.invalid("subject", "is no distinguished name: " + e.getMessage());
             }

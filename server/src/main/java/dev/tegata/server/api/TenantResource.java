@@ -51,7 +51,9 @@ final class TenantResource {
             String name,
             SubjectBody subject,
             @Nullable String authorities,
-            @Nullable String algorithm) {
+            @Nullable String algorithm,
+            @Nullable String rootLifetime,
+            @Nullable String issuingLifetime) {
         NewTenant toNewTenant() {
             return new NewTenant(
                     name,
@@ -59,7 +61,9 @@ final class TenantResource {
                     authorities == null
                             ? AuthorityLayout.TWO_TIER
                             : Names.constant(AuthorityLayout.class, "authorities", authorities),
-                    algorithm == null ? KeyAlgorithm.EC_P256 : Names.algorithm("algorithm", algorithm));
+                    algorithm == null ? KeyAlgorithm.EC_P256 : Names.algorithm("algorithm", algorithm),
+                    rootLifetime,
+                    issuingLifetime);
         }
     }
 

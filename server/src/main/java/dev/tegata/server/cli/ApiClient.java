@@ -15,6 +15,8 @@ import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
+import java.security.cert.CertificateExpiredException;
+import java.security.cert.CertificateNotYetValidException;
 import java.time.Duration;
 import java.util.Base64;
 import java.util.Map;
@@ -218,14 +220,28 @@ final class ApiClient implements AutoCloseable {
             throw CommandFailure.unreachable("no server answers at " + base
                     + ".\nStart one with 'tegata serve', or say where it is with --url or TEGATA_URL.");
         } catch (SSLException e) {
-            throw CommandFailure.unreachable("the server at " + base + " cannot be trusted: " + e.getMessage()
-                    + ".\nSet TEGATA_CA to the PEM file with its CA (tls/ca.pem in the server's data folder).");
+            throw CommandFailure.unreachable(
+                    "the server at " + base + " cannot be trusted: " + e.getMessage() + ".\n" + remedy(e));
         } catch (IOException e) {
             throw brokenOff(e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw CommandFailure.unreachable("interrupted");
         }
+    }
+
+    /// What to do where a server is not trusted.
+    private static String remedy(SSLException e) {
+        for (Throwable cause = e; cause != null; cause = cause.getCause()) {
+            if (cause instanceof CertificateExpiredException || cause instanceof CertificateNotYetValidException) {
+                return "Its certificate is not valid now: compare the clocks of both machines, and renew the certificate"
+                        + " where it was made elsewhere (--tls-certificate).";
+            }
+            if (String.valueOf(cause.getMessage()).matches("No (subject alternative|name matching).*")) {
+                return "Its certificate is for other names: call it by one of them, or start it with --tls-names.";
+            }
+        }
+        return "Set TEGATA_CA to the PEM file with its CA (tls/ca.pem in the server's data folder).";
     }
 
     private CommandFailure brokenOff(IOException e) {

@@ -151,6 +151,14 @@ final class AuthorityCommands {
         @Nullable
         String algorithm;
 
+        @Option(
+                names = "--lifetime",
+                paramLabel = "TIME",
+                converter = Bodies.Length.class,
+                description = "How long its certificate is valid, such as 15y (default: 10y, a root's 25y).")
+        @Nullable
+        String lifetime;
+
         @Option(names = "--root", description = "Make a root, which signs itself and authorities below it.")
         boolean root;
 
@@ -158,6 +166,7 @@ final class AuthorityCommands {
             ObjectNode body = ApiClient.object().put("name", name).put("subject", subject);
             Bodies.put(body, "parent", parent);
             Bodies.put(body, "algorithm", algorithm);
+            Bodies.put(body, "lifetime", lifetime);
             if (root) {
                 body.put("root", true);
             }

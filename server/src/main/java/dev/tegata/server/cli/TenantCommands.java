@@ -82,6 +82,22 @@ final class TenantCommands {
         String algorithm;
 
         @Option(
+                names = "--root-lifetime",
+                paramLabel = "TIME",
+                converter = Bodies.Length.class,
+                description = "How long the root's certificate is valid, such as 40y, or unlimited (default: 25y).")
+        @Nullable
+        String rootLifetime;
+
+        @Option(
+                names = "--issuing-lifetime",
+                paramLabel = "TIME",
+                converter = Bodies.Length.class,
+                description = "How long the issuing authority's certificate is valid (default: 10y).")
+        @Nullable
+        String issuingLifetime;
+
+        @Option(
                 names = "--save",
                 description = "Store the server and the new key in the profile, even if there is one.")
         boolean save;
@@ -95,6 +111,8 @@ final class TenantCommands {
             Bodies.put(subject, "state", state);
             Bodies.put(body, "authorities", authorities);
             Bodies.put(body, "algorithm", algorithm);
+            Bodies.put(body, "rootLifetime", rootLifetime);
+            Bodies.put(body, "issuingLifetime", issuingLifetime);
             return body;
         }
     }

@@ -109,13 +109,21 @@ final class Demo {
                 report.path("conflicts").asLong());
         int lives = devices < 2 * LIVES ? 0 : LIVES;
         Optional<Certificate> sample = enrolAll(fleet, chips.subList(lives, devices), authority);
-        boolean asTold = lives == 0 || live(operator, api, fleet, chips.subList(0, lives), authority);
+        boolean asTold = lives == 0 ? allActive(api) : live(operator, api, fleet, chips.subList(0, lives), authority);
         JsonNode status = api.get("/status");
         heading("One device's certificate, and the chain above it");
         sample.ifPresent(certificate -> showChain(api, certificate));
         showHowToGoOn(keyFile, authority, fleet, status);
         // One is stolen and one is sold, where there are enough to tell the whole story.
         return asTold && status.at("/devices/active").asLong() == devices - (lives > 0 ? 2 : 0);
+    }
+
+    /// Whether each device has its first certificate.
+    private boolean allActive(DemoApi api) {
+        long active = api.get("/status").at("/devices/active").asLong();
+        out.printf("          %,d of %,d devices are active%n", active, devices);
+        out.flush();
+        return active == devices;
     }
 
     private static JsonNode trust(DemoApi api, String purpose, byte[] certificate) {
@@ -131,6 +139,7 @@ final class Demo {
                 new DemoLives(api, new Home(server.devicesUrl(), fleet, List.of(certificate(authority))), out);
         lives.publish(DemoLives.OLD_RELEASE, DemoLives.NEW_RELEASE);
         lives.begin(chips);
+        boolean allActive = allActive(api);
         lives.renewalWave();
         lives.theft();
         lives.refurbishment();
@@ -138,7 +147,7 @@ final class Demo {
         heading("A device is let in while it is good");
         api.post("/relying-parties", "{\"name\":\"" + DOOR + "\",\"tier\":\"affirming\"}");
         try (DemoDoor door = door(api, authority)) {
-            return lives.revokedRelease(door);
+            return lives.revokedRelease(door) && allActive;
         }
     }
 
@@ -249,21 +258,19 @@ final class Demo {
 
     private void showChain(DemoApi api, Certificate certificate) {
         out.println(CertificateText.of(certificate));
-        for (JsonNode authority : api.get("/authorities").path("items")) {
-            out.printf(
-                    "  %-8s %s%n           valid until %s%n",
-                    authority.path("kind").asString(),
-                    authority.at("/certificate/subject").asString(),
-                    authority.at("/certificate/notAfter").asString());
+        for (JsonNode authority : api.get("/authorities").path("items").valueStream().toList().reversed()) {
+            out.println("The " + authority.path("name").asString() + " above it");
+            out.println(CertificateText.of(
+                    parsed(authority.at("/certificate/pem").asString())));
         }
-        out.println();
         out.flush();
     }
 
     private void showHowToGoOn(Path keyFile, Path authority, String fleet, JsonNode status) {
         out.printf(
-                "Devices now: %,d active, %,d claimed and never seen (those cost nothing).%n%n",
+                "Devices now: %,d active, %,d revoked, %,d claimed and never seen (those cost nothing).%n%n",
                 status.at("/devices/active").asLong(),
+                status.at("/devices/revoked").asLong(),
                 status.at("/devices/claimed").asLong());
         out.println("Go on from another terminal");
         out.println("  export TEGATA_URL=" + server.apiUrl());
@@ -286,6 +293,14 @@ final class Demo {
                         java.nio.file.attribute.PosixFilePermissions.fromString("rw-------")));
         Files.writeString(file, secret + "\n");
         return file;
+    }
+
+    private static Certificate parsed(String pem) {
+        try {
+            return Certificate.parsePem(pem).getFirst();
+        } catch (InvalidCertificateException e) {
+            throw new IllegalStateException("the server shows certificates that can be read", e);
+        }
     }
 
     private static Bytes certificate(Path pem) throws IOException {

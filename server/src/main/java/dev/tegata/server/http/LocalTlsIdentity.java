@@ -8,10 +8,13 @@ import java.io.UncheckedIOException;
 import java.math.BigInteger;
 import java.net.InetAddress;
 import java.net.UnknownHostException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.GeneralSecurityException;
 import java.security.KeyFactory;
@@ -20,6 +23,7 @@ import java.security.KeyPairGenerator;
 import java.security.PrivateKey;
 import java.security.PublicKey;
 import java.security.SecureRandom;
+import java.security.Signature;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
 import java.security.spec.ECGenParameterSpec;
@@ -83,8 +87,8 @@ public final class LocalTlsIdentity implements TlsIdentity {
         try {
             Files.createDirectories(
                     folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
-            Identity identity = Files.exists(folder.resolve("server.pem")) ? read("server") : issue();
-            if (!isGood(identity.certificate())) {
+            Identity identity = usable().orElse(null);
+            if (identity == null) {
                 identity = issue();
             }
             this.certificate = identity.certificate();
@@ -92,6 +96,32 @@ public final class LocalTlsIdentity implements TlsIdentity {
         } catch (IOException e) {
             throw new UncheckedIOException("the TLS folder " + folder + " cannot be used: " + e.getMessage(), e);
         }
+    }
+
+    /// The identity in the folder, where it is whole and good. The local authority can make another at any time: a
+    /// process that was killed between its two files, or a disk that lost one, is no reason to wait for somebody.
+    private Optional<Identity> usable() {
+        if (!Files.exists(folder.resolve("server.pem"))) {
+            return Optional.empty();
+        }
+        try {
+            Identity identity = read("server");
+            if (!belongTogether(identity)) {
+                throw new IOException("the certificate is for another key");
+            }
+            return Optional.of(identity).filter(known -> isGood(known.certificate()));
+        } catch (IOException | GeneralSecurityException e) {
+            LOG.warn("The TLS certificate in {} is made anew: {}", folder, e.getMessage());
+            return Optional.empty();
+        }
+    }
+
+    private static boolean belongTogether(Identity identity) throws GeneralSecurityException {
+        Signature signature = Signature.getInstance("SHA256withECDSA");
+        signature.initSign(identity.key());
+        byte[] signed = signature.sign();
+        signature.initVerify(identity.certificate());
+        return signature.verify(signed);
     }
 
     @Override
@@ -233,7 +263,8 @@ public final class LocalTlsIdentity implements TlsIdentity {
         Set<String> names = new LinkedHashSet<>(List.of("localhost", "127.0.0.1", canonical("::1")));
         try {
             String host = InetAddress.getLocalHost().getHostName();
-            if (host.matches("[A-Za-z0-9.-]{1,253}")) {
+            // One of digits alone, as a container may have, would be read as an address.
+            if (host.matches("[0-9.-]*[A-Za-z][A-Za-z0-9.-]{0,252}")) {
                 names.add(canonical(host));
             }
         } catch (UnknownHostException e) {
@@ -287,7 +318,10 @@ public final class LocalTlsIdentity implements TlsIdentity {
 
     private void replace(String name, byte[] content) throws IOException {
         Path temporary = Files.createTempFile(folder, name, ".new");
-        Files.write(temporary, content);
+        try (FileChannel channel = FileChannel.open(temporary, StandardOpenOption.WRITE)) {
+            channel.write(ByteBuffer.wrap(content));
+            channel.force(true);
+        }
         Files.move(
                 temporary, folder.resolve(name), StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     }

@@ -37,6 +37,9 @@ final class DemoTest {
         assertThat(asTold).as(told.toString()).isTrue();
         assertThat(told.toString())
                 .contains(
+                        "40 of 40 devices are active",
+                        "The Root CA above it",
+                        "Devices now: 38 active, 1 revoked, 0 claimed",
                         "Mosquitto with Tegata's plugin",
                         "lets in 18 of 18",
                         "Release 1.4.0 is revoked",
@@ -50,6 +53,6 @@ final class DemoTest {
     @DisplayName("is short with few devices")
     void fewDevices() throws Exception {
         assertThat(tell(2)).as(told.toString()).isTrue();
-        assertThat(told.toString()).contains("2 devices enrolled").doesNotContain("What a life brings");
+        assertThat(told.toString()).contains("2 of 2 devices are active").doesNotContain("What a life brings");
     }
 }

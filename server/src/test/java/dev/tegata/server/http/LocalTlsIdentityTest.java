@@ -9,6 +9,7 @@ import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.math.BigInteger;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
@@ -51,6 +52,20 @@ class LocalTlsIdentityTest {
                         .material()
                         .chain())
                 .isNotEqualTo(first);
+    }
+
+    @Test
+    void aCertificateThatIsDamagedOrForAnotherKeyIsMadeAnew() throws Exception {
+        byte[] first = new LocalTlsIdentity(folder, List.of(), clock).material().chain();
+        Files.copy(folder.resolve("ca.key"), folder.resolve("server.key"), StandardCopyOption.REPLACE_EXISTING);
+        byte[] second = new LocalTlsIdentity(folder, List.of(), clock).material().chain();
+        Files.write(folder.resolve("server.pem"), new byte[0]);
+        byte[] third = new LocalTlsIdentity(folder, List.of(), clock).material().chain();
+
+        assertThat(second).isNotEqualTo(first);
+        assertThat(third).isNotEqualTo(first).isNotEqualTo(second);
+        assertThat(new LocalTlsIdentity(folder, List.of(), clock).material().chain())
+                .isEqualTo(third);
     }
 
     @Test
