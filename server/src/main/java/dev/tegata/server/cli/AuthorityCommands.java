@@ -229,6 +229,7 @@ final class AuthorityCommands {
 
         @Option(
                 names = "--publish-at-once",
+                arity = "1",
                 paramLabel = "true|false",
                 description = "Whether a revocation makes new lists at once.")
         @Nullable

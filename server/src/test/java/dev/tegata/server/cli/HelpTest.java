@@ -9,6 +9,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
@@ -18,6 +22,11 @@ import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 
 class HelpTest {
+    private static final Pattern SHELL = Pattern.compile("(?ms)^ *```sh\\n(.*?)^ *```");
+    private static final Pattern CALL = Pattern.compile("(?:^|[|&;(] ?|\\bsudo |\\bthen )(?:\\./)?tegata(?= )");
+    private static final Pattern WORD =
+            Pattern.compile(" +((?![#<>|&;)])(?:\"[^\"]*\"|'[^']*'|\\$\\([^)]*\\)|[^ |&;<>\"')])+)");
+
     @TempDir
     Path home;
 
@@ -134,6 +143,58 @@ class HelpTest {
         }
 
         assertThat(page).hasContent(text);
+    }
+
+    @Test
+    void whatThePagesTellToTypeIsUnderstood() throws Exception {
+        List<String> wrong = new ArrayList<>();
+        CommandLine program = whole();
+        int commands = 0;
+        for (Path page : pages()) {
+            Matcher fence = SHELL.matcher(Files.readString(page));
+            while (fence.find()) {
+                for (List<String> words : commands(fence.group(1))) {
+                    commands++;
+                    try {
+                        program.parseArgs(words.toArray(String[]::new));
+                    } catch (CommandLine.ParameterException e) {
+                        wrong.add("%s: %s: %s".formatted(page, String.join(" ", words), e.getMessage()));
+                    }
+                }
+            }
+        }
+
+        assertThat(wrong).isEmpty();
+        assertThat(commands).isGreaterThan(100);
+    }
+
+    private static List<Path> pages() throws Exception {
+        try (Stream<Path> docs = Files.walk(Path.of("..", "docs"))) {
+            return Stream.concat(docs, Stream.of(Path.of("..", "README.md")))
+                    .filter(path -> path.toString().endsWith(".md"))
+                    .toList();
+        }
+    }
+
+    /// The calls of `tegata` in a piece of shell, as words. What they are joined to ends them; a variable stays what it
+    /// is called.
+    private static List<List<String>> commands(String shell) {
+        List<List<String>> commands = new ArrayList<>();
+        for (String line : shell.replace("\\\n", " ").split("\n")) {
+            Matcher call = CALL.matcher(line);
+            while (call.find()) {
+                List<String> words = new ArrayList<>();
+                Matcher word = WORD.matcher(line).region(call.end(), line.length());
+                while (word.lookingAt()) {
+                    words.add(word.group(1).replaceAll("[\"']", ""));
+                    word.region(word.end(), line.length());
+                }
+                if (!words.isEmpty() && !Set.of("test", "bench").contains(words.getFirst())) {
+                    commands.add(words);
+                }
+            }
+        }
+        return commands;
     }
 
     private static String page(CommandLine program) {
