@@ -97,8 +97,10 @@ class LimitsTest {
                 one.get();
                 succeeded++;
             } catch (ExecutionException e) {
-                assertThat(e.getCause()).isInstanceOf(RefusedException.class);
-                assertThat(((RefusedException) e.getCause()).code()).isEqualTo(refusal);
+                assertThat(e.getCause())
+                        .isInstanceOfSatisfying(
+                                RefusedException.class,
+                                refused -> assertThat(refused.code()).isEqualTo(refusal));
             }
         }
         assertThat(succeeded).isEqualTo(1);

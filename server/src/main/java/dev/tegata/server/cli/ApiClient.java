@@ -50,6 +50,9 @@ final class ApiClient implements AutoCloseable {
 
     /// @param approval of a second person, for what is sent; null for none
     ApiClient(Access access, String key, @Nullable String approval) {
+        if (!key.matches("[\\x21-\\x7e]{1,256}")) {
+            throw CommandFailure.usage("the key that was given is none: it has spaces, other odd characters or too many");
+        }
         this.approval = approval;
         this.base = URI.create(access.url().value());
         this.key = key;
@@ -170,10 +173,18 @@ final class ApiClient implements AutoCloseable {
 
     /// Sends `body` as it is read.
     JsonNode upload(String path, Map<String, ?> query, HttpRequest.BodyPublisher body) {
-        return json(send(request(path, query)
-                .timeout(LONGEST)
-                .header("Content-Type", "application/octet-stream")
-                .POST(body)));
+        try {
+            return json(send(request(path, query)
+                    .timeout(LONGEST)
+                    .header("Content-Type", "application/octet-stream")
+                    .POST(body)));
+        } catch (CommandFailure e) {
+            throw e.exitCode() == CommandFailure.UNREACHABLE
+                    ? CommandFailure.unreachable(
+                            e.message() + "\nA server that refuses a long file while it is sent may be heard no more:"
+                                    + " see whether a piece of it is taken, such as the first megabyte.")
+                    : e;
+        }
     }
 
     /// Writes the answer to `out` as it comes.
@@ -258,7 +269,7 @@ final class ApiClient implements AutoCloseable {
                                         problem.path("code").asString(""),
                                         sentence(problem.path("detail").asString("")),
                                         breaks(problem.path("breaks")),
-                                        problem.path("next").asString(""))
+                                        next(problem))
                                 .strip(),
                         problem.toString());
             }
@@ -266,6 +277,12 @@ final class ApiClient implements AutoCloseable {
             // Not one of ours; told by its status.
         }
         return CommandFailure.refused("the server answered with status " + response.statusCode());
+    }
+
+    private static String next(JsonNode problem) {
+        return problem.path("code").asString("").equals("unauthenticated")
+                ? "'tegata profile show' says which key was sent, and where it was found."
+                : problem.path("next").asString("");
     }
 
     /// Whom a refused change would break: for each reason how many, some of them, and the command that

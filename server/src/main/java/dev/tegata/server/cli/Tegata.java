@@ -3,6 +3,8 @@
 package dev.tegata.server.cli;
 
 import dev.tegata.server.demo.DemoCommand;
+import java.time.Instant;
+import java.time.format.DateTimeParseException;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
@@ -18,6 +20,7 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.UsageMessageSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.TypeConversionException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /// The program. Only the commands whose names stand on the command line are loaded; of the others, help
@@ -163,12 +166,21 @@ public final class Tegata {
             program.addSubcommand(entry.name(), wanted.test(entry.name()) ? entry.load(session) : entry.announce());
         }
         present(program);
-        return program.setOut(terminal.out())
+        return program.registerConverter(Instant.class, Tegata::instant)
+                .setOut(terminal.out())
                 .setErr(terminal.err())
                 .setUsageHelpWidth(WIDTH)
                 .setColorScheme(Help.defaultColorScheme(terminal.colours() ? Help.Ansi.ON : Help.Ansi.OFF))
                 .setParameterExceptionHandler((e, _) -> wrongCommand(e))
                 .setExecutionExceptionHandler((e, _, _) -> failed(session, e));
+    }
+
+    private static Instant instant(String text) {
+        try {
+            return Instant.parse(text);
+        } catch (DateTimeParseException e) {
+            throw new TypeConversionException("'" + text + "' is no time in UTC like 2027-01-31T00:00:00Z");
+        }
     }
 
     /// Gives the help of all commands the same form.

@@ -27,8 +27,8 @@ import org.slf4j.LoggerFactory;
 final class Exchange {
     private static final Logger LOG = LoggerFactory.getLogger(Exchange.class);
     private static final long BODY_NANOS = 30_000_000_000L;
-    private static final long DISCARD_NANOS = 5_000_000_000L;
-    private static final long DISCARD_BYTES = 16 * 1024 * 1024;
+    private static final long DISCARD_NANOS = 10_000_000_000L;
+    private static final long DISCARD_BYTES = 512 * 1024 * 1024;
     private static final byte[] NO_BODY = new byte[0];
 
     private final Listener listener;

@@ -158,6 +158,25 @@ class CommandsTest {
     }
 
     @Test
+    void aKeyThatIsNoneIsNeitherSentNorShown() {
+        Shell.Result result = Shell.of(SERVER, home)
+                .with("TEGATA_API_KEY", "tgt_secret\nsecret")
+                .run("status");
+
+        assertThat(result.exitCode()).isEqualTo(2);
+        assertThat(result.err()).contains("the key that was given is none").doesNotContain("secret");
+    }
+
+    @Test
+    void aTimeInAnotherFormIsRefusedWithAnExample() {
+        Shell.Result result =
+                shell.run("apikey", "create", "--name", "x", "--role", "auditor", "--expires", "tomorrow");
+
+        assertThat(result.exitCode()).isEqualTo(2);
+        assertThat(result.err()).contains("'tomorrow' is no time", "2027-01-31T00:00:00Z").doesNotContain("class");
+    }
+
+    @Test
     void aServerWhoseCaIsUnknownIsNotSpokenTo() {
         Shell elsewhere =
                 Shell.in(home).with("TEGATA_URL", SERVER.server().apiUrl()).with("TEGATA_API_KEY", ownerKey);

@@ -299,7 +299,7 @@ class ListenerTest {
 
     @Test
     void anUploadThatIsRefusedAtOnceStillGetsItsAnswer() throws Exception {
-        byte[] large = new byte[8 * 1024 * 1024];
+        byte[] large = new byte[64 * 1024 * 1024];
 
         assertProblem(send(to("/early").POST(HttpRequest.BodyPublishers.ofByteArray(large))), ErrorCode.FORBIDDEN);
         assertThat(send(to("/hello/x")).statusCode()).isEqualTo(200);
