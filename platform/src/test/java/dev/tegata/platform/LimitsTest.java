@@ -128,8 +128,7 @@ class LimitsTest {
                 FROM generate_series(1, 19)""");
 
         assertOneSucceeds(
-                ErrorCode.CONFLICT,
-                i -> webhooks.create(tenant, ACTOR, "w" + i, "https://x.example/" + i, List.of()));
+                ErrorCode.CONFLICT, i -> webhooks.create(tenant, ACTOR, "w" + i, "https://x.example/" + i, List.of()));
     }
 
     @Test
@@ -219,8 +218,7 @@ class LimitsTest {
         assertOneSucceeds(
                 ErrorCode.CONFLICT,
                 i -> policies.add(
-                        tenant, ACTOR, Bytes.of(document.formatted(i + 1)
-                                .getBytes(StandardCharsets.UTF_8))));
+                        tenant, ACTOR, Bytes.of(document.formatted(i + 1).getBytes(StandardCharsets.UTF_8))));
     }
 
     @Test

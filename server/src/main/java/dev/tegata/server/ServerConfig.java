@@ -233,7 +233,8 @@ public record ServerConfig(
             }
             try {
                 return text.contains(":")
-                        ? text.matches("[0-9A-Fa-f:.]+") && !Inet6Address.ofLiteral(text).isAnyLocalAddress()
+                        ? text.matches("[0-9A-Fa-f:.]+")
+                                && !Inet6Address.ofLiteral(text).isAnyLocalAddress()
                         : Inet4Address.ofLiteral(text).getHostAddress().equals(text);
             } catch (IllegalArgumentException e) {
                 return false;

@@ -61,8 +61,8 @@ class DocumentationTest {
     private static List<Path> linkedPages(Path index) throws IOException {
         return LINK.matcher(prose(index))
                 .results()
-                .map(link -> index.resolveSibling(link.group(1).split("#", 2)[0])
-                        .normalize())
+                .map(link ->
+                        index.resolveSibling(link.group(1).split("#", 2)[0]).normalize())
                 .toList();
     }
 

@@ -20,8 +20,8 @@ import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/// The scripts run as they are, in a checkout of which nothing else is there; in place of Maven and Java stand scripts
-/// that write down what they were called with.
+/// The scripts run as they are, in a checkout of which nothing else is there; in place of Maven and Java
+/// stand scripts that write down what they were called with.
 @DisplayName("The launcher")
 final class LauncherTest {
     private static final Path ROOT = Path.of("..").toAbsolutePath().normalize();

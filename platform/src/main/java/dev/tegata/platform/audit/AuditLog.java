@@ -96,8 +96,9 @@ public final class AuditLog implements AutoCloseable {
         return append(tx, tenant, events, events.size());
     }
 
-    /// Locks the head of the tenant's chain until the transaction `tx` ends, as [#append] does, only earlier. For
-    /// limits per tenant: what is counted and what is added after that are of one transaction at a time.
+    /// Locks the head of the tenant's chain until the transaction `tx` ends, as [#append] does, only
+    /// earlier. For limits per tenant: what is counted and what is added after that are of one transaction
+    /// at a time.
     public void takeTurn(Handle tx, TenantId tenant) {
         try {
             lockHead(tx.getConnection(), tenant);

@@ -14,7 +14,10 @@ import org.jspecify.annotations.Nullable;
 /// @param subject the subject of its certificate
 /// @param lifetime of its certificate, as in a [CertificateProfile]; null for the usual one of its kind
 public record NewAuthority(
-        String name, Name subject, KeyAlgorithm algorithm, @Nullable String lifetime) {
+        String name,
+        Name subject,
+        KeyAlgorithm algorithm,
+        @Nullable String lifetime) {
     public NewAuthority {
         name = Fields.name("name", name);
         if (subject.commonName().isEmpty()) {

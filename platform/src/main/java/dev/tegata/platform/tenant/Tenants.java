@@ -104,11 +104,16 @@ public final class Tenants {
 
     private List<PreparedAuthority> prepareAuthorities(TenantId id, NewTenant wanted) {
         return switch (wanted.layout()) {
-            case ONE_TIER -> List.of(maker.root(id, authority(wanted, "Root CA", wanted.rootLifetime()), Below.DEVICES));
+            case ONE_TIER ->
+                List.of(maker.root(id, authority(wanted, "Root CA", wanted.rootLifetime()), Below.DEVICES));
             case TWO_TIER -> {
-                PreparedAuthority root = maker.root(id, authority(wanted, "Root CA", wanted.rootLifetime()), Below.AUTHORITIES);
+                PreparedAuthority root =
+                        maker.root(id, authority(wanted, "Root CA", wanted.rootLifetime()), Below.AUTHORITIES);
                 try {
-                    yield List.of(root, maker.issuing(id, authority(wanted, "Issuing CA", wanted.issuingLifetime()), root.issuing()));
+                    yield List.of(
+                            root,
+                            maker.issuing(
+                                    id, authority(wanted, "Issuing CA", wanted.issuingLifetime()), root.issuing()));
                 } catch (RuntimeException e) {
                     maker.discard(root);
                     throw e;

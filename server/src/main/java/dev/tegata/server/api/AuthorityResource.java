@@ -167,7 +167,9 @@ final class AuthorityResource {
             } catch (EncodingException ignored) {
                 // Said below; the parser's message could repeat the key.
             }
-            throw Fields.invalid("privateKey", "must be one PEM block 'PRIVATE KEY' (PKCS#8, not encrypted), as 'openssl pkey -in FILE' prints it");
+            throw Fields.invalid(
+                    "privateKey",
+                    "must be one PEM block 'PRIVATE KEY' (PKCS#8, not encrypted), as 'openssl pkey -in FILE' prints it");
         }
     }
 

@@ -51,7 +51,8 @@ final class ApiClient implements AutoCloseable {
     /// @param approval of a second person, for what is sent; null for none
     ApiClient(Access access, String key, @Nullable String approval) {
         if (!key.matches("[\\x21-\\x7e]{1,256}")) {
-            throw CommandFailure.usage("the key that was given is none: it has spaces, other odd characters or too many");
+            throw CommandFailure.usage(
+                    "the key that was given is none: it has spaces, other odd characters or too many");
         }
         this.approval = approval;
         this.base = URI.create(access.url().value());

@@ -258,10 +258,11 @@ final class Demo {
 
     private void showChain(DemoApi api, Certificate certificate) {
         out.println(CertificateText.of(certificate));
-        for (JsonNode authority : api.get("/authorities").path("items").valueStream().toList().reversed()) {
+        for (JsonNode authority :
+                api.get("/authorities").path("items").valueStream().toList().reversed()) {
             out.println("The " + authority.path("name").asString() + " above it");
-            out.println(CertificateText.of(
-                    parsed(authority.at("/certificate/pem").asString())));
+            out.println(
+                    CertificateText.of(parsed(authority.at("/certificate/pem").asString())));
         }
         out.flush();
     }

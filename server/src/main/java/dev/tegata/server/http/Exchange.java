@@ -22,8 +22,8 @@ import org.slf4j.LoggerFactory;
 
 /// One request and its answer.
 ///
-/// It is begun and ended on the connection's event loop; in between, one virtual thread runs the handler. Handler,
-/// deadline and a peer that goes away race for `answered`: whoever sets it decides what is sent.
+/// It is begun and ended on the connection's event loop; in between, one virtual thread runs the handler.
+/// Handler, deadline and a peer that goes away race for `answered`: whoever sets it decides what is sent.
 final class Exchange {
     private static final Logger LOG = LoggerFactory.getLogger(Exchange.class);
     private static final long BODY_NANOS = 30_000_000_000L;

@@ -56,11 +56,12 @@ import org.bouncycastle.operator.jcajce.JcaContentSignerBuilder;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/// A TLS certificate from a CA of this installation's own, both made at the first start and kept in a folder that only
-/// this user can read.
+/// A TLS certificate from a CA of this installation's own, both made at the first start and kept in a
+/// folder that only this user can read.
 ///
-/// The CA lasts ten years, the certificate ninety days; a new one is made when a third of its time is left, or when the
-/// names change. This CA has nothing to do with the tenants' authorities: it vouches for the server's address only.
+/// The CA lasts ten years, the certificate ninety days; a new one is made when a third of its time is left,
+/// or when the names change. This CA has nothing to do with the tenants' authorities: it vouches for the
+/// server's address only.
 public final class LocalTlsIdentity implements TlsIdentity {
     private static final Logger LOG = LoggerFactory.getLogger(LocalTlsIdentity.class);
     private static final Duration AUTHORITY_LIFE = Duration.ofDays(3650);
@@ -78,7 +79,8 @@ public final class LocalTlsIdentity implements TlsIdentity {
 
     /// Reads the identity in `folder`, or makes one.
     ///
-    /// @param moreNames host names and addresses beside `localhost`, the loopback addresses and this host's name
+    /// @param moreNames host names and addresses beside `localhost`, the loopback addresses and this host's
+    /// name
     /// @throws UncheckedIOException where the folder cannot be used
     public LocalTlsIdentity(Path folder, List<String> moreNames, InstantSource clock) {
         this.folder = folder;
@@ -98,8 +100,9 @@ public final class LocalTlsIdentity implements TlsIdentity {
         }
     }
 
-    /// The identity in the folder, where it is whole and good. The local authority can make another at any time: a
-    /// process that was killed between its two files, or a disk that lost one, is no reason to wait for somebody.
+    /// The identity in the folder, where it is whole and good. The local authority can make another at any
+    /// time: a process that was killed between its two files, or a disk that lost one, is no reason to wait
+    /// for somebody.
     private Optional<Identity> usable() {
         if (!Files.exists(folder.resolve("server.pem"))) {
             return Optional.empty();

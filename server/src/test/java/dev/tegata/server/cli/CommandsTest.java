@@ -173,7 +173,9 @@ class CommandsTest {
                 shell.run("apikey", "create", "--name", "x", "--role", "auditor", "--expires", "tomorrow");
 
         assertThat(result.exitCode()).isEqualTo(2);
-        assertThat(result.err()).contains("'tomorrow' is no time", "2027-01-31T00:00:00Z").doesNotContain("class");
+        assertThat(result.err())
+                .contains("'tomorrow' is no time", "2027-01-31T00:00:00Z")
+                .doesNotContain("class");
     }
 
     @Test

@@ -176,8 +176,8 @@ class HelpTest {
         }
     }
 
-    /// The calls of `tegata` in a piece of shell, as words. What they are joined to ends them; a variable stays what it
-    /// is called.
+    /// The calls of `tegata` in a piece of shell, as words. What they are joined to ends them; a variable
+    /// stays what it is called.
     private static List<List<String>> commands(String shell) {
         List<List<String>> commands = new ArrayList<>();
         for (String line : shell.replace("\\\n", " ").split("\n")) {

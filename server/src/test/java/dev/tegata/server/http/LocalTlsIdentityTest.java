@@ -58,7 +58,8 @@ class LocalTlsIdentityTest {
     void aCertificateThatIsDamagedOrForAnotherKeyIsMadeAnew() throws Exception {
         byte[] first = new LocalTlsIdentity(folder, List.of(), clock).material().chain();
         Files.copy(folder.resolve("ca.key"), folder.resolve("server.key"), StandardCopyOption.REPLACE_EXISTING);
-        byte[] second = new LocalTlsIdentity(folder, List.of(), clock).material().chain();
+        byte[] second =
+                new LocalTlsIdentity(folder, List.of(), clock).material().chain();
         Files.write(folder.resolve("server.pem"), new byte[0]);
         byte[] third = new LocalTlsIdentity(folder, List.of(), clock).material().chain();
 
