@@ -76,7 +76,20 @@ final class Schemes {
                 .map(measurement -> new Endorsements.Claim(token.environment(), measurement, signed.authorities()))
                 .toList();
         return new Verified(
-                label, "psa", measured, token.environment(), claims(token), signed.source, token.nonce(), null);
+                label, "psa", measured, device(token, chain), claims(token), signed.source, token.nonce(), null);
+    }
+
+    /// What a token is of: the instance that it says, or the device that its certificate is known to be
+    /// for.
+    private Environment device(PsaToken token, List<Certificate> chain) {
+        Environment said = token.environment();
+        Cbor known = chain.isEmpty()
+                ? null
+                : trust.knownKeys()
+                        .ofCertificate(chain.getFirst())
+                        .map(Environment::instance)
+                        .orElse(null);
+        return known == null ? said : new Environment(said.classId(), null, null, null, null, known, null);
     }
 
     private static Cbor.MapItem claims(PsaToken token) {

@@ -11,6 +11,7 @@ import dev.tegata.attestation.cose.CoseKey;
 import dev.tegata.attestation.ecc608.ChipPreset;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.pki.key.InvalidKeyInfoException;
 import dev.tegata.pki.key.PublicKeyInfo;
 import dev.tegata.platform.DeviceId;
@@ -19,6 +20,7 @@ import dev.tegata.platform.TenantId;
 import dev.tegata.platform.endorsement.AttestationKeys;
 import dev.tegata.platform.endorsement.DeviceEnvironments;
 import dev.tegata.platform.endorsement.EndorsementIndex;
+import dev.tegata.platform.enrol.Identification;
 import dev.tegata.platform.store.Database;
 import java.util.ArrayList;
 import java.util.List;
@@ -139,8 +141,46 @@ final class TenantKeys implements Trust.KnownKeys {
                 tenant, tx -> device(tx, certificate).flatMap(device -> DeviceEnvironments.of(tx, tenant, device)));
     }
 
-    /// The device that we issued the certificate to, or that was claimed with its key.
+    /// The device that we issued the certificate to, or that was claimed with its key, or whose serial
+    /// number another CA has put into it.
     private Optional<DeviceId> device(Handle tx, Certificate certificate) {
+        return ofOurs(tx, certificate).or(() -> named(tx, certificate));
+    }
+
+    private Optional<DeviceId> named(Handle tx, Certificate certificate) {
+        List<String> serials = Identification.serialsIn(certificate);
+        // In certificates of our own, the subject may be what the device has asked for.
+        if (serials.isEmpty() || isIssuedHere(tx, certificate)) {
+            return Optional.empty();
+        }
+        List<DeviceId> devices = tx.createQuery("SELECT device_id FROM device"
+                        + " WHERE tenant_id = :tenant AND serial = ANY (:serials) LIMIT 2")
+                .bind("tenant", tenant)
+                .bindArray("serials", String.class, serials)
+                .mapTo(DeviceId.class)
+                .list();
+        return devices.size() == 1 ? Optional.of(devices.getFirst()) : Optional.empty();
+    }
+
+    private boolean isIssuedHere(Handle tx, Certificate certificate) {
+        List<Bytes> authorities = tx.createQuery(
+                        "SELECT certificate FROM authority WHERE tenant_id = :tenant AND certificate IS NOT NULL")
+                .bind("tenant", tenant)
+                .mapTo(Bytes.class)
+                .list();
+        for (Bytes authority : authorities) {
+            try {
+                if (Certificate.parse(authority).subject().equals(certificate.issuer())) {
+                    return true;
+                }
+            } catch (InvalidCertificateException e) {
+                throw new IntegrityException("a stored certificate cannot be read", e);
+            }
+        }
+        return false;
+    }
+
+    private Optional<DeviceId> ofOurs(Handle tx, Certificate certificate) {
         return tx.createQuery("""
                         SELECT device_id FROM certificate
                         WHERE tenant_id = :tenant AND serial_number = :serial AND encoded = :encoded

@@ -244,7 +244,7 @@ public final class Identification {
 
     /// The chip serial numbers that a birth certificate may mean: its serialNumber and CN, whole and
     /// without the `sn` that some vendors put before.
-    static List<String> serialsIn(Certificate birthCertificate) {
+    public static List<String> serialsIn(Certificate birthCertificate) {
         return Stream.of(NameAttribute.SERIAL_NUMBER, NameAttribute.COMMON_NAME)
                 .flatMap(type -> birthCertificate.subject().value(type).stream())
                 .map(text -> text.toLowerCase(Locale.ROOT).strip())

@@ -56,6 +56,7 @@ class ForeignRevocationTest {
     private RunningServer server = SERVER;
     private TestTenant tenant = SERVER.createTenant("Revocation");
     private String address = "http://ca.invalid/iak.crl";
+    private String subject = INSTANCE;
     private Tool tool = new Tool(Path.of("."));
 
     /// A root, an issuing CA below it, and one attestation key with a certificate that names a distribution
@@ -130,7 +131,7 @@ class ForeignRevocationTest {
                 "root.key",
                 "-out",
                 "root.pem");
-        for (String each : List.of("issuing:IAK issuing", "responder:OCSP", "leaf:" + INSTANCE)) {
+        for (String each : List.of("issuing:IAK issuing", "responder:OCSP", "leaf:" + subject)) {
             String name = each.substring(0, each.indexOf(':'));
             tool.run(
                     "openssl",
@@ -218,14 +219,23 @@ class ForeignRevocationTest {
 
     /// What became of the device's evidence: its problem, or nothing.
     private String problem() throws Exception {
+        return appraised().at("/attesters/0/problem").asString("");
+    }
+
+    private JsonNode appraised() throws Exception {
         byte[] der = Base64.getMimeDecoder().decode(text("leaf.key").replaceAll("-----[^-]*-----", ""));
         PrivateKey key = KeyFactory.getInstance("EC").generatePrivate(new PKCS8EncodedKeySpec(der));
         Certificate leaf = Certificate.parsePem(text("leaf.pem")).getFirst();
         Certificate issuing = Certificate.parsePem(text("issuing.pem")).getFirst();
+        Bytes spki = leaf.publicKeyEncoded();
+        // A certificate is for the instance that it names, or for the one that is named after its key.
+        Bytes instance = subject.equals(INSTANCE)
+                ? Bytes.ofHex(INSTANCE)
+                : spki.slice(spki.size() - 65, spki.size()).sha256();
         PsaToken token = new PsaToken(
                 PsaProfile.RFC_9783,
                 HASH,
-                Bytes.ofHex("01" + INSTANCE),
+                Bytes.ofHex("01").concat(instance),
                 HASH,
                 1,
                 0x3000,
@@ -238,8 +248,48 @@ class ForeignRevocationTest {
                 .header("Content-Type", Evidence.PSA)
                 .POST(BodyPublishers.ofByteArray(evidence.toArray())));
         assertThat(answer.statusCode()).as(answer.body()).isIn(200, 201);
-        JsonNode attester = RunningServer.body(answer).at("/attesters/0");
-        return attester.path("problem").asString("");
+        return RunningServer.body(answer);
+    }
+
+    @Test
+    @DisplayName(
+            "a certificate of an attestation CA that names a device's serial number makes its evidence the device's")
+    void named() throws Exception {
+        HttpResponse<String> fleet = post("/api/v1/fleets", object().put("name", "Lamps"));
+        assertThat(fleet.statusCode()).as(fleet.body()).isEqualTo(201);
+        String manifests = "/api/v1/fleets/"
+                + RunningServer.body(fleet).path("id").asString() + "/manifests?fileName=list.csv&statement=true";
+        HttpResponse<String> upload = server.send(server.to(tenant.ownerKey(), manifests)
+                .header("Content-Type", "application/octet-stream")
+                .POST(BodyPublishers.ofString("serial\nLamp-77\nLamp-78\n")));
+        assertThat(upload.statusCode()).as(upload.body()).isBetween(200, 299);
+        await(() -> devices().size() == 2);
+        trustRootOf("Lamp-77");
+        assertThat(bring("first.crl", "-crldays", "7").statusCode()).isEqualTo(201);
+        JsonNode device = devices()
+                .valueStream()
+                .filter(each -> each.path("serial").asString().equals("lamp-77"))
+                .findFirst()
+                .orElseThrow();
+        JsonNode appraised = appraised();
+        assertThat(appraised.path("device").asString())
+                .as(appraised.toString())
+                .isEqualTo(device.path("id").asString());
+        // Nobody's serial number makes it nobody's.
+        trustRootOf("Lamp-79");
+        assertThat(bring("first.crl", "-crldays", "7").statusCode()).isEqualTo(201);
+        assertThat(appraised().has("device")).isFalse();
+    }
+
+    private JsonNode devices() {
+        return RunningServer.body(server.get(tenant.ownerKey(), "/api/v1/devices"))
+                .path("items");
+    }
+
+    private void trustRootOf(String name) {
+        subject = name;
+        makeAuthorities();
+        trustRoot();
     }
 
     @Test
