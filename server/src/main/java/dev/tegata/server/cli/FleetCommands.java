@@ -368,7 +368,11 @@ final class FleetCommands {
         String path = PATH + "/" + ApiClient.segment(fleet) + "/readiness";
         try (ApiClient api = session.api()) {
             if (lacking == null) {
-                session.output().table(api.get(path), "Nothing is known yet.", "algorithm", "able", "lacking");
+                JsonNode counts = api.get(path);
+                session.output().table(counts, "Nothing is known yet.", "algorithm", "able", "lacking");
+                session.output()
+                        .say("As of " + counts.path("sweptAt").asString("now, with devices not looked at yet")
+                                + ". 'tegata health sweep' looks anew.");
             } else {
                 JsonNode devices = api.get(path + "/" + ApiClient.segment(lacking) + "/devices", paging.query());
                 session.output().table(devices, noneLacks(api.get(path)), "device");

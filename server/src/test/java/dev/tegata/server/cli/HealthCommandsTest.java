@@ -201,6 +201,7 @@ final class HealthCommandsTest {
         agent(fleet).step();
         found();
         assertThat(lacking(fleet)).contains("All devices can verify it");
+        assertThat(shell.run("fleet", "readiness", fleet).text()).contains("As of 20", "looks anew");
     }
 
     private String lacking(String fleet) {
