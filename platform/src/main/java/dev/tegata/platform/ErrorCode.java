@@ -81,8 +81,8 @@ public enum ErrorCode {
     CERTIFICATE_EXPIRED(
             49,
             403,
-            "The certificate has expired and the grace period is over.",
-            "Refurbish the device, or lengthen the fleet's grace period."),
+            "The certificate has expired.",
+            "Enrol with the birth key while the fleet's grace period lasts; after it, lengthen it or refurbish the device."),
     CERTIFICATE_REVOKED(50, 403, "The certificate has been revoked.", "See the device's history for why."),
     NOT_ENABLED(51, 403, "The fleet does not offer this.", "Turn it on in the fleet's policy."),
     EVIDENCE_REQUIRED(

@@ -510,6 +510,12 @@ public final class Enrolments {
             }
         }
 
+        /// What lives for minutes is not given twice when there is little left of it.
+        private boolean isHalfOver(Candidate.CurrentCertificate current) {
+            Duration life = Duration.between(current.issuedAt(), current.notAfter());
+            return !now.isBefore(current.issuedAt().plus(life.dividedBy(2)));
+        }
+
         private Optional<EnrolmentOutcome> repeat(Candidate device, CertificateRequest wanted) {
             Candidate.CurrentCertificate current = device.current();
             if (request.purpose() != EnrolmentRequest.Purpose.ENROL
@@ -517,6 +523,7 @@ public final class Enrolments {
                     || current == null
                     || current.revoked()
                     || current.issuedAt().plus(REPEAT_WINDOW).isBefore(now)
+                    || isHalfOver(current)
                     || !current.publicKeyFingerprint().equals(wanted.publicKey().fingerprint())) {
                 return Optional.empty();
             }

@@ -124,6 +124,26 @@ class EnrolmentsTest {
         }
 
         @Test
+        @DisplayName("asked again with the same key when half of a short life is over, gives another certificate")
+        void shortLived() {
+            FleetId brief = world.fleet(
+                    FleetPolicy.standard(),
+                    CertificateProfile.device().withLifetime("PT20M"));
+            EnrolmentWorld.Unit unit = world.claim(brief, "0123ad77");
+            Certificate first =
+                    issued(world.enrol(brief, unit.birth(), unit.birth())).certificate();
+            world.clock.advance(Duration.ofMinutes(9));
+            assertThat(issued(world.enrol(brief, unit.birth(), unit.birth())).certificate())
+                    .isEqualTo(first);
+            world.clock.advance(Duration.ofMinutes(30));
+
+            Certificate second =
+                    issued(world.enrol(brief, unit.birth(), unit.birth())).certificate();
+
+            assertThat(second.validity().notAfter()).isAfter(world.clock.instant());
+        }
+
+        @Test
         @DisplayName("gets a certificate that its chip can keep in 72 bytes, where the fleet wants that")
         void compressible() {
             FleetId chips = world.fleet(
