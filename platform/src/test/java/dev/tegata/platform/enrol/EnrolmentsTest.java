@@ -485,14 +485,14 @@ class EnrolmentsTest {
         @DisplayName(
                 "of unknown status is told to come back where the tenant requires to know, and is in when it is known")
         void unknownStatus() throws Exception {
-            world.claimWithoutKey(fleet, "0123e6");
+            world.claimWithoutKey(fleet, "0123f16");
             Instant now = world.clock.instant();
             BirthCa vendor = BirthCa.create(now);
             world.birthCas.add(vendor.certificate());
             TrustedCertificates trusted = new TrustedCertificates(world.database, world.audit, world.clock);
             trusted.add(world.tenant, EnrolmentWorld.OPERATOR, TrustPurpose.BIRTH_CA, "", vendor.certificate(), true);
             SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
-            DeviceCredential birth = vendor.birth("0123e6", key, "http://ca.example/birth.crl");
+            DeviceCredential birth = vendor.birth("0123f16", key, "http://ca.example/birth.crl");
             assertRefused(world.enrol(fleet, birth, world.request(key)), ErrorCode.STATUS_UNKNOWN);
             assertThat(ErrorCode.STATUS_UNKNOWN.httpStatus()).isEqualTo(503);
             new RevocationLists(world.database, trusted, world.audit, world.clock)
