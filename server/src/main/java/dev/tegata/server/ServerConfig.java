@@ -24,6 +24,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.snakeyaml.engine.v2.api.Load;
 import org.snakeyaml.engine.v2.api.LoadSettings;
@@ -203,6 +204,12 @@ public record ServerConfig(
                     port(Setting.DEVICE_PORT),
                     port(Setting.PUBLIC_PORT),
                     port(Setting.METRICS_PORT));
+            List<Integer> chosen = Stream.of(ports.api(), ports.devices(), ports.publicPki(), ports.metrics())
+                    .filter(port -> port != 0)
+                    .toList();
+            if (chosen.stream().distinct().count() < chosen.size()) {
+                wrong.add("api-port, device-port, public-port and metrics-port must be four different ones.");
+            }
             int coapPort = port(Setting.COAP_PORT);
             WaysIn waysIn = new WaysIn(
                     bool(Setting.CMP_OVER_HTTP), bool(Setting.COAP) ? OptionalInt.of(coapPort) : OptionalInt.empty());

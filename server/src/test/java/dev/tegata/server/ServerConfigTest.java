@@ -73,6 +73,12 @@ class ServerConfigTest {
     }
 
     @Test
+    void noTwoListenersShareAPort() {
+        assertRefused(Map.of(Setting.API_PORT, "8444"), "must be four different ones");
+        assertThat(ServerConfig.onFreePorts(Path.of("x")).ports().api()).isZero();
+    }
+
+    @Test
     void namesOfTheServerAreHostNamesOrAddresses() {
         String good = "tegata.example,192.0.2.7,2001:db8::1,host-1";
 
