@@ -8,8 +8,10 @@ import dev.tegata.attestation.cbor.Cbor;
 import dev.tegata.attestation.corim.Endorsements;
 import dev.tegata.attestation.corim.Endorsements.Contradicted;
 import dev.tegata.attestation.corim.Endorsements.Corroborated;
+import dev.tegata.attestation.corim.Endorsements.Identity;
 import dev.tegata.attestation.corim.Endorsements.Judged;
 import dev.tegata.attestation.corim.Endorsements.Match;
+import dev.tegata.attestation.corim.Endorsements.Origin;
 import dev.tegata.attestation.corim.Endorsements.Statement;
 import dev.tegata.attestation.corim.Endorsements.Unknown;
 import dev.tegata.attestation.corim.Measurement;
@@ -21,6 +23,7 @@ import dev.tegata.attestation.result.Appraisal;
 import dev.tegata.attestation.result.Tier;
 import dev.tegata.attestation.result.TrustClaim;
 import dev.tegata.attestation.result.TrustVector;
+import dev.tegata.pki.Bytes;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.HashMap;
@@ -28,18 +31,22 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// Judges verified evidence by endorsements and a policy. Does no cryptography: stored evidence is judged
 /// again at the cost of a few look-ups.
 ///
-/// Base values, before the policy: instance-identity 2, because the key is known; hardware 2 where
+/// Base values, before the policy: instance-identity 2, because the key is known, but 97 where authors list
+/// other keys as the device's identity than its certificate has; hardware 2 where
 /// endorsements speak of the class; executables 2 where every measured element is corroborated, else 33;
 /// configuration likewise for elements whose name ends in `_CONFIG`; storage-opaque 2 where a chip proved
 /// that it holds the key. Evidence that proves nothing gets 99 for all.
 public final class Appraiser {
     private static final int AFFIRMED = 2;
     private static final int UNRECOGNIZED = 33;
+    private static final int UNRECOGNIZED_INSTANCE = 97;
 
     private final Endorsements endorsements;
     private final Policy policy;
@@ -118,14 +125,15 @@ public final class Appraiser {
         Policy.Decision decision = policy.apply(input, base);
         for (Policy.Fired fired : decision.fired()) {
             fired.values().forEach((claim, value) -> {
-                Statement matched = matched(claim, why);
+                Explanation matched = matched(claim, why);
                 why.removeIf(earlier -> earlier.claim() == claim);
                 why.add(new Explanation(
                         claim,
                         value,
                         policy.reference() + "#" + fired.rule(),
                         fired.reason(),
-                        matched,
+                        matched == null ? null : matched.reference(),
+                        matched == null ? null : matched.origin(),
                         fired.remedy()));
             });
         }
@@ -139,10 +147,10 @@ public final class Appraiser {
     }
 
     /// What a claim's value rested on before a rule changed it.
-    private static @Nullable Statement matched(TrustClaim claim, List<Explanation> why) {
+    private static @Nullable Explanation matched(TrustClaim claim, List<Explanation> why) {
         for (Explanation each : why) {
-            if (each.claim() == claim && each.reference() != null) {
-                return each.reference();
+            if (each.claim() == claim && each.origin() != null) {
+                return each;
             }
         }
         return null;
@@ -150,14 +158,26 @@ public final class Appraiser {
 
     private TrustVector base(Verified evidence, Match match, List<Explanation> why) {
         Map<TrustClaim, Integer> values = new EnumMap<>(TrustClaim.class);
-        put(values, why, TrustClaim.INSTANCE_IDENTITY, "known-key", "the signing key is " + evidence.trustedBy());
+        identify(evidence, values, why);
         Cbor classId = evidence.environment().classId();
-        if (match.classKnown() || (classId != null && endorsements.knowsClass(classId))) {
-            put(values, why, TrustClaim.HARDWARE, "known-class", "endorsements speak of this class of devices");
-        }
+        match.aboutClass()
+                .or(() -> Optional.ofNullable(classId).flatMap(endorsements::aboutClass))
+                .ifPresent(origin -> put(
+                        values,
+                        why,
+                        TrustClaim.HARDWARE,
+                        "known-class",
+                        "endorsements speak of this class of devices",
+                        origin));
         if (evidence.scheme().equals("ecc608")) {
-            put(values, why, TrustClaim.HARDWARE, "chip-configuration", "the chip is configured as its preset says");
-            put(values, why, TrustClaim.STORAGE_OPAQUE, "key-in-chip", "the key cannot be read from the chip");
+            put(
+                    values,
+                    why,
+                    TrustClaim.HARDWARE,
+                    "chip-configuration",
+                    "the chip is configured as its preset says",
+                    null);
+            put(values, why, TrustClaim.STORAGE_OPAQUE, "key-in-chip", "the key cannot be read from the chip", null);
             return new TrustVector(values);
         }
         List<Judged> executables = new ArrayList<>();
@@ -173,11 +193,52 @@ public final class Appraiser {
         return new TrustVector(values);
     }
 
+    /// The key is known, or the evidence would have been rejected. Where authors list the device's identity
+    /// keys, a certificate must be for one of them, or for a key that they say it signs with.
+    private void identify(Verified evidence, Map<TrustClaim, Integer> values, List<Explanation> why) {
+        Set<Bytes> keys = evidence.keys();
+        Identity identity = endorsements
+                .identity(evidence.environment(), evidence.measured(), keys)
+                .orElse(null);
+        Origin signs = keys.stream()
+                .flatMap(key -> endorsements.attestationKey(key).stream())
+                .map(Endorsements.EndorsedKey::origin)
+                .findFirst()
+                .orElse(null);
+        TrustClaim claim = TrustClaim.INSTANCE_IDENTITY;
+        if (identity != null && identity.listed()) {
+            put(
+                    values,
+                    why,
+                    claim,
+                    "identity-key",
+                    "the device's key is listed as its identity, and the signing key is " + evidence.trustedBy(),
+                    identity.origin());
+        } else if (identity != null && signs == null && !evidence.certified().isEmpty()) {
+            values.put(claim, UNRECOGNIZED_INSTANCE);
+            why.add(new Explanation(
+                    claim,
+                    UNRECOGNIZED_INSTANCE,
+                    "identity-key",
+                    "the device's identity is listed with other keys than its certificate has, or this key as another's",
+                    null,
+                    identity.origin(),
+                    "list the certificate's key as one of the device's identity or attestation keys, if it is one"));
+        } else {
+            put(values, why, claim, "known-key", "the signing key is " + evidence.trustedBy(), signs);
+        }
+    }
+
     private static void put(
-            Map<TrustClaim, Integer> values, List<Explanation> why, TrustClaim claim, String rule, String reason) {
+            Map<TrustClaim, Integer> values,
+            List<Explanation> why,
+            TrustClaim claim,
+            String rule,
+            String reason,
+            @Nullable Origin origin) {
         values.put(claim, AFFIRMED);
         why.removeIf(earlier -> earlier.claim() == claim);
-        why.add(new Explanation(claim, AFFIRMED, rule, reason, null, null));
+        why.add(new Explanation(claim, AFFIRMED, rule, reason, null, origin, null));
     }
 
     /// All elements must be corroborated. Without any, nothing is known of what runs.

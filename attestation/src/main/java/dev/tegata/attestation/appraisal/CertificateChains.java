@@ -37,6 +37,13 @@ final class CertificateChains {
         return chain;
     }
 
+    /// The fingerprints of the certificates' keys.
+    static List<Bytes> keys(List<Certificate> chain) {
+        return chain.stream()
+                .map(certificate -> certificate.publicKeyEncoded().sha256())
+                .toList();
+    }
+
     /// The leaf's key, where the chain leads to an anchor and nothing on the way is revoked.
     static CoseKey verify(List<Certificate> chain, Trust trust, Instant at) throws RejectedException {
         PathResult result = trust.paths().check(Presented.of(chain), trust.anchors(), at, Purpose.ANY);
@@ -90,8 +97,9 @@ final class CertificateChains {
 
     // A subject's attribute has room for 64 characters: a UEID of 33 bytes stands there without its type byte.
 
-    /// Whether a certificate is for the instance with this UEID: the UEID is the hash of its key, or stands in
-    /// its subject in hex. Without this, one device could send another's token under its own certificate.
+    /// Whether a certificate is for the instance with this UEID: the UEID is the hash of its key, or stands
+    /// in its subject in hex. Without this, one device could send another's token under its own
+    /// certificate.
     static boolean isFor(Certificate certificate, PublicKeyInfo key, Bytes ueid) {
         Bytes hash = ueid.slice(1, ueid.size());
         Bytes spki = key.encoded();

@@ -10,7 +10,9 @@ import dev.tegata.attestation.corim.Environment;
 import dev.tegata.attestation.corim.Measurement;
 import dev.tegata.pki.Bytes;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /// What became of one attester's evidence, under the label that it gets in the result.
@@ -22,7 +24,9 @@ public sealed interface EvidenceOutcome {
     ///
     /// `scheme` is the name that policies use. `claims` is what the attester said, under names.
     /// `authorities` are the fingerprints of the keys that said so, `trustedBy` says for people why they
-    /// are believed. `attestedKey` is a public key (SubjectPublicKeyInfo) that the evidence proves.
+    /// are believed. `attestedKey` is a public key (SubjectPublicKeyInfo) that the evidence proves, and
+    /// `certified` are the fingerprints of the keys in the certificates that came with it, the signer's
+    /// first.
     record Verified(
             String label,
             String scheme,
@@ -31,8 +35,32 @@ public sealed interface EvidenceOutcome {
             Cbor.MapItem claims,
             String trustedBy,
             @Nullable Bytes nonce,
-            @Nullable Bytes attestedKey)
+            @Nullable Bytes attestedKey,
+            List<Bytes> certified)
             implements EvidenceOutcome {
+        /// Evidence that came without certificates.
+        public Verified(
+                String label,
+                String scheme,
+                List<Endorsements.Claim> measured,
+                Environment environment,
+                Cbor.MapItem claims,
+                String trustedBy,
+                @Nullable Bytes nonce,
+                @Nullable Bytes attestedKey) {
+            this(label, scheme, measured, environment, claims, trustedBy, nonce, attestedKey, List.of());
+        }
+
+        /// The fingerprints of the keys that the evidence has shown or proven.
+        public Set<Bytes> keys() {
+            Set<Bytes> keys = new LinkedHashSet<>(certified);
+            measured.forEach(claim -> keys.addAll(claim.authorities()));
+            if (attestedKey != null) {
+                keys.add(attestedKey.sha256());
+            }
+            return keys;
+        }
+
         /// The stored form.
         public Bytes encode() {
             List<Cbor> claimed = new ArrayList<>();
@@ -52,6 +80,12 @@ public sealed interface EvidenceOutcome {
                     .put(6, Cbor.of(trustedBy))
                     .put(7, nonce == null ? null : Cbor.of(nonce))
                     .put(8, attestedKey == null ? null : Cbor.of(attestedKey))
+                    .put(
+                            9,
+                            certified.isEmpty()
+                                    ? null
+                                    : new Cbor.ArrayItem(
+                                            certified.stream().map(Cbor::of).toList()))
                     .build()
                     .encode();
         }
@@ -71,6 +105,13 @@ public sealed interface EvidenceOutcome {
             }
             Cbor nonce = map.get(7);
             Cbor attestedKey = map.get(8);
+            List<Bytes> certified = new ArrayList<>();
+            Cbor keys = map.get(9);
+            if (keys != null) {
+                for (Cbor key : keys.array("the certified keys")) {
+                    certified.add(key.bytes("a certified key"));
+                }
+            }
             return new Verified(
                     map.require(1, "the label").text("the label"),
                     map.require(2, "the scheme").text("the scheme"),
@@ -79,7 +120,8 @@ public sealed interface EvidenceOutcome {
                     map.require(5, "the claims").mapping("the claims"),
                     map.require(6, "the trust").text("the trust"),
                     nonce == null ? null : nonce.bytes("the nonce"),
-                    attestedKey == null ? null : attestedKey.bytes("the attested key"));
+                    attestedKey == null ? null : attestedKey.bytes("the attested key"),
+                    certified);
         }
     }
 

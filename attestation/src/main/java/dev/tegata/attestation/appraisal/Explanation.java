@@ -7,22 +7,28 @@ import dev.tegata.attestation.corim.Endorsements;
 import dev.tegata.attestation.result.TrustClaim;
 import org.jspecify.annotations.Nullable;
 
-/// Why a claim has its value: the rule, what it saw, the reference value with its origin, and what would
-/// make it affirming.
+/// Why a claim has its value: the rule, what it saw, the reference value, the manifest that says so, and
+/// what would make it affirming.
 public record Explanation(
         TrustClaim claim,
         int value,
         String rule,
         String reason,
         Endorsements.@Nullable Statement reference,
+        Endorsements.@Nullable Origin origin,
         @Nullable String remedy) {
-    /// Where the reference value stands.
-    public Endorsements.@Nullable Origin origin() {
-        return reference == null ? null : reference.origin();
+    /// What rests on a reference value, or on none.
+    Explanation(
+            TrustClaim claim,
+            int value,
+            String rule,
+            String reason,
+            Endorsements.@Nullable Statement reference,
+            @Nullable String remedy) {
+        this(claim, value, rule, reason, reference, reference == null ? null : reference.origin(), remedy);
     }
 
     Cbor toCbor() {
-        Endorsements.Origin origin = origin();
         return Cbor.map()
                 .put("claim", Cbor.of(claim.claimName()))
                 .put("value", Cbor.of(value))

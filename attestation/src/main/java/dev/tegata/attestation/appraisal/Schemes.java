@@ -70,13 +70,25 @@ final class Schemes {
                 : signedByCertificate(
                         chain,
                         message,
-                        (certificate, key) -> CertificateChains.isFor(certificate, key, token.instanceId()));
+                        (certificate, key) -> CertificateChains.isFor(certificate, key, token.instanceId())
+                                || ofIdentity(certificate)
+                                        .map(Environment::instance)
+                                        .equals(Optional.ofNullable(
+                                                token.environment().instance())));
         requireNonce(token.nonce()::equals);
         List<Endorsements.Claim> measured = token.measurements().stream()
                 .map(measurement -> new Endorsements.Claim(token.environment(), measurement, signed.authorities()))
                 .toList();
         return new Verified(
-                label, "psa", measured, device(token, chain), claims(token), signed.source, token.nonce(), null);
+                label,
+                "psa",
+                measured,
+                device(token, chain),
+                claims(token),
+                signed.source,
+                token.nonce(),
+                null,
+                CertificateChains.keys(chain));
     }
 
     /// What a token is of: the instance that it says, or the device that its certificate is known to be
@@ -90,6 +102,12 @@ final class Schemes {
                         .map(Environment::instance)
                         .orElse(null);
         return known == null ? said : new Environment(said.classId(), null, null, null, null, known, null);
+    }
+
+    /// The device whose identity an author says the certificate's key is.
+    private Optional<Environment> ofIdentity(Certificate certificate) {
+        Bytes key = certificate.publicKeyEncoded().sha256();
+        return trust.knownKeys().ofIdentity(key).or(() -> trust.endorsements().instanceWithKey(key));
     }
 
     private static Cbor.MapItem claims(PsaToken token) {
@@ -128,7 +146,7 @@ final class Schemes {
         Cbor instance = environment.instance();
         if (instance != null) {
             for (Endorsements.EndorsedKey key : trust.endorsements().keys(instance)) {
-                if (key.attestation() && key.environment().covers(environment)) {
+                if (key.environment().covers(environment)) {
                     candidates.add(new Trust.KnownKey(
                             key.key(),
                             key.environment(),
@@ -197,7 +215,8 @@ final class Schemes {
                 claims,
                 known.source(),
                 quote.attest().extraData(),
-                null);
+                null,
+                CertificateChains.keys(chain));
     }
 
     private Trust.KnownKey knownKey(PublicKeyInfo key) throws RejectedException {
@@ -222,6 +241,7 @@ final class Schemes {
         Certificate leaf = chain.getFirst();
         Environment environment = trust.knownKeys()
                 .ofCertificate(leaf)
+                .or(() -> ofIdentity(leaf))
                 .orElseThrow(() ->
                         new RejectedException(Reason.UNKNOWN_DEVICE, "the certificate is of no device that is known"));
         return new Trust.KnownKey(certified, environment, "certified by " + leaf.issuer());
@@ -308,7 +328,8 @@ final class Schemes {
                 Cbor.map().put("layers", chain.claims()).build(),
                 "certified by " + chain.certificates().getLast().issuer(),
                 null,
-                key instanceof CoseKey.Public(PublicKeyInfo info) ? info.encoded() : null);
+                key instanceof CoseKey.Public(PublicKeyInfo info) ? info.encoded() : null,
+                CertificateChains.keys(chain.certificates()));
     }
 
     /// An entity attestation token that was found genuine and fresh, whose parts are to be judged too.
@@ -339,7 +360,8 @@ final class Schemes {
                 told(claims),
                 signed.source,
                 nonces.isEmpty() ? null : nonces.getFirst(),
-                null);
+                null,
+                CertificateChains.keys(chain));
         return new Whole(verified, claims, signed.authorities());
     }
 
@@ -364,7 +386,8 @@ final class Schemes {
                 told.build(),
                 "that of the token around these claims, " + whole.verified.trustedBy(),
                 whole.verified.nonce(),
-                null);
+                null,
+                whole.verified.certified());
     }
 
     /// What a token says, under names. Its parts have results of their own.
@@ -414,6 +437,12 @@ final class Schemes {
             }
         }
         Bytes ueid = claims.ueid();
+        if (ueid == null && !chain.isEmpty()) {
+            Optional<Environment> listed = ofIdentity(chain.getFirst());
+            if (listed.isPresent()) {
+                return listed.get();
+            }
+        }
         if (ueid == null) {
             throw new RejectedException(Reason.UNKNOWN_DEVICE, "the token does not say which device it is of");
         }

@@ -18,7 +18,8 @@ public record Trust(
     /// A key that signs evidence, what it speaks for, and how that is known (for people).
     public record KnownKey(CoseKey key, Environment environment, String source) {}
 
-    /// The keys that the caller knows beside those in endorsements: activated ones, and those of claimed chips.
+    /// The keys that the caller knows beside those in endorsements: activated ones, and those of claimed
+    /// chips.
     public interface KnownKeys {
         /// The keys of the instance, as the evidence names it.
         List<KnownKey> ofInstance(Environment environment);
@@ -26,9 +27,14 @@ public record Trust(
         /// The known key with this SHA-256 of its SubjectPublicKeyInfo.
         Optional<KnownKey> ofFingerprint(Bytes fingerprint);
 
-        /// What the key of a certificate that leads to an anchor speaks for; empty where the caller does not
-        /// know.
+        /// What the key of a certificate that leads to an anchor speaks for; empty where the caller does
+        /// not know.
         Optional<Environment> ofCertificate(Certificate certificate);
+
+        /// The instance whose identity key has this fingerprint, as endorsements of the caller say.
+        default Optional<Environment> ofIdentity(Bytes fingerprint) {
+            return Optional.empty();
+        }
 
         /// Keys that all come from endorsements and certificates.
         static KnownKeys none() {

@@ -19,20 +19,21 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /// Everything that trusted authors say, ready for matching: one engine for all evidence formats.
 ///
-/// Immutable, and worth keeping between appraisals. Statements are found by the class they are about and by the
-/// first digest they demand, so that a product's thousand releases cost no more than one.
+/// Immutable, and worth keeping between appraisals. Statements are found by the class they are about and by
+/// the first digest they demand, so that a product's thousand releases cost no more than one.
 public final class Endorsements {
     private static final int MAX_NEAREST = 3;
     private static final int MAX_ROUNDS = 32;
 
-    /// A manifest that the caller trusts: its signature verified, or it came through an authenticated channel.
-    /// `signer` is for people; `signerKey` is the SHA-256 of the signer's SubjectPublicKeyInfo, where there is
-    /// one; `signatureValidity` is that of the signature, which ends what is said even where the manifest has no
-    /// end.
+    /// A manifest that the caller trusts: its signature verified, or it came through an authenticated
+    /// channel. `signer` is for people; `signerKey` is the SHA-256 of the signer's SubjectPublicKeyInfo,
+    /// where there is one; `signatureValidity` is that of the signature, which ends what is said even where
+    /// the manifest has no end.
     public record Source(
             Corim corim,
             String signer,
@@ -67,29 +68,40 @@ public final class Endorsements {
     /// No reference value speaks of this element.
     public record Unknown(Claim claim) implements Judged {}
 
-    /// The outcome of matching: each claim judged, and what was added to them. `classKnown` tells whether any
-    /// statement speaks of this class at all.
-    public record Match(List<Judged> judged, List<Statement> endorsed, boolean classKnown) {}
+    /// The outcome of matching: each claim judged, and what was added to them. `aboutClass` is one of those
+    /// who speak of this class, where any does.
+    public record Match(List<Judged> judged, List<Statement> endorsed, Optional<Origin> aboutClass) {}
 
-    /// A key that an author says belongs to an environment.
-    public record EndorsedKey(Environment environment, CoseKey key, boolean attestation, Origin origin) {}
+    /// A key of which an author says that an environment signs its evidence with it.
+    public record EndorsedKey(Environment environment, CoseKey key, Origin origin) {}
+
+    /// What an author says of an environment's identity: `listed` tells whether a key of the evidence is
+    /// among its keys.
+    public record Identity(Environment environment, Origin origin, boolean listed) {}
 
     private record Located<T extends Triple>(
             T triple, Origin origin, @Nullable Bytes signerKey) {}
 
     /// The statements about one class.
     private static final class Shelf {
+        private final Origin first;
         private final Map<Bytes, List<Statement>> referencesByDigest = new HashMap<>();
         private final List<Statement> otherReferences = new ArrayList<>();
         private final List<Located<Triple.Endorsed>> endorsed = new ArrayList<>();
         private final Map<Bytes, List<Located<Triple.Conditional>>> conditionalsByDigest = new HashMap<>();
         private final List<Located<Triple.Conditional>> otherConditionals = new ArrayList<>();
         private final List<Located<Triple.Series>> series = new ArrayList<>();
+
+        Shelf(Origin first) {
+            this.first = first;
+        }
     }
 
     private final Map<Cbor, Shelf> byClass = new HashMap<>();
-    private final Shelf anyClass = new Shelf();
+    private final Shelf anyClass = new Shelf(new Origin("", "", 0, ""));
     private final Map<Cbor, List<EndorsedKey>> keysByInstance = new HashMap<>();
+    private final Map<Cbor, List<Located<Triple.Keys>>> identitiesByInstance = new HashMap<>();
+    private final Map<Bytes, List<Located<Triple.Keys>>> identitiesByKey = new HashMap<>();
     private final Map<Bytes, EndorsedKey> attestationKeys = new HashMap<>();
     private final Set<Bytes> sharedKeys = new HashSet<>();
     private final List<String> problems = new ArrayList<>();
@@ -127,7 +139,7 @@ public final class Endorsements {
     private void add(Triple triple, Origin origin, @Nullable Bytes signerKey) {
         switch (triple) {
             case Triple.Reference(Environment environment, List<Measurement> measurements) -> {
-                Shelf shelf = shelf(environment);
+                Shelf shelf = shelf(environment, origin);
                 for (Measurement measurement : measurements) {
                     Statement reference = new Statement(environment, measurement, origin);
                     Optional<Bytes> digest = firstDigest(measurement);
@@ -141,10 +153,10 @@ public final class Endorsements {
                 }
             }
             case Triple.Endorsed endorsed ->
-                shelf(endorsed.environment()).endorsed.add(new Located<>(endorsed, origin, signerKey));
+                shelf(endorsed.environment(), origin).endorsed.add(new Located<>(endorsed, origin, signerKey));
             case Triple.Conditional conditional -> {
                 Triple.State first = conditional.conditions().getFirst();
-                Shelf shelf = shelf(first.environment());
+                Shelf shelf = shelf(first.environment(), origin);
                 Located<Triple.Conditional> located = new Located<>(conditional, origin, signerKey);
                 Optional<Bytes> digest = firstDigest(first.measurements().getFirst());
                 if (digest.isPresent()) {
@@ -156,11 +168,12 @@ public final class Endorsements {
                 }
             }
             case Triple.Series series ->
-                shelf(series.condition().environment()).series.add(new Located<>(series, origin, signerKey));
+                shelf(series.condition().environment(), origin).series.add(new Located<>(series, origin, signerKey));
+            case Triple.Keys keys when !keys.attestation() -> addIdentity(new Located<>(keys, origin, signerKey));
             case Triple.Keys keys -> {
                 for (Cbor statement : keys.keys()) {
                     Optional<CoseKey> key = CryptoKeys.publicKey(statement);
-                    key.ifPresent(value -> add(new EndorsedKey(keys.environment(), value, keys.attestation(), origin)));
+                    key.ifPresent(value -> add(new EndorsedKey(keys.environment(), value, origin)));
                 }
             }
             case Triple.Other _ -> {
@@ -169,12 +182,27 @@ public final class Endorsements {
         }
     }
 
+    private void addIdentity(Located<Triple.Keys> located) {
+        Cbor instance = located.triple.environment().instance();
+        if (instance != null) {
+            identitiesByInstance
+                    .computeIfAbsent(instance, _ -> new ArrayList<>())
+                    .add(located);
+        }
+        for (Cbor statement : located.triple.keys()) {
+            CryptoKeys.fingerprint(statement)
+                    .ifPresent(key -> identitiesByKey
+                            .computeIfAbsent(key, _ -> new ArrayList<>())
+                            .add(located));
+        }
+    }
+
     private void add(EndorsedKey key) {
         Cbor instance = key.environment.instance();
         if (instance != null) {
             keysByInstance.computeIfAbsent(instance, _ -> new ArrayList<>()).add(key);
         }
-        if (key.attestation && key.key instanceof CoseKey.Public(PublicKeyInfo info)) {
+        if (key.key instanceof CoseKey.Public(PublicKeyInfo info)) {
             EndorsedKey earlier = attestationKeys.putIfAbsent(info.fingerprint(), key);
             if (earlier != null && !earlier.environment.equals(key.environment)) {
                 sharedKeys.add(info.fingerprint());
@@ -183,9 +211,9 @@ public final class Endorsements {
         }
     }
 
-    private Shelf shelf(Environment environment) {
+    private Shelf shelf(Environment environment, Origin origin) {
         Cbor classId = environment.classId();
-        return classId == null ? anyClass : byClass.computeIfAbsent(classId, _ -> new Shelf());
+        return classId == null ? anyClass : byClass.computeIfAbsent(classId, _ -> new Shelf(origin));
     }
 
     private static Optional<Bytes> firstDigest(Measurement measurement) {
@@ -213,7 +241,7 @@ public final class Endorsements {
         return List.copyOf(problems);
     }
 
-    /// The keys that are endorsed for exactly this instance.
+    /// The keys that are endorsed for signing evidence of exactly this instance.
     public List<EndorsedKey> keys(Cbor instance) {
         return keysByInstance.getOrDefault(instance, List.of());
     }
@@ -225,16 +253,81 @@ public final class Endorsements {
                 : Optional.ofNullable(attestationKeys.get(fingerprint));
     }
 
+    /// The instance whose identity key this is, the SHA-256 of a SubjectPublicKeyInfo, without any
+    /// condition on the evidence. None where authors name several.
+    public Optional<Environment> instanceWithKey(Bytes fingerprint) {
+        Set<Environment> named = new HashSet<>();
+        for (Located<Triple.Keys> located : identitiesByKey.getOrDefault(fingerprint, List.of())) {
+            Triple.Keys triple = located.triple;
+            if (triple.environment().instance() != null
+                    && triple.key() == null
+                    && triple.authorizedBy().isEmpty()) {
+                named.add(triple.environment());
+            }
+        }
+        return named.size() == 1 ? Optional.of(named.iterator().next()) : Optional.empty();
+    }
+
+    /// What is said of the identity of the attester, which has shown these keys. A statement that lists one
+    /// of them goes before those that list others for this instance, or one of them for another instance.
+    public Optional<Identity> identity(Environment attester, List<Claim> evidence, Collection<Bytes> keys) {
+        for (Bytes key : keys) {
+            for (Located<Triple.Keys> located : identitiesByKey.getOrDefault(key, List.of())) {
+                if (identifies(located.triple, attester, evidence)) {
+                    return Optional.of(new Identity(located.triple.environment(), located.origin, true));
+                }
+            }
+        }
+        Set<Cbor> instances = new LinkedHashSet<>();
+        Stream.concat(Stream.of(attester), evidence.stream().map(Claim::environment))
+                .map(Environment::instance)
+                .filter(Objects::nonNull)
+                .forEach(instances::add);
+        for (Bytes key : keys) {
+            for (Located<Triple.Keys> located : identitiesByKey.getOrDefault(key, List.of())) {
+                if (isOfAnother(located.triple.environment().instance(), instances)) {
+                    return Optional.of(new Identity(located.triple.environment(), located.origin, false));
+                }
+            }
+        }
+        for (Cbor instance : instances) {
+            for (Located<Triple.Keys> located : identitiesByInstance.getOrDefault(instance, List.of())) {
+                if (identifies(located.triple, attester, evidence)) {
+                    return Optional.of(new Identity(located.triple.environment(), located.origin, false));
+                }
+            }
+        }
+        return Optional.empty();
+    }
+
+    /// Whether an instance is none of these, of which one is named in the same way.
+    private static boolean isOfAnother(@Nullable Cbor instance, Set<Cbor> attester) {
+        return instance instanceof Cbor.Tagged(long tag, Cbor _)
+                && !attester.contains(instance)
+                && attester.stream().anyMatch(own -> own instanceof Cbor.Tagged(long ownTag, Cbor _) && ownTag == tag);
+    }
+
+    /// Whether a statement of keys is about this attester: one of its claims is of the environment and of
+    /// the element, and is made by those who have to.
+    private static boolean identifies(Triple.Keys keys, Environment attester, List<Claim> evidence) {
+        boolean free = keys.key() == null && keys.authorizedBy().isEmpty();
+        return (free && keys.environment().covers(attester))
+                || evidence.stream()
+                        .anyMatch(claim -> keys.environment().covers(claim.environment)
+                                && (keys.key() == null || keys.key().equals(claim.measurement.key()))
+                                && Matching.authorized(keys.authorizedBy(), claim.authorities));
+    }
+
     /// Judges the claims of one attester, and adds what follows from them.
     public Match match(List<Claim> evidence) {
         Set<Shelf> shelves = new LinkedHashSet<>();
-        boolean classKnown = false;
+        Optional<Origin> aboutClass = Optional.empty();
         for (Claim claim : evidence) {
             Cbor classId = claim.environment().classId();
             Shelf shelf = classId == null ? null : byClass.get(classId);
             if (shelf != null) {
                 shelves.add(shelf);
-                classKnown = true;
+                aboutClass = aboutClass.or(() -> Optional.of(shelf.first));
             }
         }
         shelves.add(anyClass);
@@ -245,14 +338,18 @@ public final class Endorsements {
         return new Match(
                 judged,
                 endorse(evidence, shelves),
-                classKnown
-                        || judged.stream()
-                                .anyMatch(each -> each instanceof Corroborated || each instanceof Contradicted));
+                aboutClass.or(() -> judged.stream()
+                        .flatMap(each -> switch (each) {
+                            case Corroborated(Claim _, Statement reference) -> Stream.of(reference.origin);
+                            case Contradicted(Claim _, List<Statement> nearest) -> Stream.of(nearest.getFirst().origin);
+                            case Unknown _ -> Stream.empty();
+                        })
+                        .findFirst()));
     }
 
-    /// Whether any statement speaks of this class.
-    public boolean knowsClass(Cbor classId) {
-        return byClass.containsKey(classId);
+    /// One of those who speak of this class.
+    public Optional<Origin> aboutClass(Cbor classId) {
+        return Optional.ofNullable(byClass.get(classId)).map(shelf -> shelf.first);
     }
 
     private static Judged judge(Claim claim, Set<Shelf> shelves) {
@@ -282,8 +379,8 @@ public final class Endorsements {
                 && Matching.authorized(reference.measurement.authorizedBy(), claim.authorities);
     }
 
-    /// Reference values for the same element: the same key and, where both have one, the same name. The newest
-    /// first.
+    /// Reference values for the same element: the same key and, where both have one, the same name. The
+    /// newest first.
     private static List<Statement> nearest(Claim claim, Set<Shelf> shelves) {
         List<Statement> nearest = new ArrayList<>();
         for (Shelf shelf : shelves) {
@@ -320,8 +417,8 @@ public final class Endorsements {
         return leftVersion != null && (rightVersion == null || Versions.compare(leftVersion, rightVersion) > 0);
     }
 
-    /// Adds endorsed values until nothing changes. Each statement speaks once, so this ends; the number of rounds
-    /// is limited all the same, because each costs a pass over all that were not yet heard.
+    /// Adds endorsed values until nothing changes. Each statement speaks once, so this ends; the number of
+    /// rounds is limited all the same, because each costs a pass over all that were not yet heard.
     private static List<Statement> endorse(List<Claim> evidence, Set<Shelf> shelves) {
         List<Claim> accepted = new ArrayList<>(evidence);
         Map<Statement, Boolean> added = new LinkedHashMap<>();

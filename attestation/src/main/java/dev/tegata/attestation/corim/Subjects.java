@@ -39,8 +39,8 @@ public final class Subjects {
         };
     }
 
-    /// Whether a statement is about one device only, and says more than which keys it has. There are few of
-    /// these: who has none need not look for them with each device's evidence.
+    /// Whether a statement is about one device only, and judging evidence needs it: all but keys that sign
+    /// evidence. Who has none need not look for them with each device's evidence.
     public static boolean isAboutOneDevice(Triple statement) {
         return switch (statement) {
             case Triple.Reference reference -> isOneDevice(reference.environment());
@@ -48,7 +48,8 @@ public final class Subjects {
             case Triple.Conditional conditional ->
                 isOneDevice(conditional.conditions().getFirst().environment());
             case Triple.Series series -> isOneDevice(series.condition().environment());
-            case Triple.Keys _, Triple.Other _ -> false;
+            case Triple.Keys keys -> !keys.attestation();
+            case Triple.Other _ -> false;
         };
     }
 
@@ -63,8 +64,9 @@ public final class Subjects {
             subjects.add(ofInstance(instance));
         }
         for (Cbor statement : keys.keys()) {
-            if (keys.attestation()
-                    && CryptoKeys.publicKey(statement).orElse(null) instanceof CoseKey.Public(PublicKeyInfo key)) {
+            if (!keys.attestation()) {
+                CryptoKeys.fingerprint(statement).ifPresent(key -> subjects.add(ofKey(key)));
+            } else if (CryptoKeys.publicKey(statement).orElse(null) instanceof CoseKey.Public(PublicKeyInfo key)) {
                 subjects.add(ofKey(key.fingerprint()));
             }
         }

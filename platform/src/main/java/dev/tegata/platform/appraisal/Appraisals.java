@@ -133,8 +133,8 @@ public final class Appraisals {
         return appraiseAndKeep(tenant, request, (_, _) -> {});
     }
 
-    /// As the other does, and `noted` in the same transaction; all of it again where what evidence is judged
-    /// by has changed meanwhile.
+    /// As the other does, and `noted` in the same transaction; all of it again where what evidence is
+    /// judged by has changed meanwhile.
     public Appraised appraiseAndKeep(TenantId tenant, Request request, BiConsumer<Handle, Appraised> noted) {
         while (true) {
             Appraised appraised = appraise(tenant, request);
@@ -259,8 +259,11 @@ public final class Appraisals {
                 claims.addAll(verified.measured());
                 subjects.addAll(Subjects.ofClasses(verified.environment()));
                 Cbor instance = verified.environment().instance();
-                if (instances && instance != null) {
-                    subjects.add(Subjects.ofInstance(instance));
+                if (instances) {
+                    verified.keys().forEach(key -> subjects.add(Subjects.ofKey(key)));
+                    if (instance != null) {
+                        subjects.add(Subjects.ofInstance(instance));
+                    }
                 }
             }
         }

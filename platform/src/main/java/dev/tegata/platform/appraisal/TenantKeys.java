@@ -64,7 +64,7 @@ final class TenantKeys implements Trust.KnownKeys {
         List<Trust.KnownKey> keys = new ArrayList<>();
         for (Endorsements.EndorsedKey key : index.find(tenant, version, Set.of(Subjects.ofInstance(instance)))
                 .keys(instance)) {
-            if (key.attestation() && key.environment().covers(environment)) {
+            if (key.environment().covers(environment)) {
                 keys.add(known(key));
             }
         }
@@ -139,6 +139,11 @@ final class TenantKeys implements Trust.KnownKeys {
     public Optional<Environment> ofCertificate(Certificate certificate) {
         return database.inTenant(
                 tenant, tx -> device(tx, certificate).flatMap(device -> DeviceEnvironments.of(tx, tenant, device)));
+    }
+
+    @Override
+    public Optional<Environment> ofIdentity(Bytes fingerprint) {
+        return index.find(tenant, version, Set.of(Subjects.ofKey(fingerprint))).instanceWithKey(fingerprint);
     }
 
     /// The device that we issued the certificate to, or that was claimed with its key, or whose serial

@@ -101,7 +101,7 @@ public final class EndorsementIndex {
         return loaded.endorsements;
     }
 
-    /// Whether anything but keys is endorsed for single devices.
+    /// Whether anything but keys that sign evidence is endorsed for single devices.
     public boolean speaksOfSingleDevices(TenantId tenant, long version) {
         SingleDevices known = singleDevices.get(tenant);
         if (known == null || known.version != version) {

@@ -387,6 +387,29 @@ class VerificationTest {
         }
 
         @Test
+        @DisplayName("a listed identity key is named in the result, until its manifest is taken back")
+        void identity() {
+            submit(corim("lamp", comid("lamp/1", 1, key(), reference(FIRMWARE))));
+            assertThat(result(appraise(FIRMWARE))).contains("\"known-key\"").doesNotContain("\"identity-key\"");
+            Triple.Keys identity = new Triple.Keys(
+                    false,
+                    Environment.ofBytes(IMPLEMENTATION, INSTANCE),
+                    List.of(CryptoKeys.of(attester.publicKey())),
+                    null,
+                    List.of());
+            Endorsement listed = submit(corim("identities", comid("lamp/identities", 1, identity)));
+            StoredAppraisal appraised = appraise(otherNode, FIRMWARE);
+            assertThat(appraised.status()).isEqualTo(Tier.AFFIRMING);
+            assertThat(result(appraised)).contains("\"identity-key\"", "\"identities\"", "\"lamp/identities\"");
+            verification.endorsements().withdraw(tenant, ACTOR, listed.id());
+            assertThat(result(appraise(otherNode, FIRMWARE))).doesNotContain("\"identity-key\"");
+        }
+
+        private static String result(StoredAppraisal stored) {
+            return new String(stored.claims().toArray(), StandardCharsets.UTF_8);
+        }
+
+        @Test
         @DisplayName("a later version of all tags supersedes; an older one, or another content, is refused")
         void superseded() {
             submit(corim("keys", comid("lamp/keys", 1, key())));
