@@ -134,10 +134,15 @@ public final class Appraisals {
     }
 
     /// As the other does, and `noted` in the same transaction; all of it again where what evidence is
-    /// judged by has changed meanwhile.
+    /// judged by has changed meanwhile. Nothing is kept of what a device sends at a check-in while nobody
+    /// can tell whether its certificate is revoked: that says nothing of the device, which can be asked
+    /// again.
     public Appraised appraiseAndKeep(TenantId tenant, Request request, BiConsumer<Handle, Appraised> noted) {
         while (true) {
             Appraised appraised = appraise(tenant, request);
+            if (request.origin == Origin.CHECK_IN && isOfUnknownStatus(appraised)) {
+                return appraised;
+            }
             database.inTenant(tenant, tx -> {
                 keep(tx, tenant, appraised);
                 noted.accept(tx, appraised);
@@ -147,6 +152,12 @@ public final class Appraisals {
                 return appraised;
             }
         }
+    }
+
+    private static boolean isOfUnknownStatus(Appraised appraised) {
+        return appraised.stored().outcomes().stream()
+                .anyMatch(outcome -> outcome instanceof Rejected rejected
+                        && rejected.reason() == EvidenceOutcome.Reason.UNKNOWN_REVOCATION);
     }
 
     /// Whether evidence would be judged otherwise by now. To be asked once an appraisal is kept: who

@@ -98,11 +98,13 @@ public final class AttestationOrders implements DueOrders, EvidenceSink, OrderRe
         watch.draw(tenant, device);
     }
 
-    /// What became of an order to attest is believed by the evidence alone.
+    /// What became of an order to attest is believed by the evidence alone. One that failed is placed again
+    /// soon, with another nonce.
     @Override
     public Optional<String> take(Handle tx, TenantId tenant, Ended ended) {
         if (ended.status() == CheckIn.Status.DONE && !Postures.isAnswered(tx, tenant, ended.device(), ended.order())) {
-            return Optional.of("no evidence came with the nonce of this order");
+            return Optional.of(
+                    "no evidence came with the nonce of this order, or it is not known whether its certificate is revoked");
         }
         return Optional.empty();
     }

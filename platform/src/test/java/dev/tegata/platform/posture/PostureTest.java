@@ -30,6 +30,7 @@ import dev.tegata.pki.certificate.Name;
 import dev.tegata.pki.certificate.RequestAttribute;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.PublicKeyInfo;
+import dev.tegata.pki.key.SignatureAlgorithm;
 import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.ErrorCode;
@@ -41,6 +42,8 @@ import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.appraisal.AppraisalId;
 import dev.tegata.platform.appraisal.EnrolmentEvidence;
 import dev.tegata.platform.appraisal.Verification;
+import dev.tegata.platform.claim.RevocationLists;
+import dev.tegata.platform.claim.TrustPurpose;
 import dev.tegata.platform.claim.TrustedCertificates;
 import dev.tegata.platform.decision.Decision;
 import dev.tegata.platform.decision.Decisions;
@@ -52,6 +55,8 @@ import dev.tegata.platform.decision.Subject;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.endorsement.Endorsement;
 import dev.tegata.platform.endorsement.ReappraisalRequests;
+import dev.tegata.platform.enrol.BirthCa;
+import dev.tegata.platform.enrol.DeviceCredential;
 import dev.tegata.platform.enrol.EnrolmentOutcome;
 import dev.tegata.platform.enrol.EnrolmentWorld;
 import dev.tegata.platform.enrol.EvidenceGate;
@@ -211,6 +216,10 @@ class PostureTest {
     }
 
     private Bytes token(Unit unit, SoftwareComponent component, Bytes nonce) {
+        return token(unit, component, nonce, attester, List.of());
+    }
+
+    private static Bytes token(Unit unit, SoftwareComponent component, Bytes nonce, Signer signer, List<Bytes> chain) {
         return new PsaToken(
                         PsaProfile.RFC_9783,
                         nonce,
@@ -222,7 +231,7 @@ class PostureTest {
                         null,
                         List.of(component),
                         null)
-                .sign(attester, List.of());
+                .sign(signer, chain);
     }
 
     private OrderId attest(Unit unit, SoftwareComponent component) {
@@ -314,6 +323,44 @@ class PostureTest {
         attest(unit, FIRMWARE);
         assertThat(events()).containsExactly("changed", "stale", "changed");
         assertThat(decide(unit).allowed()).isTrue();
+    }
+
+    @Test
+    @DisplayName(
+            "evidence whose certificate may be revoked or not, nobody knows, changes nothing: it is asked for again")
+    void statusUnknown() throws Exception {
+        Instant now = world.clock.instant();
+        BirthCa ca = BirthCa.create(now);
+        TrustedCertificates trusted = new TrustedCertificates(world.database, world.audit, world.clock);
+        trusted.add(tenant, ACTOR, TrustPurpose.ATTESTATION_CA, "IAK", ca.certificate());
+        reference(FIRMWARE);
+        Unit unit = unit(fleet());
+        attest(unit, FIRMWARE);
+        Posture before = postures.get(tenant, unit.id);
+        DeviceCredential.TlsCertificate shown = (DeviceCredential.TlsCertificate)
+                ca.birth(unit.instance.slice(1, unit.instance.size()).hex(), unit.key, "http://lists.example/iak.crl");
+        Signer certified =
+                new Signer(unit.key.publicKey(), data -> unit.key.sign(SignatureAlgorithm.ECDSA_SHA256, data));
+        OrderId order = new OrderId(UUID.randomUUID());
+        take(unit, order, certified, shown.chain());
+        assertThat(postures.get(tenant, unit.id)).isEqualTo(before);
+        assertThat(world.database.<Boolean>inTenant(tenant, tx -> Postures.isAnswered(tx, tenant, unit.id, order)))
+                .isFalse();
+        new RevocationLists(world.database, trusted, world.audit, world.clock)
+                .add(tenant, ACTOR, ca.revoke(now, now.plus(Duration.ofDays(7))), List.of());
+        take(unit, order, certified, shown.chain());
+        assertThat(postures.get(tenant, unit.id).status()).isEqualTo(Tier.AFFIRMING);
+        assertThat(world.database.<Boolean>inTenant(tenant, tx -> Postures.isAnswered(tx, tenant, unit.id, order)))
+                .isTrue();
+    }
+
+    private void take(Unit unit, OrderId order, Signer signer, List<Bytes> chain) {
+        world.clock.advance(Duration.ofMillis(1));
+        byte[] bytes = new byte[32];
+        random.nextBytes(bytes);
+        Bytes nonce = Bytes.of(bytes);
+        Bytes token = token(unit, FIRMWARE, nonce, signer, chain);
+        orders.take(tenant, unit.fleet, unit.id, order, new CheckIn.Evidence(Evidence.PSA, token, nonce));
     }
 
     @Test
