@@ -186,6 +186,8 @@ public final class Server implements AutoCloseable {
     private Server(ServerConfig config, InstantSource clock) {
         this.config = config;
         this.clock = clock;
+        ListenAddresses.requireFree(config);
+        Optional<SuppliedTlsIdentity> supplied = supplied(config, clock);
         makeDataFolder(config.data());
         boolean complete = false;
         try {
@@ -411,7 +413,7 @@ public final class Server implements AutoCloseable {
             handlers.put(Rollovers.JOB, new RolloverSteps(rollovers, auditLog, orders, clock, ROLLOVER_PAUSE)::step);
             opened(JobWorkers.start(database, jobs, handlers));
             this.apiRoutes = routes.routes();
-            this.identity = identity();
+            this.identity = supplied.isPresent() ? supplied.get() : localIdentity();
             HttpStack http = opened(new HttpStack(registry, identity));
             this.metrics = http.listen(
                     options("metrics", config.ports().metrics(), Transport.PLAIN),
@@ -468,7 +470,8 @@ public final class Server implements AutoCloseable {
     ///
     /// @throws dev.tegata.platform.UnavailableException where something that it needs cannot be used
     /// @throws dev.tegata.pki.key.VaultException where the vault cannot be opened
-    /// @throws UncheckedIOException where the data folder or a port cannot be used
+    /// @throws InvalidConfigException where an address, a port or the operator's own TLS identity cannot be used
+    /// @throws UncheckedIOException where the data folder cannot be used
     public static Server start(ServerConfig config) {
         return start(config, InstantSource.system());
     }
@@ -628,10 +631,16 @@ public final class Server implements AutoCloseable {
         };
     }
 
-    private TlsIdentity identity() {
-        return config.tls()
-                .<TlsIdentity>map(files -> new SuppliedTlsIdentity(files.certificate(), files.key()))
-                .orElseGet(() -> new LocalTlsIdentity(config.data().resolve("tls"), config.tlsNames(), clock));
+    private static Optional<SuppliedTlsIdentity> supplied(ServerConfig config, InstantSource clock) {
+        try {
+            return config.tls().map(files -> new SuppliedTlsIdentity(files.certificate(), files.key(), clock));
+        } catch (UncheckedIOException e) {
+            throw new InvalidConfigException(List.of(e.getMessage() + "."));
+        }
+    }
+
+    private TlsIdentity localIdentity() {
+        return new LocalTlsIdentity(config.data().resolve("tls"), config.tlsNames(), clock);
     }
 
     /// CMP protects its messages itself; over plain HTTP it is offered where the operator wants that.

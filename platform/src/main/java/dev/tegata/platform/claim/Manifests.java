@@ -29,6 +29,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -50,6 +51,9 @@ public final class Manifests implements AutoCloseable {
     /// How many files one node reads at a time.
     private static final int MAX_IMPORTS = 8;
 
+    /// How many of them may be one tenant's: its slow uploads are not to keep the others waiting.
+    private static final int MAX_IMPORTS_OF_A_TENANT = MAX_IMPORTS / 2;
+
     /// A running import touches its row far more often; a row that is older belongs to a node that died.
     private static final Duration STALE = Duration.ofMinutes(2);
 
@@ -60,6 +64,7 @@ public final class Manifests implements AutoCloseable {
     private final InstantSource clock;
     private final RandomGenerator random;
     private final Semaphore imports = new Semaphore(MAX_IMPORTS);
+    private final Map<TenantId, Integer> importsByTenant = new ConcurrentHashMap<>();
     private final ExecutorService workers;
 
     public Manifests(
@@ -88,9 +93,25 @@ public final class Manifests implements AutoCloseable {
     ///     files are being imported; then nothing was changed
     public ManifestReport importManifest(
             TenantId tenant, Actor actor, ManifestUpload upload, Consumer<ManifestReport> progress) {
+        try {
+            if (importsByTenant.merge(tenant, 1, Integer::sum) > MAX_IMPORTS_OF_A_TENANT) {
+                throw new RefusedException(
+                        ErrorCode.UNAVAILABLE,
+                        "this tenant has " + MAX_IMPORTS_OF_A_TENANT
+                                + " manifests being imported at this server: ask again when one of them has ended");
+            }
+            return importWithin(tenant, actor, upload, progress);
+        } finally {
+            importsByTenant.computeIfPresent(tenant, (_, count) -> count == 1 ? null : count - 1);
+        }
+    }
+
+    private ManifestReport importWithin(
+            TenantId tenant, Actor actor, ManifestUpload upload, Consumer<ManifestReport> progress) {
         if (!imports.tryAcquire()) {
             throw new RefusedException(
-                    ErrorCode.UNAVAILABLE, MAX_IMPORTS + " manifests are being imported: wait for one to end");
+                    ErrorCode.UNAVAILABLE,
+                    "this server is importing " + MAX_IMPORTS + " manifests already: ask again when one has ended");
         }
         try {
             UploadStream content = new UploadStream(upload.content());

@@ -42,6 +42,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -397,6 +398,45 @@ class ManifestsTest {
         assertThatThrownBy(() -> manifests.issues(other, report.id(), Page.Request.first()))
                 .hasMessageContaining("there is no manifest");
         assertThat(manifests.list(other, Page.Request.first()).items()).isEmpty();
+    }
+
+    @Test
+    @DisplayName("slow uploads of one tenant fill its own share, and not the other tenants' room")
+    void slowUploads() throws Exception {
+        List<PipedOutputStream> senders = new ArrayList<>();
+        List<CompletableFuture<ManifestReport>> slow = new ArrayList<>();
+        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+            try {
+                for (int i = 0; i < 4; i++) {
+                    PipedOutputStream sender = new PipedOutputStream();
+                    PipedInputStream content = new PipedInputStream(sender, 1 << 20);
+                    CompletableFuture<Void> begun = new CompletableFuture<>();
+                    slow.add(CompletableFuture.supplyAsync(
+                            () -> manifests.importManifest(
+                                    tenant,
+                                    ACTOR,
+                                    new ManifestUpload(fleet, "list.csv", content, STATEMENT),
+                                    _ -> begun.complete(null)),
+                            threads));
+                    sender.write(csv("serial\n" + "1234567890\n".repeat(1000)));
+                    sender.flush();
+                    senders.add(sender);
+                    begun.get(60, TimeUnit.SECONDS);
+                }
+
+                assertRefused(ErrorCode.UNAVAILABLE, fleet, "serial\na\n", "a.csv");
+                assertThat(importFile(newFleet(), csv("serial\na\n"), STATEMENT).state())
+                        .isEqualTo(State.COMPLETED);
+            } finally {
+                for (PipedOutputStream sender : senders) {
+                    sender.close();
+                }
+            }
+            for (CompletableFuture<ManifestReport> each : slow) {
+                each.get(60, TimeUnit.SECONDS);
+            }
+        }
+        assertThat(importFile(fleet, csv("serial\na\n"), STATEMENT).state()).isEqualTo(State.COMPLETED);
     }
 
     private void assertRefused(ErrorCode code, FleetId target, String content, String name) {

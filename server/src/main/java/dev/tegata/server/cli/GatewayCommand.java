@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server.cli;
 
+import dev.tegata.server.ListenAddresses;
 import dev.tegata.server.device.Gateway;
 import dev.tegata.server.http.ClientTrust;
 import java.io.IOException;
@@ -62,6 +63,9 @@ final class GatewayCommand implements Callable<Integer> {
         }
         String host = listen.substring(0, colon).replaceAll("[\\[\\]]", "");
         int port = Integer.parseInt(listen.substring(colon + 1));
+        ListenAddresses.objection("--listen", host, "--listen", port).ifPresent(sentence -> {
+            throw CommandFailure.usage(sentence);
+        });
         try (Gateway gateway = Gateway.start(host, port, URI.create(server), trust())) {
             Runtime.getRuntime().addShutdownHook(Thread.ofPlatform().unstarted(gateway::close));
             session.output().say("The gateway is ready at " + gateway.url() + ". Stop it with Ctrl-C.");

@@ -7,13 +7,10 @@ import dev.tegata.platform.UnavailableException;
 import dev.tegata.server.Server;
 import dev.tegata.server.ServerConfig;
 import java.io.UncheckedIOException;
-import java.net.BindException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Objects;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
-import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -60,19 +57,8 @@ final class ServeCommand implements Callable<Integer> {
             }
             return 0;
         } catch (UnavailableException | VaultException | UncheckedIOException e) {
-            throw CommandFailure.unreachable(
-                    "the server cannot start: " + (isPortTaken(e) ? portTaken(checked) : e.getMessage()));
+            throw CommandFailure.unreachable("the server cannot start: " + e.getMessage());
         }
-    }
-
-    private static boolean isPortTaken(Throwable thrown) {
-        return Stream.iterate(thrown, Objects::nonNull, Throwable::getCause).anyMatch(BindException.class::isInstance);
-    }
-
-    private static String portTaken(ServerConfig checked) {
-        ServerConfig.Ports ports = checked.ports();
-        return "%s has no place for it: one of the ports %d, %d, %d and %d is taken. Choose others with --api-port, --device-port, --public-port and --metrics-port."
-                .formatted(ports.listen(), ports.api(), ports.devices(), ports.publicPki(), ports.metrics());
     }
 
     private void serve(ServerConfig checked) throws InterruptedException {

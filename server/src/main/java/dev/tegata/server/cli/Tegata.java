@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server.cli;
 
+import dev.tegata.server.InvalidConfigException;
 import dev.tegata.server.demo.DemoCommand;
 import java.time.Instant;
 import java.time.format.DateTimeParseException;
@@ -202,7 +203,9 @@ public final class Tegata {
 
     private static int wrongCommand(ParameterException e) {
         CommandLine command = e.getCommandLine();
-        boolean nothingAsked = e.getClass() == ParameterException.class && e.getArgSpec() == null;
+        boolean nothingAsked = e.getClass() == ParameterException.class
+                && e.getArgSpec() == null
+                && !command.getSubcommands().isEmpty();
         if (nothingAsked) {
             command.usage(command.getErr());
         } else {
@@ -229,6 +232,9 @@ public final class Tegata {
     }
 
     private static CommandFailure unexpected(Terminal terminal, Exception e) {
+        if (e instanceof InvalidConfigException wrong) {
+            return CommandFailure.usage("the server cannot start:\n" + wrong.getMessage());
+        }
         if ("DEBUG".equals(terminal.environment().get("TEGATA_LOG_LEVEL"))) {
             e.printStackTrace(terminal.err());
         }

@@ -333,7 +333,8 @@ public final class LocalTlsIdentity implements TlsIdentity {
         return pem("CERTIFICATE", certificate.getEncoded());
     }
 
-    private static byte[] keyPem(PrivateKey key) {
+    /// As PKCS#8, which all that show an identity can read.
+    static byte[] keyPem(PrivateKey key) {
         return pem("PRIVATE KEY", key.getEncoded()).getBytes(StandardCharsets.US_ASCII);
     }
 

@@ -96,9 +96,47 @@ class ServeCommandTest {
                             "--metrics-port",
                             "0");
 
-            assertThat(result.exitCode()).isEqualTo(3);
-            assertThat(result.err()).contains(taken, "is taken", "--api-port");
+            assertThat(result.exitCode()).isEqualTo(2);
+            assertThat(result.err()).contains("api-port: port " + taken + " at 127.0.0.1 is taken");
+            assertThat(home.resolve("data")).doesNotExist();
+            Shell.Result gateway = Shell.in(home)
+                    .run("gateway", "--listen", "127.0.0.1:" + taken, "--server", "https://tegata.example:8444");
+            Shell.Result demo = Shell.in(home).run("demo", "--port", taken, "--devices", "1");
+            assertThat(demo.exitCode()).isEqualTo(2);
+            assertThat(demo.err()).contains("api-port: port " + taken + " at 127.0.0.1 is taken");
+            assertThat(gateway.exitCode()).isEqualTo(2);
+            assertThat(gateway.err()).contains("--listen: port " + taken + " at 127.0.0.1 is taken");
         }
+    }
+
+    @Test
+    void anAddressThatIsNotThisMachinesIsSaidSo() {
+        Map.of(
+                        "my server", "no host that is known here",
+                        "127.0.0.1:8443", "a port does not belong to it",
+                        "192.0.2.1", "no address of this machine")
+                .forEach((address, sentence) -> {
+                    Shell.Result result = Shell.in(home).run(anyPorts("--listen", address));
+                    assertThat(result.exitCode()).isEqualTo(2);
+                    assertThat(result.err())
+                            .contains("listen names '" + address + "'", sentence, "0.0.0.0")
+                            .doesNotContain("Exception");
+                });
+        Shell.Result gateway =
+                Shell.in(home).run("gateway", "--listen", "127.0.0.1:70000", "--server", "https://tegata.example:8444");
+        assertThat(gateway.exitCode()).isEqualTo(2);
+        assertThat(gateway.err()).contains("--listen must be a port", "65535");
+    }
+
+    @Test
+    void aTlsIdentityThatCannotBeUsedIsSaidBeforeAnythingIsMade() throws IOException {
+        Path file = Files.writeString(home.resolve("mine.pem"), "nothing");
+        Shell.Result result =
+                Shell.in(home).run(anyPorts("--tls-certificate", file.toString(), "--tls-key", file.toString()));
+
+        assertThat(result.exitCode()).isEqualTo(2);
+        assertThat(result.err()).contains("tls-certificate " + file + " holds no certificates");
+        assertThat(home.resolve("data")).doesNotExist();
     }
 
     @Test
