@@ -88,8 +88,8 @@ final class Node implements AutoCloseable {
     Node(Path data) {
         InstantSource clock = InstantSource.system();
         SecureRandom random = new SecureRandom();
-        EmbeddedPostgres postgres = opened(EmbeddedPostgres.start(data));
-        config = postgres.config();
+        String url = System.getProperty("tegata.bench.database", "");
+        config = url.isEmpty() ? opened(EmbeddedPostgres.start(data)).config() : DatabaseConfig.parse(url);
         database = opened(Database.open(config));
         KeyEncryptionKey sealing = KeyEncryptionKey.ofFile(data.resolve("vault.key"), random);
         vault = opened(new SoftwareVault(new PostgresSealedKeyStore(database), sealing, random, CACHED_KEYS));

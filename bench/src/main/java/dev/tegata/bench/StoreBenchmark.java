@@ -15,7 +15,9 @@ import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 
 /// Issuance and OCSP answers with few and with many certificates in the store.
 final class StoreBenchmark implements Benchmark {
@@ -24,8 +26,9 @@ final class StoreBenchmark implements Benchmark {
 
     private static final int INSERTED_AT_ONCE = 20_000;
     private static final int CLIENTS = 16;
-    private static final int UNITS = 12_000;
-    private static final int WARM_UP = 1_500;
+    private static final int UNITS = 24_000;
+    private static final int WARM_UP = 2_400;
+    private static final int TURNS = 6;
 
     @Override
     public String name() {
@@ -37,76 +40,131 @@ final class StoreBenchmark implements Benchmark {
         return "issuance and OCSP answers beside %,d stored certificates, and beside few".formatted(STORED);
     }
 
-    /// What one store made of the same load.
-    private record Outcome(Load.Outcome load, double service, double database) {}
-
     @Override
     public void measure(Run run) throws Exception {
         run.inFolder(folder -> {
-            try (Node node = new Node(folder)) {
-                measure(run, folder, node);
+            run.say("claiming %,d devices twice …".formatted(UNITS));
+            List<Unit> units = Unit.make(UNITS);
+            Path manifest = folder.resolve("devices.csv");
+            Unit.writeManifest(units, manifest);
+            try (Site few = new Site(folder.resolve("few"), units, manifest, INSERTED_AT_ONCE);
+                    Site many = new Site(folder.resolve("many"), units, manifest, STORED)) {
+                run.say("storing %,d certificates …".formatted(STORED));
+                few.store();
+                long begun = System.nanoTime();
+                many.store();
+                double seconds = (System.nanoTime() - begun) / 1e9;
+                run.say("stored within %.0f s; cleaning up behind that …".formatted(seconds));
+                many.node.vacuum("certificate");
+                run.say("measuring by turns …");
+                for (Site site : List.of(few, many)) {
+                    site.warmUp(run);
+                }
+                for (int turn = 0; turn < TURNS; turn++) {
+                    for (Site site : turn % 2 == 0 ? List.of(few, many) : List.of(many, few)) {
+                        site.measure(run, turn);
+                    }
+                }
+                compare(run, "a certificate", few.issued, many.issued);
+                compare(run, "an OCSP answer that is looked up", few.answered, many.answered);
             }
         });
     }
 
-    private static void measure(Run run, Path folder, Node node) throws Exception {
-        run.say("claiming %,d devices …".formatted(UNITS));
-        List<Unit> units = Unit.make(UNITS);
-        Path manifest = folder.resolve("devices.csv");
-        Unit.writeManifest(units, manifest);
-        FleetId fleet = node.newFleet();
-        node.claim(fleet, manifest, new ImportOptions(true));
-        TenantId tenant = fleet.tenant();
-        AuthorityId authority = node.issuingFleets().get(fleet).authority().id();
-        Certificate issuer = node.authorities().chain(tenant, authority).getFirst();
-        InstantSource clock = InstantSource.system();
-        // It keeps nothing, and asks the store each time.
-        Ocsp ocsp = new Ocsp(
-                node.database(),
-                new Responders(
-                        node.database(), node.authorities(), node.audit(), node.vault(), clock, new SecureRandom()),
-                clock,
-                0);
+    /// What a store made of a load.
+    private record Outcome(Load.Outcome load, Cpu service, Cpu database) {}
 
-        store(node, tenant, authority, 0, INSERTED_AT_ONCE);
-        Load.Operation enrol = i -> IssuanceBenchmark.enrol(node, fleet, units.get(i));
-        Load.closed(CLIENTS, Duration.ofSeconds(30), new Load.Work(0, WARM_UP), enrol);
-        Load.Operation askFew = i -> ocsp.answer(tenant, authority, request(issuer, i, INSERTED_AT_ONCE));
-        load(run, new Load.Work(0, Integer.MAX_VALUE), askFew);
-        run.say("measuring beside few …");
-        Outcome issuedFew = load(run, new Load.Work(WARM_UP, UNITS / 2), enrol);
-        Outcome answeredFew = load(run, new Load.Work(0, Integer.MAX_VALUE), askFew);
+    /// A node with a database of its own, so that two of them can be measured by turns: what else the machine
+    /// does meets both.
+    private static final class Site implements AutoCloseable {
+        private final Node node;
+        private final TenantId tenant;
+        private final AuthorityId authority;
+        private final int stored;
+        private final Load.Operation enrol;
+        private final Load.Operation ask;
+        private final List<Outcome> issued = new ArrayList<>();
+        private final List<Outcome> answered = new ArrayList<>();
 
-        run.say("storing %,d certificates …".formatted(STORED));
-        long begun = System.nanoTime();
-        store(node, tenant, authority, INSERTED_AT_ONCE, STORED);
-        double seconds = (System.nanoTime() - begun) / 1e9;
-        run.say("stored within %.0f s; cleaning up behind that …".formatted(seconds));
-        node.vacuum("certificate");
-        run.say("measuring beside them …");
-        Load.Operation askMany = i -> ocsp.answer(tenant, authority, request(issuer, i, STORED));
-        load(run, new Load.Work(0, Integer.MAX_VALUE), askMany);
-        Outcome issuedMany = load(run, new Load.Work(UNITS / 2, UNITS), enrol);
-        Outcome answeredMany = load(run, new Load.Work(0, Integer.MAX_VALUE), askMany);
-        compare(run, "a certificate", issuedFew, issuedMany);
-        compare(run, "an OCSP answer that is looked up", answeredFew, answeredMany);
+        Site(Path folder, List<Unit> units, Path manifest, int stored) throws Exception {
+            this.node = new Node(folder);
+            this.stored = stored;
+            FleetId fleet = node.newFleet();
+            node.claim(fleet, manifest, new ImportOptions(true));
+            this.tenant = fleet.tenant();
+            this.authority = node.issuingFleets().get(fleet).authority().id();
+            Certificate issuer = node.authorities().chain(tenant, authority).getFirst();
+            InstantSource clock = InstantSource.system();
+            Responders responders = new Responders(
+                    node.database(), node.authorities(), node.audit(), node.vault(), clock, new SecureRandom());
+            // It keeps nothing, and asks the store each time.
+            Ocsp ocsp = new Ocsp(node.database(), responders, clock, 0);
+            this.enrol = i -> IssuanceBenchmark.enrol(node, fleet, units.get(i));
+            this.ask = i -> ocsp.answer(tenant, authority, request(issuer, i, stored));
+        }
+
+        void store() {
+            Load.Work chunks = new Load.Work(0, stored / INSERTED_AT_ONCE);
+            Load.closed(
+                    2, Duration.ofHours(1), chunks, chunk -> insert(node, tenant, authority, chunk * INSERTED_AT_ONCE));
+        }
+
+        void warmUp(Run run) {
+            Load.closed(CLIENTS, Duration.ofSeconds(30), new Load.Work(0, WARM_UP), enrol);
+            load(run, new Load.Work(0, Integer.MAX_VALUE), ask);
+        }
+
+        void measure(Run run, int turn) {
+            int each = (UNITS - WARM_UP) / TURNS;
+            int first = WARM_UP + turn * each;
+            issued.add(load(run, new Load.Work(first, first + each), enrol));
+            answered.add(load(run, new Load.Work(0, Integer.MAX_VALUE), ask));
+        }
+
+        @Override
+        public void close() throws Exception {
+            node.close();
+        }
     }
 
     private static Outcome load(Run run, Load.Work work, Load.Operation operation) {
         Cpu service = Cpu.ofThisProcess();
         Cpu database = Cpu.below(ProcessHandle.current());
-        Load.Outcome load = Load.closed(CLIENTS, run.duration(), work, operation);
+        Load.Outcome load = Load.closed(CLIENTS, run.duration().dividedBy(TURNS), work, operation);
         return new Outcome(
                 load,
-                Cpu.ofThisProcess().since(service).microsPer(load.count()),
-                Cpu.below(ProcessHandle.current()).since(database).microsPer(load.count()));
+                Cpu.ofThisProcess().since(service),
+                Cpu.below(ProcessHandle.current()).since(database));
     }
 
-    private static void compare(Run run, String what, Outcome few, Outcome many) {
-        pair(run, "p50 of " + what, few.load().percentile(50), many.load().percentile(50), "ms");
-        pair(run, "p99 of " + what, few.load().percentile(99), many.load().percentile(99), "ms");
-        pair(run, "CPU time of " + what + ", service", few.service(), many.service(), "µs");
-        pair(run, "CPU time of " + what + ", database", few.database(), many.database(), "µs");
+    private static void compare(Run run, String what, List<Outcome> few, List<Outcome> many) {
+        Load.Outcome beside =
+                Load.Outcome.together(few.stream().map(Outcome::load).toList());
+        Load.Outcome load =
+                Load.Outcome.together(many.stream().map(Outcome::load).toList());
+        pair(run, "p50 of " + what, beside.percentile(50), load.percentile(50), "ms");
+        pair(run, "p99 of " + what, beside.percentile(99), load.percentile(99), "ms");
+        pair(
+                run,
+                "CPU time of " + what + ", service",
+                micros(few, Outcome::service),
+                micros(many, Outcome::service),
+                "µs");
+        pair(
+                run,
+                "CPU time of " + what + ", database",
+                micros(few, Outcome::database),
+                micros(many, Outcome::database),
+                "µs");
+    }
+
+    private static double micros(List<Outcome> outcomes, Function<Outcome, Cpu> of) {
+        double seconds = outcomes.stream()
+                .mapToDouble(outcome -> of.apply(outcome).seconds())
+                .sum();
+        return seconds
+                * 1e6
+                / outcomes.stream().mapToInt(outcome -> outcome.load().count()).sum();
     }
 
     private static void pair(Run run, String what, double few, double many, String unit) {
@@ -114,16 +172,10 @@ final class StoreBenchmark implements Benchmark {
         run.report(what.startsWith("p99") ? measure.below(1.2 * few) : measure);
     }
 
-    /// Spread over all that are stored.
     private static byte[] request(Certificate issuer, int i, int stored) {
         int number = (int) (i * 7_919L % stored);
         return StatusBenchmark.request(
                 issuer, number, Bytes.sha256(Integer.toString(i).getBytes(StandardCharsets.US_ASCII)));
-    }
-
-    private static void store(Node node, TenantId tenant, AuthorityId authority, int first, int end) {
-        Load.Work chunks = new Load.Work(first / INSERTED_AT_ONCE, end / INSERTED_AT_ONCE);
-        Load.closed(2, Duration.ofHours(1), chunks, chunk -> insert(node, tenant, authority, chunk * INSERTED_AT_ONCE));
     }
 
     /// Rows as large as those of real certificates.

@@ -127,8 +127,7 @@ class EnrolmentsTest {
         @DisplayName("asked again with the same key when half of a short life is over, gives another certificate")
         void shortLived() {
             FleetId brief = world.fleet(
-                    FleetPolicy.standard(),
-                    CertificateProfile.device().withLifetime("PT20M"));
+                    FleetPolicy.standard(), CertificateProfile.device().withLifetime("PT20M"));
             EnrolmentWorld.Unit unit = world.claim(brief, "0123ad77");
             Certificate first =
                     issued(world.enrol(brief, unit.birth(), unit.birth())).certificate();
