@@ -71,7 +71,7 @@ class ServerTest {
             Map<Setting, String> blocked = new java.util.HashMap<>(settings());
             blocked.put(Setting.API_PORT, Integer.toString(taken.getLocalPort()));
             assertThatThrownBy(() -> Server.start(ServerConfig.read(blocked, environment, null)))
-                    .hasMessageContaining("in use");
+                    .hasMessageContaining("is taken");
         }
 
         assertThatThrownBy(() ->
