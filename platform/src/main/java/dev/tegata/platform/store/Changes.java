@@ -7,6 +7,7 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayDeque;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -34,7 +35,7 @@ import org.slf4j.LoggerFactory;
 /// - Whoever wants to use what is remembered waits for an empty statement on the listening connection: with
 ///   its answer comes every topic that was told before it. So nothing remembered is older than the question
 ///   for it, and no clock and no time to live are part of that. All who ask at one moment share one such
-///   statement; those who come while it is under way share the next.
+///   statement; those who come while it is under way, or within [#PACE] of its start, share the next.
 /// - Without the connection nothing counts as heard, and what was read before the next one counts as
 ///   changed.
 /// - Topics are kept as the number of their last change, in a fixed number of slots: two that share a slot
@@ -51,6 +52,8 @@ public final class Changes implements AutoCloseable {
     private static final CompletableFuture<Boolean> UNHEARD = CompletableFuture.completedFuture(false);
     private static final int SLOTS = 1 << 14;
     private static final Duration PAUSE = Duration.ofMillis(500);
+    /// Statements do not follow each other faster, so that under load many share one.
+    private static final Duration PACE = Duration.of(300, ChronoUnit.MICROS);
     private static final Duration ATTENTIVE = Duration.ofMillis(50);
     private static final int KEPT = 10_000;
     private static final int MOST_WAITING = 64;
@@ -248,9 +251,10 @@ public final class Changes implements AutoCloseable {
                 lock.unlock();
             }
             connected = true;
+            long begun = System.nanoTime() - PACE.toNanos();
             while (!closed) {
-                awaitDemand();
-                long begun = System.nanoTime();
+                awaitDemand(begun);
+                begun = System.nanoTime();
                 CompletableFuture<Boolean> round = next.getAndSet(new CompletableFuture<>());
                 boolean heard = false;
                 try {
@@ -259,17 +263,23 @@ public final class Changes implements AutoCloseable {
                     heard = true;
                 } finally {
                     connected = heard;
-                    round.complete(heard);
+                    boolean outcome = heard;
+                    // By another thread: to wake hundreds takes as long as the next statement.
+                    Thread.startVirtualThread(() -> round.complete(outcome));
                 }
             }
         }
     }
 
-    private void awaitDemand() {
+    private void awaitDemand(long lastBegun) {
         Duration pause = waiting.get() > 0 ? ATTENTIVE : IDLE;
         long until = System.nanoTime() + pause.toNanos();
         while (!asked.get() && !closed && System.nanoTime() < until) {
             LockSupport.parkNanos(until - System.nanoTime());
+        }
+        long earliest = lastBegun + PACE.toNanos();
+        while (!closed && System.nanoTime() < earliest) {
+            LockSupport.parkNanos(earliest - System.nanoTime());
         }
         // Whoever asks from here on has the round that is about to begin, or asks for another.
         asked.set(false);
