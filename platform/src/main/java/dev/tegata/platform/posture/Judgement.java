@@ -37,7 +37,8 @@ record Judgement(Tier status, Map<String, Integer> vector, List<Reason> reasons,
                             remedy == null ? "" : remedy));
                 }
                 Endorsements.Origin origin = each.origin();
-                if (origin != null && each.value() == 2 && release.isEmpty()) {
+                // A known class or key names a manifest, too: that of any release.
+                if (origin != null && each.reference() != null && each.value() == 2 && release.isEmpty()) {
                     release = Releases.versionOfTag(origin.tag());
                 }
             }
