@@ -41,6 +41,7 @@ import dev.tegata.platform.metering.Usage;
 import dev.tegata.platform.metering.UsageRow.Operation;
 import dev.tegata.platform.order.Orders;
 import dev.tegata.platform.rollover.CampaignIssuers;
+import dev.tegata.platform.status.Responders;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.DatabaseConfig;
 import dev.tegata.platform.store.EmbeddedPostgres;
@@ -141,6 +142,11 @@ final class Node implements AutoCloseable {
                 Statement statement = connection.createStatement()) {
             statement.execute("VACUUM (ANALYZE) " + table);
         }
+    }
+
+    Responders newResponders() {
+        InstantSource clock = InstantSource.system();
+        return new Responders(database, authorities, audit, vault, clock, new SecureRandom());
     }
 
     Outbox outbox() {

@@ -22,7 +22,6 @@ import dev.tegata.platform.status.PublishedCrl;
 import dev.tegata.platform.status.Responders;
 import dev.tegata.platform.status.Retention;
 import dev.tegata.platform.status.StatusKeeper;
-import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.InstantSource;
 
@@ -68,8 +67,7 @@ final class RevokeBenchmark implements Benchmark {
         InstantSource clock = InstantSource.system();
         Crls crls = new Crls(node.database(), clock);
         CrlPublisher publisher = new CrlPublisher(node.database(), node.authorities(), node.vault(), crls, clock);
-        Responders responders = new Responders(
-                node.database(), node.authorities(), node.audit(), node.vault(), clock, new SecureRandom());
+        Responders responders = node.newResponders();
         Ocsp ocsp = new Ocsp(node.database(), responders, clock, Ocsp.CAPACITY);
         try (StatusKeeper keeper = new StatusKeeper(
                 node.database(), publisher, responders, ocsp, new Retention(node.database(), clock), clock)) {

@@ -36,7 +36,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -87,8 +86,7 @@ final class StatusBenchmark implements Benchmark {
         CrlPublisher publisher = new CrlPublisher(node.database(), node.authorities(), node.vault(), crls, clock);
         measureCrl(run, publisher, crls, tenant, authority);
 
-        Responders responders = new Responders(
-                node.database(), node.authorities(), node.audit(), node.vault(), clock, new SecureRandom());
+        Responders responders = node.newResponders();
         Ocsp ocsp = new Ocsp(node.database(), responders, clock, Ocsp.CAPACITY);
         try (StatusKeeper keeper = new StatusKeeper(
                 node.database(), publisher, responders, ocsp, new Retention(node.database(), clock), clock)) {

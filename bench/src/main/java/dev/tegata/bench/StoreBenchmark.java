@@ -12,7 +12,6 @@ import dev.tegata.platform.status.Ocsp;
 import dev.tegata.platform.status.Responders;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -95,8 +94,7 @@ final class StoreBenchmark implements Benchmark {
             this.authority = node.issuingFleets().get(fleet).authority().id();
             Certificate issuer = node.authorities().chain(tenant, authority).getFirst();
             InstantSource clock = InstantSource.system();
-            Responders responders = new Responders(
-                    node.database(), node.authorities(), node.audit(), node.vault(), clock, new SecureRandom());
+            Responders responders = node.newResponders();
             // It keeps nothing, and asks the store each time.
             Ocsp ocsp = new Ocsp(node.database(), responders, clock, 0);
             this.enrol = i -> IssuanceBenchmark.enrol(node, fleet, units.get(i));

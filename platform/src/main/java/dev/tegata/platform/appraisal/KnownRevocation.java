@@ -35,8 +35,7 @@ final class KnownRevocation implements Trust.Revocation {
     public Status of(List<Certificate> path) {
         Status known = known(path);
         // Evidence is judged once: a device would be out for hours because nobody had asked about it before. Where a
-        // list
-        // is not to be had the responder is asked.
+        // list is not to be had the responder is asked.
         for (int looks = 0; known == Status.UNKNOWN && looks < 2; looks++) {
             look.now(tenant);
             known = known(path);

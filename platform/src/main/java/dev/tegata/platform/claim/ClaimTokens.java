@@ -28,9 +28,8 @@ import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.generic.GenericType;
 
 /// Makes one-time claim tokens: with one, a device whose manifest lists no key that it could enrol with
-/// proves that it is the one that was claimed. Only the token's hash is stored. A new token of a device takes the place
-/// of those it
-/// has not used.
+/// proves that it is the one that was claimed. Only the token's hash is stored. A new token of a device takes the
+/// place of those it has not used.
 public final class ClaimTokens {
     /// Of rows `k` of `device_key` and `d` of `device`: whether the device can enrol with that key. The one in
     /// slot 1 of Microchip's chips signs what the chip says of itself, and nothing else.

@@ -27,9 +27,6 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import java.util.stream.Stream;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.generic.GenericType;
@@ -47,8 +44,6 @@ public final class FetchedLists implements AutoCloseable {
     /// Lists may be large: so many of one tenant, of so many tenants, are in memory at once.
     private static final int AT_ONCE = 4;
     private static final int TENANTS_AT_ONCE = 8;
-    /// After how long no further round of a tenant's turn begins: others wait.
-    private static final Duration TURN = Duration.ofSeconds(15);
     /// Bounds what is kept, roughly: where several need a new one at one moment, it may become a few more.
     static final int MAX_PER_TENANT = 1_000;
     static final Duration SOONEST = Duration.ofMinutes(1);
@@ -132,17 +127,8 @@ public final class FetchedLists implements AutoCloseable {
 
     /// Fetches what is due for a tenant.
     public void run(TenantId tenant) {
-        long end = System.nanoTime() + TURN.toNanos();
-        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
-            List<Due> due;
-            do {
-                due = database.inTenant(tenant, tx -> take(tx, tenant));
-                CompletableFuture.allOf(due.stream()
-                                .map(each -> CompletableFuture.runAsync(() -> fetch(tenant, each), threads))
-                                .toArray(CompletableFuture<?>[]::new))
-                        .join();
-            } while (due.size() == AT_ONCE && System.nanoTime() < end);
-        }
+        TenantTurns.workOff(
+                AT_ONCE, () -> database.inTenant(tenant, tx -> take(tx, tenant)), due -> fetch(tenant, due));
     }
 
     private List<Due> take(Handle tx, TenantId tenant) {

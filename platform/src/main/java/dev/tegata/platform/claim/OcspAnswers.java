@@ -24,9 +24,6 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import org.jdbi.v3.core.Handle;
 import org.jspecify.annotations.Nullable;
 
@@ -42,8 +39,6 @@ import org.jspecify.annotations.Nullable;
 public final class OcspAnswers implements AutoCloseable {
     private static final int TENANTS_AT_ONCE = 32;
     private static final int AT_ONCE = 16;
-    /// After how long no further round of a tenant's turn begins: others wait.
-    private static final Duration TURN = Duration.ofSeconds(15);
     /// Bounds what is kept, roughly: where several need a new one at one moment, it may become a few more.
     static final int MAX_PER_TENANT = 100_000;
     private static final Duration SKEW = Duration.ofMinutes(5);
@@ -111,17 +106,7 @@ public final class OcspAnswers implements AutoCloseable {
 
     /// Asks about what is due for a tenant.
     public void run(TenantId tenant) {
-        long end = System.nanoTime() + TURN.toNanos();
-        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
-            List<Due> due;
-            do {
-                due = database.inTenant(tenant, tx -> take(tx, tenant));
-                CompletableFuture.allOf(due.stream()
-                                .map(each -> CompletableFuture.runAsync(() -> ask(tenant, each), threads))
-                                .toArray(CompletableFuture<?>[]::new))
-                        .join();
-            } while (due.size() == AT_ONCE && System.nanoTime() < end);
-        }
+        TenantTurns.workOff(AT_ONCE, () -> database.inTenant(tenant, tx -> take(tx, tenant)), due -> ask(tenant, due));
     }
 
     private List<Due> take(Handle tx, TenantId tenant) {

@@ -7,6 +7,7 @@ import dev.tegata.platform.TenantId;
 import dev.tegata.platform.UnavailableException;
 import dev.tegata.platform.tenant.Tenants;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -17,6 +18,7 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -27,6 +29,9 @@ final class TenantTurns implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(TenantTurns.class);
     private static final Duration PAUSE = Duration.ofSeconds(10);
     private static final int MAX_WAITING = 32;
+
+    /// After how long no further round of a tenant's turn begins: others wait.
+    private static final Duration TURN = Duration.ofSeconds(15);
 
     private final String name;
     private final Consumer<TenantId> work;
@@ -47,6 +52,23 @@ final class TenantTurns implements AutoCloseable {
         this.threads = Executors.newThreadPerTaskExecutor(
                 Thread.ofVirtual().name(name + "-", 0).factory());
         this.rounds = PeriodicWork.start(name, PAUSE, () -> tenants.forEachId(this::begin));
+    }
+
+    /// Spends a turn: works on what is due, round by round, until less is due than fits into one.
+    ///
+    /// @param round how many pieces `take` takes at most, which are then worked on at once
+    static <D> void workOff(int round, Supplier<List<D>> take, Consumer<D> work) {
+        long end = System.nanoTime() + TURN.toNanos();
+        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+            List<D> due;
+            do {
+                due = take.get();
+                CompletableFuture.allOf(due.stream()
+                                .map(each -> CompletableFuture.runAsync(() -> work.accept(each), threads))
+                                .toArray(CompletableFuture<?>[]::new))
+                        .join();
+            } while (due.size() == round && System.nanoTime() < end);
+        }
     }
 
     private CompletableFuture<Void> begin(TenantId tenant) {

@@ -13,6 +13,7 @@ import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.device.Device;
+import dev.tegata.platform.device.DeviceData;
 import dev.tegata.platform.device.Devices;
 import dev.tegata.platform.event.Event;
 import dev.tegata.platform.event.Outbox;
@@ -118,13 +119,7 @@ public final class Grants {
 
     /// Forgets to whom devices were lent, as part of the transaction `tx`. What is lent ends.
     public static void forget(Handle tx, TenantId owner, List<DeviceId> devices) {
-        tx.createUpdate("DELETE FROM device_grant WHERE tenant_id = :tenant AND device_id = ANY (:devices)")
-                .bind("tenant", owner)
-                .bindArray(
-                        "devices",
-                        UUID.class,
-                        devices.stream().map(DeviceId::value).toArray())
-                .execute();
+        DeviceData.eraseRows(tx, "device_grant", owner, devices);
     }
 
     /// Ends a grant now. Does nothing where it is over.

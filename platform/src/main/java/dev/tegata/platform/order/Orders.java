@@ -18,6 +18,7 @@ import dev.tegata.platform.TimeOrderedIds;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.device.DeviceData;
 import dev.tegata.platform.event.Event;
 import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.order.OrderResults.Ended;
@@ -238,15 +239,8 @@ public final class Orders {
 
     /// Takes back what devices were told to keep or do: they have come to the end of their lives.
     public void forget(Handle tx, TenantId tenant, List<DeviceId> devices) {
-        for (String table : List.of("device_order", "device_report")) {
-            tx.createUpdate("DELETE FROM " + table + " WHERE tenant_id = :tenant AND device_id = ANY(:devices)")
-                    .bind("tenant", tenant)
-                    .bindArray(
-                            "devices",
-                            UUID.class,
-                            devices.stream().map(DeviceId::value).toArray())
-                    .execute();
-        }
+        DeviceData.eraseRows(tx, "device_order", tenant, devices);
+        DeviceData.eraseRows(tx, "device_report", tenant, devices);
     }
 
     /// How long policy waits with the next order on a topic after one that the device could not carry out:

@@ -12,6 +12,7 @@ import dev.tegata.platform.TenantId;
 import dev.tegata.platform.appraisal.AppraisalId;
 import dev.tegata.platform.appraisal.Appraised;
 import dev.tegata.platform.appraisal.StoredAppraisal;
+import dev.tegata.platform.device.DeviceData;
 import dev.tegata.platform.enrol.Standing;
 import dev.tegata.platform.event.Event;
 import dev.tegata.platform.event.Outbox;
@@ -63,13 +64,7 @@ public final class Postures implements Standing {
 
     /// Forgets what is known of devices, as part of the transaction `tx`.
     public void forget(Handle tx, TenantId tenant, List<DeviceId> devices) {
-        tx.createUpdate("DELETE FROM device_posture WHERE tenant_id = :tenant AND device_id = ANY (:devices)")
-                .bind("tenant", tenant)
-                .bindArray(
-                        "devices",
-                        UUID.class,
-                        devices.stream().map(DeviceId::value).toArray())
-                .execute();
+        DeviceData.eraseRows(tx, "device_posture", tenant, devices);
     }
 
     /// Takes note of an appraisal, as part of the transaction `tx` that keeps it. Evidence of no device of

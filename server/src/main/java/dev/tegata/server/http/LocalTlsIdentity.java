@@ -109,7 +109,7 @@ public final class LocalTlsIdentity implements TlsIdentity {
         }
         try {
             Identity identity = read("server");
-            if (!belongTogether(identity)) {
+            if (!belongTogether("SHA256withECDSA", identity.certificate().getPublicKey(), identity.key())) {
                 throw new IOException("the certificate is for another key");
             }
             return Optional.of(identity).filter(known -> isGood(known.certificate()));
@@ -119,11 +119,14 @@ public final class LocalTlsIdentity implements TlsIdentity {
         }
     }
 
-    private static boolean belongTogether(Identity identity) throws GeneralSecurityException {
-        Signature signature = Signature.getInstance("SHA256withECDSA");
-        signature.initSign(identity.key());
+    /// Whether what the one signs verifies under the other.
+    ///
+    /// @param algorithm JCA's name of a signature algorithm for these keys
+    static boolean belongTogether(String algorithm, PublicKey open, PrivateKey key) throws GeneralSecurityException {
+        Signature signature = Signature.getInstance(algorithm);
+        signature.initSign(key);
         byte[] signed = signature.sign();
-        signature.initVerify(identity.certificate());
+        signature.initVerify(open);
         return signature.verify(signed);
     }
 

@@ -14,7 +14,6 @@ import java.security.InvalidKeyException;
 import java.security.NoSuchAlgorithmException;
 import java.security.PrivateKey;
 import java.security.PublicKey;
-import java.security.Signature;
 import java.security.cert.CertificateException;
 import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
@@ -182,11 +181,7 @@ public final class SuppliedTlsIdentity implements TlsIdentity {
                         + ", which cannot be used here: have one issued for an EC or RSA key");
         };
         try {
-            Signature signature = Signature.getInstance(algorithm);
-            signature.initSign(key);
-            byte[] signed = signature.sign();
-            signature.initVerify(open);
-            return signature.verify(signed);
+            return LocalTlsIdentity.belongTogether(algorithm, open, key);
         } catch (InvalidKeyException e) {
             return false; // of another kind
         } catch (GeneralSecurityException e) {

@@ -379,22 +379,37 @@ final class TpmEnrolmentTest {
         return last.path("status").asString();
     }
 
+    /// Where a device is suspended at once when its evidence is not good.
+    private static String strictFleet() throws Exception {
+        return TENANT.fleet("""
+                "policy":{"attestation":{"freshness":"PT24H","consequences":[{"action":"suspend","after":"PT0S"}]}}""");
+    }
+
+    /// A device with a birth key in the TPM itself and an attestation key that the server knows.
+    private String claimAndActivate(String fleet, Swtpm own) throws Exception {
+        Loaded birth = own.tpm().createPrimary(Tpm.OWNER, Kind.SIGNING);
+        own.tpm().evict(birth.handle(), BIRTH_KEY);
+        own.tpm().flush(birth.handle());
+        String id =
+                TENANT.claim(fleet, TpmPublic.parse(birth.publicArea()).key().encoded());
+        activate(new Machine(id, SoftwareKey.generate(KeyAlgorithm.EC_P256), own));
+        return id;
+    }
+
+    private static String serial(String id) throws Exception {
+        return RunningServer.body(TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/devices/" + id))
+                .path("serial")
+                .asString();
+    }
+
     @Test
     @DisplayName(
             "the agent quotes at check-in: a good boot is in, a tampered one is suspended, an updated one is in again")
     void agent() throws Exception {
-        String open = TENANT.fleet("""
-                "policy":{"attestation":{"freshness":"PT24H","consequences":[{"action":"suspend","after":"PT0S"}]}}""");
+        String open = strictFleet();
         try (Swtpm own = swtpm.sibling(folder.resolve("c"))) {
-            Loaded birth = own.tpm().createPrimary(Tpm.OWNER, Kind.SIGNING);
-            own.tpm().evict(birth.handle(), BIRTH_KEY);
-            own.tpm().flush(birth.handle());
-            String id =
-                    TENANT.claim(open, TpmPublic.parse(birth.publicArea()).key().encoded());
-            String serial = RunningServer.body(TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/devices/" + id))
-                    .path("serial")
-                    .asString();
-            activate(new Machine(id, SoftwareKey.generate(KeyAlgorithm.EC_P256), own));
+            String id = claimAndActivate(open, own);
+            String serial = serial(id);
             own.boot("agent firmware 1");
             approve("agent-fw1", own.tpm());
             live(open, serial, own, 1);
@@ -422,18 +437,10 @@ final class TpmEnrolmentTest {
     @Test
     @DisplayName("what one device has booted is made a release, and all that boot the same are in, without contact")
     void learnt() throws Exception {
-        String open = TENANT.fleet("""
-                "policy":{"attestation":{"freshness":"PT24H","consequences":[{"action":"suspend","after":"PT0S"}]}}""");
+        String open = strictFleet();
         try (Swtpm own = swtpm.sibling(folder.resolve("d"))) {
-            Loaded birth = own.tpm().createPrimary(Tpm.OWNER, Kind.SIGNING);
-            own.tpm().evict(birth.handle(), BIRTH_KEY);
-            own.tpm().flush(birth.handle());
-            String id =
-                    TENANT.claim(open, TpmPublic.parse(birth.publicArea()).key().encoded());
-            String serial = RunningServer.body(TENANT.running.get(TENANT.tenant.ownerKey(), "/api/v1/devices/" + id))
-                    .path("serial")
-                    .asString();
-            activate(new Machine(id, SoftwareKey.generate(KeyAlgorithm.EC_P256), own));
+            String id = claimAndActivate(open, own);
+            String serial = serial(id);
             own.boot("learnt firmware");
             live(open, serial, own, 3);
             assertThat(lastStatus(id)).isEqualTo("warning");
