@@ -70,7 +70,13 @@ final class RevokeBenchmark implements Benchmark {
         Responders responders = node.newResponders();
         Ocsp ocsp = new Ocsp(node.database(), responders, clock, Ocsp.CAPACITY);
         try (StatusKeeper keeper = new StatusKeeper(
-                node.database(), publisher, responders, ocsp, new Retention(node.database(), clock), clock)) {
+                node.database(),
+                node.authorities(),
+                publisher,
+                responders,
+                ocsp,
+                new Retention(node.database(), clock),
+                clock)) {
             Certificate issuer = node.authorities().chain(tenant, authority).getFirst();
             run.say("asking for the status of %,d of them …".formatted(ASKED));
             if (revoked(ocsp, issuer, tenant, authority) != 0) {

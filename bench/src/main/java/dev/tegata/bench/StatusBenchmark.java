@@ -89,7 +89,13 @@ final class StatusBenchmark implements Benchmark {
         Responders responders = node.newResponders();
         Ocsp ocsp = new Ocsp(node.database(), responders, clock, Ocsp.CAPACITY);
         try (StatusKeeper keeper = new StatusKeeper(
-                node.database(), publisher, responders, ocsp, new Retention(node.database(), clock), clock)) {
+                node.database(),
+                node.authorities(),
+                publisher,
+                responders,
+                ocsp,
+                new Retention(node.database(), clock),
+                clock)) {
             Certificate issuer = node.authorities().chain(tenant, authority).getFirst();
             measureOcsp(run, folder, ocsp, issuer, tenant, authority);
             if (ocsp.ready() == 0) {

@@ -456,7 +456,13 @@ public final class Server implements AutoCloseable {
             measure(
                     registry,
                     opened(new StatusKeeper(
-                            database, crlPublisher, responders, ocsp, new Retention(database, clock), clock)),
+                            database,
+                            authorities,
+                            crlPublisher,
+                            responders,
+                            ocsp,
+                            new Retention(database, clock),
+                            clock)),
                     ocsp);
             complete = true;
         } finally {

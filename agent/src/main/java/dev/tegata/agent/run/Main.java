@@ -7,6 +7,7 @@ import dev.tegata.agent.run.AgentConfig.InvalidException;
 import dev.tegata.agent.store.AgentState;
 import dev.tegata.agent.store.Disk;
 import dev.tegata.agent.store.StateStore;
+import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.InvalidCertificateException;
 import java.io.IOException;
@@ -17,6 +18,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.security.SecureRandom;
 import java.time.Duration;
+import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -196,18 +198,26 @@ public final class Main {
             return REFUSED;
         }
         AgentState.Identity identity = state.identity().get();
+        identity("Identity", identity.chain(), identity.renewAt());
+        line("Key", identity.key());
+        if (state.parallel().isPresent()) {
+            AgentState.Parallel second = state.parallel().get();
+            identity("Second chain", second.chain(), second.renewAt());
+        }
+        return DONE;
+    }
+
+    private void identity(String what, List<Bytes> chain, Instant renewAt) throws IOException {
         try {
-            Certificate certificate = Certificate.parse(identity.chain().getFirst());
+            Certificate certificate = Certificate.parse(chain.getFirst());
             line(
-                    "Identity",
+                    what,
                     certificate.subject() + ", serial " + certificate.serial().hex());
             line("Valid until", certificate.validity().notAfter().toString());
         } catch (InvalidCertificateException e) {
             throw new IOException("the certificate in the device's state cannot be read", e);
         }
-        line("Renewal from", identity.renewAt().toString());
-        line("Key", identity.key());
-        return DONE;
+        line("Renewal from", renewAt.toString());
     }
 
     private void line(String what, String value) {

@@ -301,7 +301,7 @@ public record CertificateProfile(
                 "CN=OCSP responder,O={tenant.organization}",
                 "P30D",
                 "PT1H",
-                List.of(KeyAlgorithm.EC_P256, KeyAlgorithm.EC_P384, KeyAlgorithm.RSA_2048, KeyAlgorithm.RSA_3072),
+                List.of(KeyAlgorithm.values()),
                 null,
                 List.of(KeyUsage.DIGITAL_SIGNATURE),
                 List.of("OCSPSigning"),

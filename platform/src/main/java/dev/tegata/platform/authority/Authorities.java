@@ -188,15 +188,42 @@ public final class Authorities {
         return chain(tx, require(tx, tenant, id));
     }
 
-    /// The authorities that issue, oldest first; a thousand at the most.
-    public List<Authority> active(Handle tx, TenantId tenant) {
-        return tx.createQuery("SELECT " + COLUMNS + """
-                         FROM authority
-                        WHERE tenant_id = :tenant AND state = 'ACTIVE'
-                        ORDER BY authority_id LIMIT 1000""")
+    /// The authorities that somebody relies on, oldest first; a thousand at the most: those that issue, and
+    /// retired ones by whose status certificates of devices are judged still.
+    public List<Authority> reliedOn(Handle tx, TenantId tenant) {
+        return tx
+                .createQuery("""
+                        WITH RECURSIVE relied AS (
+                            SELECT a.authority_id, a.parent_id FROM authority a
+                            WHERE a.tenant_id = :tenant AND (a.state = 'ACTIVE' OR a.state = 'RETIRED' AND :now < (
+                                SELECT c.not_after FROM certificate c
+                                WHERE c.tenant_id = a.tenant_id AND c.authority_id = a.authority_id
+                                    AND c.revoked_at IS NULL AND c.device_id IS NOT NULL
+                                ORDER BY c.issued_at DESC LIMIT 1))
+                            UNION
+                            SELECT p.authority_id, p.parent_id FROM authority p
+                            JOIN relied r ON p.tenant_id = :tenant AND p.authority_id = r.parent_id)
+                        SELECT %s FROM authority
+                        WHERE tenant_id = :tenant AND authority_id IN (SELECT authority_id FROM relied)
+                        ORDER BY authority_id LIMIT 1000""".formatted(COLUMNS))
                 .bind("tenant", tenant)
+                .bind("now", clock.instant())
                 .map((row, context) -> authority(row))
-                .list();
+                .list()
+                .stream()
+                .filter(authority -> authority.state() == State.ACTIVE || !isRevoked(tx, authority))
+                .toList();
+    }
+
+    private static boolean isRevoked(Handle tx, Authority authority) {
+        return tx.createQuery("""
+                        SELECT count(*) FROM certificate
+                        WHERE tenant_id = :tenant AND serial_number = :serial AND revoked_at IS NOT NULL""")
+                        .bind("tenant", authority.tenant())
+                        .bind("serial", authority.requireCertificate().serial().content())
+                        .mapTo(Integer.class)
+                        .one()
+                > 0;
     }
 
     /// The subjects of all authorities that there are or were.

@@ -81,6 +81,11 @@ public enum FindingCode {
         REVOKE
     }
 
+    /// Whether it is about lists, answers and their addresses.
+    boolean isOfStatus() {
+        return remedy == Remedy.PUBLISH;
+    }
+
     /// A request of the API.
     ///
     /// @param body JSON; null where there is none

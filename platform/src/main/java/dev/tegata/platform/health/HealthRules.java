@@ -25,7 +25,7 @@ public final class HealthRules {
     /// @param issuerEnd when the certificate above it ends; null for a root
     /// @param pathFits whether its issuer's path length leaves room for it
     /// @param nameShared whether another active authority has its name and no certificate joins both
-    /// @param crlEnd when its full revocation list ends; null where there is none
+    /// @param crlEnd when the first of its revocation lists ends; null where there is none
     /// @param responderEnd when its newest responder's certificate ends; null where there is none yet
     /// @param unreachable which address of status does not answer, and how; null where all do
     public record AuthorityRecord(
@@ -56,10 +56,12 @@ public final class HealthRules {
     public record Problem(FindingCode code, String detail) {}
 
     public List<Problem> of(AuthorityRecord authority, Instant now) {
-        List<Problem> found = new ArrayList<>();
         if (!now.isBefore(authority.notAfter())) {
-            found.add(new Problem(FindingCode.AUTHORITY_EXPIRED, "ended on " + authority.notAfter()));
-        } else if (now.plus(AUTHORITY_AHEAD).isAfter(authority.notAfter())) {
+            // Nobody needs its lists any more, nor can the rest be mended.
+            return List.of(new Problem(FindingCode.AUTHORITY_EXPIRED, "ended on " + authority.notAfter()));
+        }
+        List<Problem> found = new ArrayList<>();
+        if (now.plus(AUTHORITY_AHEAD).isAfter(authority.notAfter())) {
             found.add(new Problem(FindingCode.AUTHORITY_ENDS_SOON, "ends on " + authority.notAfter()));
         }
         algorithm(authority.algorithm(), authority.notAfter(), FindingCode.AUTHORITY_ALGORITHM)

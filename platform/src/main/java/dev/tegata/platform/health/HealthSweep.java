@@ -146,7 +146,7 @@ public final class HealthSweep implements AutoCloseable {
     private Map<String, Address> addresses(TenantId tenant) {
         return database.inTenant(tenant, tx -> {
             Map<String, Address> addresses = new LinkedHashMap<>();
-            for (Authority authority : authorities.active(tx, tenant)) {
+            for (Authority authority : authorities.reliedOn(tx, tenant)) {
                 AuthorityId id = authority.id();
                 add(addresses, id, authorities.addresses().forAuthorities(tenant, id));
             }
@@ -417,7 +417,7 @@ public final class HealthSweep implements AutoCloseable {
         private Map<String, KeyAlgorithm> roots() {
             if (roots == null) {
                 Map<String, KeyAlgorithm> found = new HashMap<>();
-                for (Authority authority : authorities.active(tx, tenant)) {
+                for (Authority authority : authorities.reliedOn(tx, tenant)) {
                     if (authority.kind() == Authority.Kind.ROOT) {
                         found.put(authority.requireCertificate().fingerprint().hex(), authority.algorithm());
                     }
@@ -510,29 +510,30 @@ public final class HealthSweep implements AutoCloseable {
                     .bind("sweep", sweep)
                     .bind("now", now)
                     .execute();
-            List<Authority> active = authorities.active(tx, tenant);
+            List<Authority> reliedOn = authorities.reliedOn(tx, tenant);
             Map<AuthorityId, Instant> crls =
-                    ends("SELECT authority_id, next_update FROM crl WHERE tenant_id = :tenant" + " AND partition = 0");
+                    ends("SELECT authority_id, min(next_update) FROM crl WHERE tenant_id = :tenant GROUP BY authority_id");
             Map<AuthorityId, Instant> responders = ends("SELECT authority_id, max(not_after) FROM ocsp_responder"
                     + " WHERE tenant_id = :tenant GROUP BY authority_id");
             Set<UUID> crossed = tx.createQuery("""
                             SELECT unnest(ARRAY[subject_id, issuer_id]) FROM cross_certificate
                             WHERE tenant_id = :tenant AND withdrawn_at IS NULL""").bind("tenant", tenant).mapTo(UUID.class).list().stream()
                     .collect(Collectors.toSet());
-            Map<Bytes, Long> names = active.stream()
+            Map<Bytes, Long> names = reliedOn.stream()
+                    .filter(authority -> authority.state() == Authority.State.ACTIVE)
                     .filter(authority -> !crossed.contains(authority.id().value()))
                     .collect(Collectors.groupingBy(
                             authority ->
                                     authority.requireCertificate().subject().encoded(),
                             Collectors.counting()));
-            for (Authority authority : active) {
+            for (Authority authority : reliedOn) {
                 Certificate certificate = authority.requireCertificate();
                 List<Certificate> chain = authorities.chain(tx, tenant, authority.id());
                 boolean shared = !crossed.contains(authority.id().value())
                         && names.getOrDefault(certificate.subject().encoded(), 0L) > 1;
                 AuthorityRecord known = new AuthorityRecord(
                         authority.algorithm().id(),
-                        authority.createdAt(),
+                        keyMadeAt(authority),
                         certificate.validity().notAfter(),
                         chain.size() > 1 ? chain.get(1).validity().notAfter() : null,
                         pathFits(chain),
@@ -541,7 +542,10 @@ public final class HealthSweep implements AutoCloseable {
                         responders.get(authority.id()),
                         unreachable(authority.id()));
                 for (Problem problem : rules.of(known, now)) {
-                    insert(problem, authority.id());
+                    // Of one that issues nothing any more only the status matters.
+                    if (authority.state() == Authority.State.ACTIVE || problem.code().isOfStatus()) {
+                        insert(problem, authority.id());
+                    }
                 }
             }
         }
@@ -593,6 +597,12 @@ public final class HealthSweep implements AutoCloseable {
                     .bind("tenant", tenant)
                     .execute();
         }
+    }
+
+    /// At the latest: one that was taken in has had its key for at least as long as its certificate.
+    private static Instant keyMadeAt(Authority authority) {
+        Instant certified = authority.requireCertificate().validity().notBefore();
+        return certified.isBefore(authority.createdAt()) ? certified : authority.createdAt();
     }
 
     /// Whether each authority of a chain leaves room for those below it.

@@ -42,7 +42,7 @@ import org.jdbi.v3.core.Handle;
 ///
 /// Several nodes may renew at the same moment: then there are two, and either is good.
 public final class Responders {
-    private static final String LIFETIME = "P14D";
+    static final Duration LIFETIME = Duration.ofDays(14);
     private static final Actor SELF = Actor.system("status");
 
     /// How long a responder's key is kept after its certificate has ended: an answer may be under way.
@@ -157,10 +157,14 @@ public final class Responders {
     }
 
     private Row make(TenantId tenant, IssuingAuthority authority, Instant now) {
-        // Whoever verifies the authority's signatures can verify this one.
-        KeyAlgorithm algorithm = authority.algorithm().signsWith(SignatureAlgorithm.RSA_SHA256)
-                ? KeyAlgorithm.RSA_2048
-                : KeyAlgorithm.EC_P256;
+        // Whoever verifies the authority's signatures can verify these, and whoever breaks a weaker kind of key
+        // cannot answer for a stronger one.
+        KeyAlgorithm algorithm =
+                switch (authority.algorithm()) {
+                    case RSA_2048, RSA_3072, RSA_4096 -> KeyAlgorithm.RSA_2048;
+                    case EC_P256, EC_P384 -> KeyAlgorithm.EC_P256;
+                    case ED25519, ML_DSA_44, ML_DSA_65, ML_DSA_87 -> authority.algorithm();
+                };
         KeyHandle key = vault.generate(authority.space(), algorithm);
         try {
             Row made = new Row(key, issue(authority, key, algorithm, now));
@@ -180,7 +184,7 @@ public final class Responders {
                 data -> vault.sign(authority.space(), key, algorithm.signatureAlgorithm(), data));
         CertificateProfile profile = CertificateProfile.ocspResponder()
                 .withSubject(subject.toString())
-                .withLifetime(LIFETIME);
+                .withLifetime(LIFETIME.toString());
         try {
             return Issuance.of(authority.certificate(), profile)
                     .grant(request.prove(), Map.of(), SerialNumber.random(random), now)

@@ -8,6 +8,7 @@ import dev.tegata.platform.PeriodicWork;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.UnavailableException;
+import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.status.CrlPublisher.Extent;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.Notifications;
@@ -17,6 +18,7 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -41,6 +43,7 @@ public final class StatusKeeper implements AutoCloseable {
     private static final int QUEUE = 100_000;
 
     private final Database database;
+    private final Authorities authorities;
     private final CrlPublisher publisher;
     private final Responders responders;
     private final Retention retention;
@@ -62,12 +65,14 @@ public final class StatusKeeper implements AutoCloseable {
 
     public StatusKeeper(
             Database database,
+            Authorities authorities,
             CrlPublisher publisher,
             Responders responders,
             Ocsp ocsp,
             Retention retention,
             InstantSource clock) {
         this.database = database;
+        this.authorities = authorities;
         this.publisher = publisher;
         this.responders = responders;
         this.retention = retention;
@@ -80,7 +85,7 @@ public final class StatusKeeper implements AutoCloseable {
         worker.start();
     }
 
-    /// How fresh status is, over all authorities.
+    /// How fresh status is, over all authorities that somebody relies on.
     ///
     /// @param crlEnds when the first of the published lists ends
     /// @param responderEnds when the first of the authorities is without a responder
@@ -210,26 +215,29 @@ public final class StatusKeeper implements AutoCloseable {
                 .list());
     }
 
-    /// Authorities whose time has come, whose changes were missed, or that were looked at by a clock that
-    /// has been set back since.
+    /// Authorities whose time or whose responder's has come, whose changes were missed, or that were looked
+    /// at by a clock that has been set back since.
     private List<AuthorityId> due(Handle tx, TenantId tenant) {
         return tx.createQuery("""
                         SELECT a.authority_id FROM authority a
                             LEFT JOIN authority_status s USING (tenant_id, authority_id)
                         WHERE a.tenant_id = :tenant AND a.certificate IS NOT NULL
                             AND (s.due_at IS NULL OR s.due_at <= :now OR s.checked_at > :now
+                                OR :renewal >= (SELECT max(r.not_after) FROM ocsp_responder r
+                                    WHERE r.tenant_id = a.tenant_id AND r.authority_id = a.authority_id)
                                 OR s.publish_at_once AND EXISTS (SELECT FROM crl_change c
                                     WHERE c.tenant_id = a.tenant_id AND c.authority_id = a.authority_id))""")
                 .bind("tenant", tenant)
                 .bind("now", clock.instant())
+                .bind("renewal", clock.instant().plus(Responders.LIFETIME.dividedBy(2)))
                 .mapTo(AuthorityId.class)
                 .list();
     }
 
     private void renewResponder(TenantId tenant, AuthorityId authority) {
         try {
-            responders.ready(tenant, authority);
             responders.removeEnded(tenant, authority);
+            responders.ready(tenant, authority);
         } catch (RefusedException e) {
             LOG.debug("{} gets no OCSP responder: {}", authority, e.getMessage());
         } catch (UnavailableException e) {
@@ -237,17 +245,28 @@ public final class StatusKeeper implements AutoCloseable {
         }
     }
 
-    private static Freshness freshness(Handle tx, TenantId tenant) {
+    /// Of authorities that somebody relies on and that have not ended: others have no fresh lists, and need
+    /// none.
+    private Freshness freshness(Handle tx, TenantId tenant) {
+        List<UUID> reliedOn = authorities.reliedOn(tx, tenant).stream()
+                .filter(authority ->
+                        authority.requireCertificate().validity().contains(clock.instant()))
+                .map(authority -> authority.id().value())
+                .toList();
         return new Freshness(
-                instant(tx, "SELECT min(next_update) FROM crl WHERE tenant_id = :tenant", tenant),
+                instant(tx, """
+                        SELECT min(next_update) FROM crl
+                        WHERE tenant_id = :tenant AND authority_id = ANY(:authorities)""", tenant, reliedOn),
                 instant(tx, """
                         SELECT min(r.ends) FROM (SELECT max(not_after) AS ends FROM ocsp_responder
-                            WHERE tenant_id = :tenant GROUP BY authority_id) r""", tenant));
+                            WHERE tenant_id = :tenant AND authority_id = ANY(:authorities)
+                            GROUP BY authority_id) r""", tenant, reliedOn));
     }
 
-    private static Optional<Instant> instant(Handle tx, String sql, TenantId tenant) {
+    private static Optional<Instant> instant(Handle tx, String sql, TenantId tenant, List<UUID> authorities) {
         return tx.createQuery(sql)
                 .bind("tenant", tenant)
+                .bindArray("authorities", UUID.class, authorities)
                 .map((row, context) -> Optional.ofNullable(row.getTimestamp(1)).map(time -> time.toInstant()))
                 .one();
     }

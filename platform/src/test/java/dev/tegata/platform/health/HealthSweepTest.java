@@ -66,6 +66,81 @@ final class HealthSweepTest {
         }
     }
 
+    private static HealthSweep quiet(EnrolmentWorld world) {
+        return new HealthSweep(
+                world.database,
+                world.authorities,
+                new HealthRules(AlgorithmPolicy.standard()),
+                StatusProbe.NONE,
+                world.clock);
+    }
+
+    private static List<String> found(HealthSweep health, EnrolmentWorld world, FindingCode code) {
+        health.run(world.tenant);
+        return health.findings(world.tenant, Page.Request.first()).items().stream()
+                .filter(finding -> finding.code() == code)
+                .map(Finding::subject)
+                .toList();
+    }
+
+    @Test
+    @DisplayName("watches the status of retired authorities as long as certificates of devices lead to them")
+    void retired() {
+        try (EnrolmentWorld world = new EnrolmentWorld(testDatabase.database());
+                HealthSweep health = quiet(world)) {
+            FleetId fleet = world.fleet(FleetPolicy.standard());
+            AuthorityId root = world.created.authorities().getFirst().id();
+            AuthorityId issuer = world.created.authorities().getLast().id();
+            EnrolmentWorld.Unit unit = world.claim(fleet, "0c01ab");
+            world.enrol(fleet, unit.birth(), SoftwareKey.generate(KeyAlgorithm.EC_P256));
+            world.authorities.retire(world.tenant, EnrolmentWorld.OPERATOR, issuer);
+            world.authorities.retire(world.tenant, EnrolmentWorld.OPERATOR, root);
+
+            assertThat(found(health, world, FindingCode.CRL_MISSING))
+                    .containsExactlyInAnyOrder("authority:" + root, "authority:" + issuer);
+            assertThat(found(health, world, FindingCode.AUTHORITY_ALGORITHM)).isEmpty();
+
+            world.clock.advance(Duration.ofDays(400));
+            assertThat(found(health, world, FindingCode.CRL_MISSING)).isEmpty();
+        }
+    }
+
+    @Test
+    @DisplayName("leaves out authorities that were revoked: nobody asks for their lists")
+    void revoked() {
+        try (EnrolmentWorld world = new EnrolmentWorld(testDatabase.database());
+                HealthSweep health = quiet(world)) {
+            FleetId fleet = world.fleet(FleetPolicy.standard());
+            AuthorityId root = world.created.authorities().getFirst().id();
+            AuthorityId issuer = world.created.authorities().getLast().id();
+            EnrolmentWorld.Unit unit = world.claim(fleet, "0c01ac");
+            world.enrol(fleet, unit.birth(), SoftwareKey.generate(KeyAlgorithm.EC_P256));
+            world.authorities.revoke(world.tenant, EnrolmentWorld.OPERATOR, issuer, 5);
+
+            assertThat(found(health, world, FindingCode.CRL_MISSING)).containsExactly("authority:" + root);
+        }
+    }
+
+    @Test
+    @DisplayName("takes a key for no younger than its certificate, whenever the authority was taken in")
+    void takenIn() {
+        try (EnrolmentWorld world = new EnrolmentWorld(testDatabase.database());
+                HealthSweep health = quiet(world)) {
+            AuthorityId root = world.created.authorities().getFirst().id();
+            world.clock.advance(Duration.ofDays(4000));
+            world.database.inTenant(
+                    world.tenant,
+                    tx -> tx.createUpdate(
+                                    "UPDATE authority SET created_at = :now WHERE tenant_id = :tenant AND authority_id = :id")
+                            .bind("now", world.clock.instant())
+                            .bind("tenant", world.tenant)
+                            .bind("id", root)
+                            .execute());
+
+            assertThat(found(health, world, FindingCode.AUTHORITY_KEY_OLD)).contains("authority:" + root);
+        }
+    }
+
     @Test
     @DisplayName("asks the addresses that certificates carry, several at once, and tells which are silent")
     void addresses() {

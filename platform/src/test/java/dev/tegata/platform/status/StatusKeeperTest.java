@@ -54,6 +54,7 @@ class StatusKeeperTest {
         final Ocsp ocsp = new Ocsp(database, responders, clock, Ocsp.CAPACITY);
         final StatusKeeper keeper = new StatusKeeper(
                 database,
+                platform.authorities,
                 new CrlPublisher(database, platform.authorities, platform.vault, crls, clock),
                 responders,
                 ocsp,
@@ -272,5 +273,20 @@ class StatusKeeperTest {
                         Duration.ofDays(14).toSeconds());
         clock.advance(Duration.ofDays(1));
         assertThat(one.keeper.crlSecondsLeft()).isEqualTo(Duration.ofDays(3).toSeconds());
+    }
+
+    @Test
+    @DisplayName("responders renew themselves, however long lists live")
+    void respondersAreRenewed() {
+        await("the first round", () -> one.keeper.responderSecondsLeft() > 0);
+        testDatabase.database().inTenant(tenant, tx -> tx.execute("""
+                UPDATE authority_status SET crl_lifetime = 366 * 86400, due_at = due_at + interval '180 days'"""));
+        clock.advance(Duration.ofDays(8));
+        try (Node restarted = new Node()) {
+            await(
+                    "the responder is renewed",
+                    () -> restarted.keeper.responderSecondsLeft()
+                            > Duration.ofDays(13).toSeconds());
+        }
     }
 }

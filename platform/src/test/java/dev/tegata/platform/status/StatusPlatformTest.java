@@ -6,10 +6,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.Name;
+import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.access.Actor;
+import dev.tegata.platform.authority.NewAuthority;
 import dev.tegata.platform.status.CrlPublisher.Extent;
 import dev.tegata.platform.tenant.CreatedTenant;
 import dev.tegata.platform.testing.TestClock;
@@ -35,6 +38,8 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 @DisplayName("Status of certificates")
 class StatusPlatformTest {
@@ -244,6 +249,21 @@ class StatusPlatformTest {
                         .mapTo(Integer.class)
                         .one());
         assertThat(left).isOne();
+    }
+
+    @ParameterizedTest
+    @EnumSource(
+            value = KeyAlgorithm.class,
+            names = {"ED25519", "ML_DSA_44", "ML_DSA_65", "ML_DSA_87"})
+    @DisplayName("a responder's key is of its authority's kind: a chain is as strong as its status")
+    void asStrongAsTheChain(KeyAlgorithm algorithm) throws Exception {
+        NewAuthority wanted = new NewAuthority("Other", Name.parse("CN=Other"), algorithm);
+        AuthorityId other = platform.authorities
+                .createRoot(tenant, Actor.OPERATOR, wanted)
+                .id();
+        Certificate responder = responders.ready(tenant, other).certificate();
+        assertThat(responder.publicKey().algorithm()).isEqualTo(algorithm);
+        assertThat(publisher.publish(tenant, other, Extent.DUE)).isTrue();
     }
 
     @Test

@@ -183,7 +183,7 @@ final class AuthorityCommands {
             JsonNode authority = api.create(PATH, wanted.body());
             Output output = session.output();
             output.fields(authority);
-            if (wanted.parent == null) {
+            if (wanted.parent == null && !wanted.root) {
                 String id = authority.path("id").asString();
                 output.say(
                         "Next: %1$s authority csr %2$s > request.pem, have it signed, and %1$s authority upload %2$s chain.pem"

@@ -151,7 +151,7 @@ final class DeviceCommands {
                             api.get(device.path() + "/certificates"),
                             "It has no certificate yet: it gets one when it enrols.",
                             "SERIAL NUMBER=certificate.serialNumber",
-                            "SUBJECT=certificate.subject",
+                            "ISSUER=certificate.issuer",
                             "VALID FROM=certificate.notBefore",
                             "VALID UNTIL=certificate.notAfter",
                             "current",
