@@ -9,6 +9,7 @@ import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.acme.AcmeAccount;
+import dev.tegata.platform.acme.AcmeKey;
 import dev.tegata.platform.acme.AcmeOrder;
 import dev.tegata.platform.acme.AcmeOrders;
 import dev.tegata.platform.appraisal.Policies;
@@ -254,8 +255,15 @@ class LimitsTest {
                             .bind("fleet", fleet)
                             .bind("device", device)
                             .execute());
-            AcmeAccount account =
-                    new AcmeAccount("a", fleet, device, null, "{}", List.of(), true, world.clock.instant());
+            AcmeAccount account = new AcmeAccount(
+                    "a",
+                    fleet,
+                    device,
+                    new AcmeKey.Scope(List.of(), null),
+                    "{}",
+                    List.of(),
+                    true,
+                    world.clock.instant());
             AcmeOrders orders = new AcmeOrders(world.database, world.clock, new SecureRandom());
             List<AcmeOrder.Identifier> identifiers =
                     List.of(new AcmeOrder.Identifier(AcmeOrder.Identifier.DNS, "gateway.example"));

@@ -476,7 +476,8 @@ public final class Server implements AutoCloseable {
     ///
     /// @throws dev.tegata.platform.UnavailableException where something that it needs cannot be used
     /// @throws dev.tegata.pki.key.VaultException where the vault cannot be opened
-    /// @throws InvalidConfigException where an address, a port or the operator's own TLS identity cannot be used
+    /// @throws InvalidConfigException where an address, a port or the operator's own TLS identity cannot be
+    /// used
     /// @throws UncheckedIOException where the data folder cannot be used
     public static Server start(ServerConfig config) {
         return start(config, InstantSource.system());

@@ -6,17 +6,16 @@ import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.FleetId;
 import java.time.Instant;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 
 /// An account: a key that speaks for one device.
 ///
-/// @param address where http-01 is fetched, instead of asking the DNS
+/// @param scope what it may order
 /// @param jwk its public key
 public record AcmeAccount(
         String id,
         FleetId fleet,
         DeviceId device,
-        @Nullable String address,
+        AcmeKey.Scope scope,
         String jwk,
         List<String> contacts,
         boolean active,

@@ -24,7 +24,8 @@ import java.util.UUID;
 /// The accounts of a fleet's devices.
 public final class AcmeAccounts {
     private static final int ID_LENGTH = 12;
-    private static final String COLUMNS = "account_id, fleet_id, device_id, address, jwk, contacts, active, created_at";
+    private static final String COLUMNS =
+            "account_id, fleet_id, device_id, names, address, jwk, contacts, active, created_at";
 
     private final Database database;
     private final AuditLog auditLog;
@@ -52,11 +53,11 @@ public final class AcmeAccounts {
                                 WHERE tenant_id = :tenant AND key_id = :key AND used_at IS NULL
                                     AND NOT EXISTS (SELECT FROM acme_account WHERE tenant_id = :tenant
                                         AND fleet_id = :fleet AND thumbprint = :thumbprint)
-                                RETURNING device_id, address)
-                            INSERT INTO acme_account (tenant_id, account_id, fleet_id, device_id, address, key_id,
-                                thumbprint, jwk, contacts, active, created_at)
-                            SELECT :tenant, :id, :fleet, device_id, address, :key, :thumbprint, :jwk, :contacts, true,
-                                :now
+                                RETURNING device_id, names, address)
+                            INSERT INTO acme_account (tenant_id, account_id, fleet_id, device_id, names, address,
+                                key_id, thumbprint, jwk, contacts, active, created_at)
+                            SELECT :tenant, :id, :fleet, device_id, names, address, :key, :thumbprint, :jwk, :contacts,
+                                true, :now
                             FROM used""")
                     .bind("now", now)
                     .bind("tenant", tenant)
@@ -76,8 +77,8 @@ public final class AcmeAccounts {
                     binding.device(),
                     "acme-account.created",
                     Map.of("account", id, "key", binding.id(), "thumbprint", thumbprint.base64Url()));
-            return Optional.of(new AcmeAccount(
-                    id, binding.fleet(), binding.device(), binding.address(), jwk, contacts, true, now));
+            return Optional.of(
+                    new AcmeAccount(id, binding.fleet(), binding.device(), binding.scope(), jwk, contacts, true, now));
         });
     }
 
@@ -168,7 +169,7 @@ public final class AcmeAccounts {
                 row.getString("account_id"),
                 new FleetId(row.getString("fleet_id")),
                 new DeviceId(row.getObject("device_id", UUID.class)),
-                row.getString("address"),
+                AcmeSettings.scope(row),
                 row.getString("jwk"),
                 AcmeSettings.texts(row, "contacts"),
                 row.getBoolean("active"),

@@ -22,20 +22,30 @@ public record AcmePolicy(List<String> names, List<String> networks, int httpPort
     private static final Pattern NAME = Pattern.compile("(" + LABEL + "\\.)+" + LABEL);
 
     public AcmePolicy {
-        names = names.stream().map(name -> name.toLowerCase(Locale.ROOT)).toList();
+        names = patterns(names);
         networks = List.copyOf(networks);
-        if (names.size() > MAX_ENTRIES || networks.size() > MAX_ENTRIES) {
-            throw Fields.invalid("names", "and networks may have at most " + MAX_ENTRIES + " entries each");
-        }
-        for (String name : names) {
-            if (!isName(name.startsWith("*.") ? name.substring(2) : name)) {
-                throw Fields.invalid("names", "must be host names, or '*.' before one: '" + name + "'");
-            }
+        if (networks.size() > MAX_ENTRIES) {
+            throw Fields.invalid("networks", "may have at most " + MAX_ENTRIES + " entries");
         }
         networks.forEach(Network::parse);
         if (httpPort < 1 || httpPort > 65_535) {
             throw Fields.invalid("httpPort", "must be from 1 to 65535");
         }
+    }
+
+    /// Patterns of host names in lower case.
+    static List<String> patterns(List<String> names) {
+        if (names.size() > MAX_ENTRIES) {
+            throw Fields.invalid("names", "may have at most " + MAX_ENTRIES + " entries");
+        }
+        List<String> patterns =
+                names.stream().map(name -> name.toLowerCase(Locale.ROOT)).toList();
+        for (String name : patterns) {
+            if (!isName(name.startsWith("*.") ? name.substring(2) : name)) {
+                throw Fields.invalid("names", "must be host names, or '*.' before one: '" + name + "'");
+            }
+        }
+        return patterns;
     }
 
     /// Whether this is a host name of at least two labels, in lower case.
@@ -45,8 +55,12 @@ public record AcmePolicy(List<String> names, List<String> networks, int httpPort
 
     /// Whether a device may have this name.
     public boolean allowsName(String name) {
+        return anyMatches(names, name);
+    }
+
+    static boolean anyMatches(List<String> patterns, String name) {
         return isName(name)
-                && names.stream()
+                && patterns.stream()
                         .anyMatch(pattern -> pattern.startsWith("*.")
                                 ? name.indexOf('.') > 0
                                         && name.substring(name.indexOf('.')).equals(pattern.substring(1))

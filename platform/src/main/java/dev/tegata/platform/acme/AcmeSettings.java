@@ -5,7 +5,6 @@ package dev.tegata.platform.acme;
 import dev.tegata.pki.Bytes;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.ErrorCode;
-import dev.tegata.platform.Fields;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.PublicIds;
 import dev.tegata.platform.RefusedException;
@@ -15,11 +14,9 @@ import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.seal.TenantSeals;
 import dev.tegata.platform.store.Database;
-import java.net.InetAddress;
 import java.security.SecureRandom;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.List;
@@ -28,15 +25,14 @@ import java.util.Optional;
 import java.util.UUID;
 import java.util.function.UnaryOperator;
 import org.jdbi.v3.core.Handle;
-import org.jspecify.annotations.Nullable;
 
 /// What operators decide about ACME: which fleets offer it and for what, and which devices may make an
 /// account.
 public final class AcmeSettings {
-    private static final Duration MAX_VALIDITY = Duration.ofDays(3 * 366);
     private static final int LISTED = 1000;
     private static final int ID_LENGTH = 16;
-    private static final String KEY_COLUMNS = "key_id, fleet_id, device_id, address, created_at, expires_at, used_at";
+    private static final String KEY_COLUMNS =
+            "key_id, fleet_id, device_id, names, address, created_at, expires_at, used_at";
 
     private final Database database;
     private final AuditLog auditLog;
@@ -170,14 +166,8 @@ public final class AcmeSettings {
 
     /// Makes a key with which a device makes its account.
     ///
-    /// @param address where http-01 is fetched, instead of asking the DNS
     /// @throws RefusedException where there is no such device
-    public AcmeKey.Created createKey(
-            TenantId tenant, Actor actor, DeviceId device, @Nullable String address, Duration validity) {
-        if (!validity.isPositive() || validity.compareTo(MAX_VALIDITY) > 0) {
-            throw Fields.invalid("validity", "must be positive and at most three years");
-        }
-        requireAddress(address);
+    public AcmeKey.Created createKey(TenantId tenant, Actor actor, DeviceId device, AcmeKey.Wanted wanted) {
         TenantSeals.Seal seal = seals.of(tenant);
         byte[] secret = new byte[32];
         random.nextBytes(secret);
@@ -185,16 +175,23 @@ public final class AcmeSettings {
         return database.inTenant(tenant, tx -> {
             FleetId fleet = fleetOf(tx, tenant, device);
             AcmeKey key = new AcmeKey(
-                    PublicIds.random(random, ID_LENGTH), fleet, device, address, now, now.plus(validity), null);
+                    PublicIds.random(random, ID_LENGTH),
+                    fleet,
+                    device,
+                    wanted.scope(),
+                    now,
+                    now.plus(wanted.validity()),
+                    null);
             tx.createUpdate("""
-                            INSERT INTO acme_key (tenant_id, key_id, fleet_id, device_id, address, sealed, created_at,
-                                expires_at)
-                            VALUES (:tenant, :id, :fleet, :device, :address, :sealed, :now, :end)""")
+                            INSERT INTO acme_key (tenant_id, key_id, fleet_id, device_id, names, address, sealed,
+                                created_at, expires_at)
+                            VALUES (:tenant, :id, :fleet, :device, :names, :address, :sealed, :now, :end)""")
                     .bind("tenant", tenant)
                     .bind("id", key.id())
                     .bind("fleet", fleet)
                     .bind("device", device)
-                    .bindByType("address", address, String.class)
+                    .bindArray("names", String.class, wanted.scope().names())
+                    .bindByType("address", wanted.scope().address(), String.class)
                     .bind("sealed", seal.seal(name(key.id()), secret))
                     .bind("now", now)
                     .bind("end", key.expiresAt())
@@ -206,19 +203,9 @@ public final class AcmeSettings {
                             actor,
                             "acme-key.created",
                             "device:" + device,
-                            Map.of("key", key.id(), "expiresAt", key.expiresAt()))));
+                            Map.of("key", key.id(), "names", wanted.scope().names(), "expiresAt", key.expiresAt()))));
             return new AcmeKey.Created(key, Bytes.of(secret).base64Url());
         });
-    }
-
-    private static void requireAddress(@Nullable String address) {
-        try {
-            if (address != null) {
-                InetAddress.ofLiteral(address);
-            }
-        } catch (IllegalArgumentException e) {
-            throw Fields.invalid("address", "must be an IP address");
-        }
     }
 
     private static FleetId fleetOf(Handle tx, TenantId tenant, DeviceId device) {
@@ -303,12 +290,16 @@ public final class AcmeSettings {
         return "acme key " + id;
     }
 
+    static AcmeKey.Scope scope(ResultSet row) throws SQLException {
+        return new AcmeKey.Scope(texts(row, "names"), row.getString("address"));
+    }
+
     private static AcmeKey key(ResultSet row) throws SQLException {
         return new AcmeKey(
                 row.getString("key_id"),
                 new FleetId(row.getString("fleet_id")),
                 new DeviceId(row.getObject("device_id", UUID.class)),
-                row.getString("address"),
+                scope(row),
                 row.getTimestamp("created_at").toInstant(),
                 row.getTimestamp("expires_at").toInstant(),
                 row.getTimestamp("used_at") == null

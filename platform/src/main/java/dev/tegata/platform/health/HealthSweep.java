@@ -120,8 +120,8 @@ public final class HealthSweep implements AutoCloseable {
         }
     }
 
-    /// Several at once, so that a tenant whose addresses are silent holds up the others for half a minute at
-    /// the most.
+    /// Several at once, so that a tenant whose addresses are silent holds up the others for half a minute
+    /// at the most.
     private Map<AuthorityId, String> unreachable(Map<String, Address> addresses) {
         Map<String, Future<Optional<String>>> answers = new LinkedHashMap<>();
         try (ExecutorService threads = Executors.newFixedThreadPool(
@@ -511,8 +511,8 @@ public final class HealthSweep implements AutoCloseable {
                     .bind("now", now)
                     .execute();
             List<Authority> reliedOn = authorities.reliedOn(tx, tenant);
-            Map<AuthorityId, Instant> crls =
-                    ends("SELECT authority_id, min(next_update) FROM crl WHERE tenant_id = :tenant GROUP BY authority_id");
+            Map<AuthorityId, Instant> crls = ends(
+                    "SELECT authority_id, min(next_update) FROM crl WHERE tenant_id = :tenant GROUP BY authority_id");
             Map<AuthorityId, Instant> responders = ends("SELECT authority_id, max(not_after) FROM ocsp_responder"
                     + " WHERE tenant_id = :tenant GROUP BY authority_id");
             Set<UUID> crossed = tx.createQuery("""
@@ -543,7 +543,8 @@ public final class HealthSweep implements AutoCloseable {
                         unreachable(authority.id()));
                 for (Problem problem : rules.of(known, now)) {
                     // Of one that issues nothing any more only the status matters.
-                    if (authority.state() == Authority.State.ACTIVE || problem.code().isOfStatus()) {
+                    if (authority.state() == Authority.State.ACTIVE
+                            || problem.code().isOfStatus()) {
                         insert(problem, authority.id());
                     }
                 }

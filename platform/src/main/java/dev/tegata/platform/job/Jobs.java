@@ -99,6 +99,14 @@ public final class Jobs {
         tx.afterCommit(() -> started.run());
     }
 
+    /// Has a job that rests go on.
+    public void hasten(Handle tx, TenantId tenant, JobId id) {
+        tx.createUpdate("""
+                        UPDATE open_job SET due_at = now()
+                        WHERE tenant_id = :tenant AND job_id = :job AND due_at > now()""").bind("tenant", tenant).bind("job", id).execute();
+        tx.afterCommit(() -> started.run());
+    }
+
     /// @throws RefusedException [ErrorCode#NOT_FOUND]
     public Job get(TenantId tenant, JobId id) {
         return database.inTenant(tenant, tx -> find(tx, tenant, id));

@@ -119,7 +119,38 @@ public final class Dependents {
                     "/api/v1/authorities/" + id + "/dependents/devices",
                     "tegata authority dependent-devices " + id));
         }
+        List<String> suspended = suspended(tenant, id);
+        if (!suspended.isEmpty()) {
+            broken.add(new Broken(
+                    "suspended-device",
+                    "devices would come back from their suspension to certificates that lead to it",
+                    "device",
+                    Math.min(suspended.size(), Broken.COUNTED),
+                    suspended.size() > Broken.COUNTED,
+                    suspended.stream().limit(Broken.NAMED).toList(),
+                    "/api/v1/devices?state=suspended",
+                    "tegata device list --state suspended"));
+        }
         return broken;
+    }
+
+    private List<String> suspended(TenantId tenant, AuthorityId id) {
+        List<UUID> issuers = issuers(tenant, authorities.get(tenant, id));
+        return database.inTenant(
+                tenant,
+                tx -> tx.createQuery("""
+                                SELECT d.device_id::text FROM device d
+                                WHERE d.tenant_id = :tenant AND d.state = 'SUSPENDED' AND EXISTS (
+                                    SELECT FROM certificate c WHERE c.tenant_id = d.tenant_id
+                                        AND c.serial_number IN (d.certificate, d.parallel_certificate)
+                                        AND c.authority_id = ANY (:issuers) AND c.not_after > :now)
+                                ORDER BY d.device_id LIMIT :limit""")
+                        .bind("tenant", tenant)
+                        .bindArray("issuers", UUID.class, issuers)
+                        .bind("now", clock.instant())
+                        .bind("limit", Broken.COUNTED + 1)
+                        .mapTo(String.class)
+                        .list());
     }
 
     private static void addAll(List<Broken> broken, String what, List<?> ids, String detail, AuthorityId authority) {

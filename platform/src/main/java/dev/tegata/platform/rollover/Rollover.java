@@ -68,7 +68,8 @@ public record Rollover(
         MOVED,
         /// It could not, several times.
         FAILED,
-        /// It was revoked, retired or taken away meanwhile.
+        /// It was suspended, revoked, retired or taken away meanwhile. One that is in operation again is
+        /// taken along.
         GONE,
         /// It was told to renew, and is given a certificate of the old authority when it does.
         RETURNING,

@@ -10,6 +10,7 @@ import dev.tegata.platform.JobId;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.rollover.Rollover.Cause;
 import dev.tegata.platform.rollover.Rollover.Readmission;
 import dev.tegata.platform.rollover.Rollover.Step;
@@ -24,6 +25,7 @@ import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.UUID;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.argument.Argument;
@@ -187,6 +189,34 @@ final class RolloverRows {
                         row.getInt(4),
                         row.getString(5),
                         row.getObject(6, OffsetDateTime.class).toInstant()))
+                .list();
+    }
+
+    /// Devices that were not in operation when the campaign looked at them, are in one of these states now,
+    /// and hold a certificate of an old authority.
+    static List<UUID> gone(Handle tx, TenantId tenant, Rollover rollover, Set<DeviceState> states, int limit) {
+        return tx.createQuery("""
+                        SELECT r.device_id FROM rollover_device r JOIN device d ON d.tenant_id = r.tenant_id
+                            AND d.device_id = r.device_id AND d.state = ANY (:states)
+                        WHERE r.tenant_id = :tenant AND r.rollover_id = :id AND r.step = 'GONE'
+                            AND EXISTS (SELECT FROM certificate c WHERE c.tenant_id = d.tenant_id
+                                AND c.serial_number IN (d.certificate, d.parallel_certificate)
+                                AND c.authority_id = ANY (:old))
+                        ORDER BY r.device_id LIMIT :limit""")
+                .bindArray(
+                        "states",
+                        String.class,
+                        states.stream().map(DeviceState::name).toList())
+                .bind("tenant", tenant)
+                .bind("id", rollover.id().value())
+                .bindArray(
+                        "old",
+                        UUID.class,
+                        rollover.authorities().keySet().stream()
+                                .map(AuthorityId::value)
+                                .toList())
+                .bind("limit", limit)
+                .mapTo(UUID.class)
                 .list();
     }
 

@@ -10,6 +10,7 @@ import dev.tegata.platform.TenantId;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.device.RevocationReason;
 import dev.tegata.platform.job.Advance;
 import dev.tegata.platform.job.JobStep;
@@ -39,12 +40,16 @@ import org.jspecify.annotations.Nullable;
 /// 1. Find the devices whose certificate is one of the old authorities'. After a compromise, revoke all of these.
 /// 2. Begin with the devices of the open waves: an order for the new root, or for a new certificate.
 /// 3. Look at those that were begun with, until none is left; then look whether more have come.
+/// 4. Until the campaign is closed, watch for devices that were suspended and are in operation again.
 public final class RolloverSteps {
     private static final int LISTED_AT_ONCE = 1_000;
     private static final int HANDLED_AT_ONCE = 500;
     private static final int ATTEMPTS = 3;
     private static final Duration ORDER_LIFE = Duration.ofDays(60);
     private static final Duration RETRY = Duration.ofHours(1);
+
+    /// Nobody waits for a device that has just come back: it is watched for so many times more seldom.
+    private static final int WATCH_FACTOR = 4;
     private static final Actor ACTOR = Actor.system("rollover");
 
     private final Rollovers rollovers;
@@ -74,6 +79,7 @@ public final class RolloverSteps {
         LIST,
         BEGIN,
         LOOK,
+        WATCH,
         RETURN
     }
 
@@ -130,6 +136,7 @@ public final class RolloverSteps {
                         case LIST -> list(position);
                         case BEGIN -> begin();
                         case LOOK -> look(position);
+                        case WATCH -> watch();
                         case RETURN -> Position.of(Phase.LIST).advance(0);
                     };
             };
@@ -150,7 +157,10 @@ public final class RolloverSteps {
                     .sorted(Comparator.comparing(AuthorityId::value))
                     .toList();
             if (position.authority() == old.size()) {
-                return settleOr(Phase.BEGIN);
+                boolean compromised = rollover.cause() == Cause.COMPROMISE;
+                return listSuspended() == LISTED_AT_ONCE || compromised && revokeHeld() == LISTED_AT_ONCE
+                        ? position.advance(0)
+                        : settleOr(Phase.BEGIN);
             }
             String[] after = (position.after().isEmpty() ? Listed.START : position.after()).split("~", 2);
             List<Listed> page = tx.createQuery("""
@@ -170,7 +180,6 @@ public final class RolloverSteps {
                             Bytes.of(row.getBytes(2)),
                             row.getObject(3, UUID.class)))
                     .list();
-            boolean compromised = rollover.cause() == Cause.COMPROMISE;
             List<UUID> devices = new ArrayList<>();
             List<Bytes> held = new ArrayList<>();
             for (Listed listed : page) {
@@ -179,9 +188,8 @@ public final class RolloverSteps {
                     held.add(listed.serial());
                 }
             }
-            int added = RolloverRows.add(
-                    tx, tenant, rollover, devices, held, compromised ? Step.RENEWAL : Step.WAITING, now);
-            if (compromised) {
+            int added = RolloverRows.add(tx, tenant, rollover, devices, held, first(), now);
+            if (rollover.cause() == Cause.COMPROMISE) {
                 revoke(page);
             }
             return page.size() < LISTED_AT_ONCE
@@ -195,18 +203,65 @@ public final class RolloverSteps {
                             .withTotal(rollover.listed() + added);
         }
 
+        /// Suspended devices cannot be moved; nor do they go unnoticed when they are in operation again.
+        private int listSuspended() {
+            record Held(UUID device, Bytes serial) {}
+            List<Held> page = tx.createQuery("""
+                            SELECT DISTINCT ON (d.device_id) d.device_id, c.serial_number FROM device d JOIN certificate c
+                                ON c.tenant_id = d.tenant_id AND c.serial_number IN (d.certificate, d.parallel_certificate)
+                            WHERE d.tenant_id = :tenant AND d.state = 'SUSPENDED' AND c.authority_id = ANY (:old)
+                                AND NOT EXISTS (SELECT FROM rollover_device r WHERE r.tenant_id = d.tenant_id
+                                    AND r.rollover_id = :id AND r.device_id = d.device_id)
+                            ORDER BY d.device_id LIMIT :limit""")
+                    .bind("tenant", tenant)
+                    .bindArray("old", UUID.class, ids(rollover.authorities().keySet()))
+                    .bind("id", rollover.id().value())
+                    .bind("limit", LISTED_AT_ONCE)
+                    .map((row, context) -> new Held(row.getObject(1, UUID.class), Bytes.of(row.getBytes(2))))
+                    .list();
+            RolloverRows.add(
+                    tx,
+                    tenant,
+                    rollover,
+                    page.stream().map(Held::device).toList(),
+                    page.stream().map(Held::serial).toList(),
+                    Step.GONE,
+                    now);
+            return page.size();
+        }
+
         private void revoke(List<Listed> page) {
+            revoke(
+                    "serial_number = ANY (:serials) AND revoked_at IS NULL",
+                    page.stream().map(Listed::serial).toList());
+        }
+
+        /// What is on hold would be good again one day.
+        private int revokeHeld() {
+            List<Bytes> held = tx.createQuery("""
+                            SELECT serial_number FROM certificate
+                            WHERE tenant_id = :tenant AND authority_id = ANY (:old) AND revoked_at IS NOT NULL
+                                AND revocation_reason = :hold LIMIT :limit""")
+                    .bind("tenant", tenant)
+                    .bindArray("old", UUID.class, ids(rollover.authorities().keySet()))
+                    .bind("hold", RevocationReason.CERTIFICATE_HOLD.code())
+                    .bind("limit", LISTED_AT_ONCE)
+                    .mapTo(Bytes.class)
+                    .list();
+            revoke("serial_number = ANY (:serials)", held);
+            return held.size();
+        }
+
+        private void revoke(String which, List<Bytes> serials) {
             record Revoked(String serial, UUID device) {}
             List<Revoked> revoked = tx.createQuery("""
                             UPDATE certificate SET revoked_at = :now, revocation_reason = :reason
-                            WHERE tenant_id = :tenant AND serial_number = ANY (:serials) AND revoked_at IS NULL
-                            RETURNING serial_hex(serial_number), device_id""")
+                            WHERE tenant_id = :tenant AND %s
+                            RETURNING serial_hex(serial_number), device_id""".formatted(which))
                     .bind("now", now)
                     .bind("reason", RevocationReason.SUPERSEDED.code())
                     .bind("tenant", tenant)
-                    .bind(
-                            "serials",
-                            RolloverRows.array(page.stream().map(Listed::serial).toList()))
+                    .bind("serials", RolloverRows.array(serials))
                     .map((row, context) -> new Revoked(row.getString(1), row.getObject(2, UUID.class)))
                     .list();
             audit.append(
@@ -238,7 +293,26 @@ public final class RolloverSteps {
                     .bind("id", rollover.id().value())
                     .execute();
             rollovers.tell(tx, tenant, rollover, ACTOR, "settled", Map.of());
-            return Advance.complete(0, List.of());
+            return Position.of(Phase.WATCH).advance(0);
+        }
+
+        /// Takes along those that were suspended and are in operation again.
+        private Advance watch() {
+            if (!rollover.settled()) {
+                return Position.of(Phase.LIST).advance(0);
+            }
+            List<UUID> back = RolloverRows.gone(tx, tenant, rollover, Set.of(DeviceState.ACTIVE), HANDLED_AT_ONCE);
+            if (back.isEmpty()) {
+                return Position.of(Phase.WATCH).advance(0).after(pause.multipliedBy(WATCH_FACTOR));
+            }
+            RolloverRows.put(tx, tenant, rollover.id(), back, first(), false, null, now);
+            RolloverRows.state(tx, tenant, rollover.id(), rollover.state(), rollover.note(), now);
+            return Position.of(Phase.BEGIN).advance(0);
+        }
+
+        /// Where a device begins.
+        private Step first() {
+            return rollover.cause() == Cause.COMPROMISE ? Step.RENEWAL : Step.WAITING;
         }
 
         private Advance begin() {

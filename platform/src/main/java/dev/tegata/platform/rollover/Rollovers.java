@@ -21,6 +21,7 @@ import dev.tegata.platform.authority.Authority;
 import dev.tegata.platform.authority.Authority.Kind;
 import dev.tegata.platform.authority.Authority.State;
 import dev.tegata.platform.authority.AuthorityMaker;
+import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.event.Event;
 import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.fleet.Fleets;
@@ -40,7 +41,9 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.UUID;
 import java.util.function.Supplier;
+import java.util.stream.Collectors;
 import org.jdbi.v3.core.Handle;
 import org.jspecify.annotations.Nullable;
 
@@ -54,6 +57,9 @@ public final class Rollovers {
 
     // spec| RFC 5280 §5.3.1
     private static final int CA_COMPROMISE = 2;
+
+    /// How many devices a refusal names.
+    private static final int NAMED = 5;
 
     private final Database database;
     private final AuditLog audit;
@@ -419,7 +425,7 @@ public final class Rollovers {
             Rollover before = RolloverRows.lock(tx, tenant, id);
             RolloverState after = after(before, Action.FINISH);
             if (!leaveBehind) {
-                requireAllMoved(before);
+                requireAllMoved(tx, tenant, before);
             }
             before.authorities().forEach((old, fresh) -> fleets.move(tx, tenant, actor, old, fresh));
             RolloverRows.state(tx, tenant, id, after, null, clock.instant());
@@ -428,12 +434,21 @@ public final class Rollovers {
         });
     }
 
-    private static void requireAllMoved(Rollover rollover) {
+    private static void requireAllMoved(Handle tx, TenantId tenant, Rollover rollover) {
         if (!rollover.settled() || rollover.devices(Step.FAILED) > 0) {
             throw new RefusedException(
                     ErrorCode.CONFLICT,
                     rollover.outstanding() + " devices have not moved yet, " + rollover.devices(Step.FAILED)
                             + " could not; wait for them, or leave them behind (--leave-behind, 'leaveBehind')");
+        }
+        Set<DeviceState> mayCome = Set.of(DeviceState.ACTIVE, DeviceState.SUSPENDED);
+        List<UUID> suspended = RolloverRows.gone(tx, tenant, rollover, mayCome, NAMED);
+        if (!suspended.isEmpty()) {
+            throw new RefusedException(
+                    ErrorCode.CONFLICT,
+                    "devices that are or were suspended have not moved, such as "
+                            + suspended.stream().map(UUID::toString).collect(Collectors.joining(", "))
+                            + "; resume them and wait for them, or leave them behind (--leave-behind, 'leaveBehind')");
         }
     }
 
@@ -445,7 +460,7 @@ public final class Rollovers {
             Rollover before = RolloverRows.lock(tx, tenant, id);
             RolloverState after = after(before, Action.CLOSE);
             if (!leaveBehind) {
-                requireAllMoved(before);
+                requireAllMoved(tx, tenant, before);
             }
             RolloverRows.state(tx, tenant, id, after, null, clock.instant());
             authorities.withdrawCross(tx, tenant, actor, before.oldAuthority(), before.newAuthority());
@@ -465,6 +480,8 @@ public final class Rollovers {
                     .bind("tenant", tenant)
                     .bind("id", id.value())
                     .execute();
+        } else {
+            jobs.hasten(tx, tenant, job);
         }
         return RolloverRows.find(tx, tenant, id);
     }

@@ -159,12 +159,11 @@ public final class Responders {
     private Row make(TenantId tenant, IssuingAuthority authority, Instant now) {
         // Whoever verifies the authority's signatures can verify these, and whoever breaks a weaker kind of key
         // cannot answer for a stronger one.
-        KeyAlgorithm algorithm =
-                switch (authority.algorithm()) {
-                    case RSA_2048, RSA_3072, RSA_4096 -> KeyAlgorithm.RSA_2048;
-                    case EC_P256, EC_P384 -> KeyAlgorithm.EC_P256;
-                    case ED25519, ML_DSA_44, ML_DSA_65, ML_DSA_87 -> authority.algorithm();
-                };
+        KeyAlgorithm algorithm = switch (authority.algorithm()) {
+            case RSA_2048, RSA_3072, RSA_4096 -> KeyAlgorithm.RSA_2048;
+            case EC_P256, EC_P384 -> KeyAlgorithm.EC_P256;
+            case ED25519, ML_DSA_44, ML_DSA_65, ML_DSA_87 -> authority.algorithm();
+        };
         KeyHandle key = vault.generate(authority.space(), algorithm);
         try {
             Row made = new Row(key, issue(authority, key, algorithm, now));

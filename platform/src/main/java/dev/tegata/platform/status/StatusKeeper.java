@@ -249,15 +249,12 @@ public final class StatusKeeper implements AutoCloseable {
     /// none.
     private Freshness freshness(Handle tx, TenantId tenant) {
         List<UUID> reliedOn = authorities.reliedOn(tx, tenant).stream()
-                .filter(authority ->
-                        authority.requireCertificate().validity().contains(clock.instant()))
+                .filter(authority -> authority.requireCertificate().validity().contains(clock.instant()))
                 .map(authority -> authority.id().value())
                 .toList();
-        return new Freshness(
-                instant(tx, """
+        return new Freshness(instant(tx, """
                         SELECT min(next_update) FROM crl
-                        WHERE tenant_id = :tenant AND authority_id = ANY(:authorities)""", tenant, reliedOn),
-                instant(tx, """
+                        WHERE tenant_id = :tenant AND authority_id = ANY(:authorities)""", tenant, reliedOn), instant(tx, """
                         SELECT min(r.ends) FROM (SELECT max(not_after) AS ends FROM ocsp_responder
                             WHERE tenant_id = :tenant AND authority_id = ANY(:authorities)
                             GROUP BY authority_id) r""", tenant, reliedOn));

@@ -590,15 +590,69 @@ final class RolloverTest {
     }
 
     private @Nullable Integer revocationReason(Authority authority) {
+        return revocationReason(authority.requireCertificate());
+    }
+
+    private @Nullable Integer revocationReason(Certificate certificate) {
         return world.database.inTenant(
                 tenant,
                 tx -> tx.createQuery("""
                                 SELECT revocation_reason FROM certificate
                                 WHERE tenant_id = :tenant AND serial_number = :serial""")
                         .bind("tenant", tenant)
-                        .bind("serial", authority.requireCertificate().serial().content())
+                        .bind("serial", certificate.serial().content())
                         .mapTo(Integer.class)
                         .one());
+    }
+
+    @Test
+    @DisplayName("after a compromise revokes what is on hold for good, and lets devices back in that are resumed")
+    void suspendedWhenCompromised() throws Exception {
+        List<Unit> units = units(2);
+        Unit suspended = units.getFirst();
+        world.devices.suspend(tenant, suspended.id(), OPERATOR, "lost");
+        Rollover rollover = rollovers.compromise(tenant, OPERATOR, issuing.id(), Readmission.OLD_KEY, null);
+        world.clock.advance(Duration.ofSeconds(3));
+        Unit other = units.getLast();
+        await(rollover.id(), it -> it.progress().equals(Map.of(Step.GONE, 1L, Step.RENEWAL, 1L)));
+        assertThat(revocationReason(suspended.certificate())).isEqualTo(4);
+        other.hold(world.reEnrol(fleet, other.certificate(), other.key));
+        await(rollover.id(), Rollover::settled);
+
+        world.devices.resume(tenant, suspended.id(), OPERATOR, "found");
+        assertThat(revocationReason(suspended.certificate())).isEqualTo(4);
+        await(rollover.id(), it -> it.devices(Step.RENEWAL) == 1);
+        suspended.hold(world.reEnrol(fleet, suspended.certificate(), suspended.key));
+        assertThat(await(rollover.id(), Rollover::settled).progress()).isEqualTo(Map.of(Step.MOVED, 2L));
+    }
+
+    @Test
+    @DisplayName("takes along devices that were suspended once they are resumed, and is not closed without them")
+    void suspended() throws Exception {
+        List<Unit> units = units(3);
+        Unit before = units.get(0);
+        Unit meanwhile = units.get(1);
+        world.devices.suspend(tenant, before.id(), OPERATOR, "lost");
+        Rollover rollover = rollovers.prepare(tenant, OPERATOR, plan(root.id(), 10));
+        rollovers.start(tenant, OPERATOR, rollover.id());
+        await(rollover.id(), it -> it.devices(Step.ANCHORS) == 2);
+        world.devices.suspend(tenant, meanwhile.id(), OPERATOR, "lost");
+        live(units.subList(2, 3), rollover.id(), Rollover::settled);
+        assertThatThrownBy(() -> rollovers.finish(tenant, OPERATOR, rollover.id(), false))
+                .hasMessageContaining(before.id().toString())
+                .hasMessageContaining(meanwhile.id().toString());
+
+        world.devices.resume(tenant, meanwhile.id(), OPERATOR, "found");
+        live(units.subList(1, 3), rollover.id(), it -> it.settled() && it.devices(Step.MOVED) == 2);
+        rollovers.finish(tenant, OPERATOR, rollover.id(), true);
+        live(units.subList(1, 3), rollover.id(), Rollover::settled);
+        assertThatThrownBy(() -> rollovers.close(tenant, OPERATOR, rollover.id(), false))
+                .hasMessageContaining(before.id().toString());
+
+        world.devices.resume(tenant, before.id(), OPERATOR, "found");
+        live(units, rollover.id(), it -> it.settled() && it.devices(Step.MOVED) == 3);
+        assertThat(rollovers.close(tenant, OPERATOR, rollover.id(), false).state())
+                .isEqualTo(RolloverState.CLOSED);
     }
 
     @Test
@@ -668,6 +722,13 @@ final class RolloverTest {
                 .containsExactlyInAnyOrder(
                         org.assertj.core.groups.Tuple.tuple(silent.id(), false),
                         org.assertj.core.groups.Tuple.tuple(heard.id(), true));
+        world.devices.suspend(tenant, silent.id(), OPERATOR, "lost");
+        assertThat(dependents.broken(tenant, issuing.id()))
+                .filteredOn(broken -> broken.reason().equals("suspended-device"))
+                .singleElement()
+                .satisfies(broken ->
+                        assertThat(broken.first()).containsExactly(silent.id().toString()));
+        world.devices.resume(tenant, silent.id(), OPERATOR, "found");
         Page<Dependents.Dependent> first = dependents.devices(tenant, issuing.id(), new Page.Request(null, 1));
         assertThat(dependents
                         .devices(tenant, issuing.id(), Page.Request.of(first.next(), 1))

@@ -258,9 +258,8 @@ class StatusPlatformTest {
     @DisplayName("a responder's key is of its authority's kind: a chain is as strong as its status")
     void asStrongAsTheChain(KeyAlgorithm algorithm) throws Exception {
         NewAuthority wanted = new NewAuthority("Other", Name.parse("CN=Other"), algorithm);
-        AuthorityId other = platform.authorities
-                .createRoot(tenant, Actor.OPERATOR, wanted)
-                .id();
+        AuthorityId other =
+                platform.authorities.createRoot(tenant, Actor.OPERATOR, wanted).id();
         Certificate responder = responders.ready(tenant, other).certificate();
         assertThat(responder.publicKey().algorithm()).isEqualTo(algorithm);
         assertThat(publisher.publish(tenant, other, Extent.DUE)).isTrue();

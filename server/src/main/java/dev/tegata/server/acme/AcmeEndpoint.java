@@ -415,6 +415,9 @@ public final class AcmeEndpoint {
             if (!signed.asked().policy().allowsName(value)) {
                 throw new AcmeProblem("rejectedIdentifier", 403, "the fleet's policy does not allow this name");
             }
+            if (!signed.sender().scope().allowsName(value)) {
+                throw new AcmeProblem("rejectedIdentifier", 403, "the account's key was not made for this name");
+            }
             return new Identifier(kind, value);
         }
         boolean offered = signed.asked().policy().attestation();
@@ -652,7 +655,7 @@ public final class AcmeEndpoint {
                     Optional<String> failure = HttpChallenge.failure(
                             signed.asked().policy(),
                             authorization.identifier().value(),
-                            account.address(),
+                            account.scope().address(),
                             authorization.token(),
                             keyAuthorization);
                     services.orders().decide(fleet.tenant(), authorization, failure.orElse(null), null);

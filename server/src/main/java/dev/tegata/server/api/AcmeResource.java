@@ -61,13 +61,21 @@ final class AcmeResource {
         }
     }
 
-    record KeyBody(Duration validity, @Nullable String address) {}
+    record KeyBody(
+            Duration validity,
+            @Nullable List<String> names,
+            @Nullable String address) {
+        AcmeKey.Wanted wanted() {
+            return new AcmeKey.Wanted(names == null ? List.of() : names, address, validity);
+        }
+    }
 
     /// `secret` is shown once, by the operation that makes the key.
     record KeyView(
             String id,
             String fleet,
             String device,
+            List<String> names,
             @Nullable String address,
             @Nullable String secret,
             Instant createdAt,
@@ -78,7 +86,8 @@ final class AcmeResource {
                     key.id(),
                     key.fleet().value(),
                     key.device().toString(),
-                    key.address(),
+                    key.scope().names(),
+                    key.scope().address(),
                     secret,
                     key.createdAt(),
                     key.expiresAt(),
@@ -144,7 +153,7 @@ final class AcmeResource {
     private Response createKey(Call call) {
         DeviceId device = DeviceId.parse(call.path("device"));
         KeyBody body = call.request().json(KeyBody.class);
-        AcmeKey.Created made = settings.createKey(call.tenant(), call.actor(), device, body.address(), body.validity());
+        AcmeKey.Created made = settings.createKey(call.tenant(), call.actor(), device, body.wanted());
         return Response.json(201, KeyView.of(made.key(), made.secret()));
     }
 

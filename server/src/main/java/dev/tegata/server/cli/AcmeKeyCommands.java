@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server.cli;
 
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -36,10 +37,20 @@ final class AcmeKeyCommands {
             @Option(
                             names = "--address",
                             paramLabel = "IP",
-                            description = "Where http-01 is fetched, instead of asking the DNS.")
+                            description = "Where http-01 is fetched, instead of asking the DNS; wants --name.")
                     @Nullable
-                    String address) {
+                    String address,
+            @Option(
+                            names = "--name",
+                            paramLabel = "NAME",
+                            description = "Host names that the device may have, of those that its fleet allows;"
+                                    + " '*.' stands for one label (default: all). Repeat it.")
+                    @Nullable
+                    List<String> names) {
         ObjectNode body = ApiClient.object().put("validity", validity);
+        if (names != null) {
+            names.forEach(body.putArray("names")::add);
+        }
         Bodies.put(body, "address", address);
         try (ApiClient api = session.api()) {
             session.output().fields(api.create(path(device), body));
@@ -56,6 +67,7 @@ final class AcmeKeyCommands {
                             api.get(path(device)),
                             "The device has none. Make one: %s acme eab create --help".formatted(session.program()),
                             "KEY=id",
+                            "names",
                             "address",
                             "EXPIRES=expiresAt",
                             "USED=usedAt");

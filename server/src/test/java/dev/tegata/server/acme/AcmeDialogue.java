@@ -118,7 +118,11 @@ public class AcmeDialogue {
 
     /// Makes an account that speaks for the device.
     public void register(String device) {
-        JsonNode binding = tenant.acmeKey(device, "127.0.0.1");
+        register(tenant.acmeKey(device, "127.0.0.1"));
+    }
+
+    /// Makes the account of a key of external account binding.
+    void register(JsonNode binding) {
         HttpResponse<String> made = post(
                 "/new-account",
                 binding(binding.path("id").asString(), binding.path("secret").asString(), key),

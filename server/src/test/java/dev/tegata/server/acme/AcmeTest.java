@@ -133,6 +133,22 @@ class AcmeTest extends AcmeDialogue {
     }
 
     @Test
+    @DisplayName("a key for one name: where operators say the address, no gateway gets another one's name")
+    void namesOfAKey() {
+        String device = TENANT.claim(FLEET);
+        String keys = "/api/v1/devices/" + device + "/acme-keys";
+        String without = "{\"validity\":\"PT1H\",\"address\":\"127.0.0.1\"}";
+        assertThat(TENANT.running.post(TENANT.tenant.ownerKey(), keys, without).statusCode())
+                .isEqualTo(422);
+        register(TENANT.acmeKey(device, "127.0.0.1", "GW1.gateways.example"));
+        assertProblem(
+                post("/new-order", "{\"identifiers\":[" + dns("gw2.gateways.example") + "]}", key),
+                403,
+                "rejectedIdentifier");
+        assertThat(order(dns("gw1.gateways.example")).path("status").asString()).isEqualTo("pending");
+    }
+
+    @Test
     @DisplayName("RFC 8555 §7.4: names that are not allowed, orders that are not ready or not one's own")
     void orders() {
         register(TENANT.claim(FLEET));
@@ -354,7 +370,8 @@ class AcmeTest extends AcmeDialogue {
             }
         }
 
-        /// Asks for the order from several sides until each has seen it valid, and does something meanwhile.
+        /// Asks for the order from several sides until each has seen it valid, and does something
+        /// meanwhile.
         void pollUntilValid(JsonNode order, Runnable meanwhile) throws Exception {
             try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
                 List<Future<?>> polls = new ArrayList<>();

@@ -125,11 +125,16 @@ public final class EstTenant {
         assertThat(response.statusCode()).as(response.body()).isEqualTo(200);
     }
 
-    /// A key of external account binding for the device.
+    /// A key of external account binding for the device, which is at this address.
     public JsonNode acmeKey(String device, String address) {
+        return acmeKey(device, address, "*.gateways.example");
+    }
+
+    /// The same, for these names.
+    public JsonNode acmeKey(String device, String address, String names) {
         return created(post(
                 "/api/v1/devices/" + device + "/acme-keys",
-                "{\"validity\":\"PT1H\",\"address\":\"%s\"}".formatted(address)));
+                "{\"validity\":\"PT1H\",\"address\":\"%s\",\"names\":[\"%s\"]}".formatted(address, names)));
     }
 
     /// Whether this certificate of the device is revoked.
