@@ -2,6 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform;
 
+import java.io.IOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
 import java.util.Locale;
 import java.util.regex.Pattern;
 
@@ -21,5 +26,17 @@ public final class Texts {
     public static String quoted(String text) {
         String cut = text.length() > LIMIT ? text.substring(0, LIMIT) + "…" : text;
         return CONTROL.matcher(cut).replaceAll("·");
+    }
+
+    /// Why something with a file or a connection failed, for a sentence that names it. What the JDK says of
+    /// a file is often its path alone.
+    public static String reason(IOException e) {
+        return switch (e) {
+            case NoSuchFileException _ -> "there is no such file or folder";
+            case AccessDeniedException _ -> "permission denied";
+            case FileAlreadyExistsException _ -> "something else has that name";
+            case FileSystemException known when known.getReason() != null -> String.valueOf(known.getReason());
+            default -> e.getMessage() == null ? e.getClass().getSimpleName() : String.valueOf(e.getMessage());
+        };
     }
 }

@@ -747,7 +747,7 @@ public final class Server implements AutoCloseable {
         try {
             Files.createDirectories(data);
         } catch (IOException e) {
-            throw new UncheckedIOException("the data folder " + data + " cannot be made: " + e.getMessage(), e);
+            throw new UncheckedIOException("the data folder " + data + " cannot be made: " + Texts.reason(e), e);
         }
     }
 

@@ -5,6 +5,7 @@ package dev.tegata.platform.audit;
 import dev.tegata.pki.Bytes;
 import dev.tegata.platform.store.Json;
 import java.time.Instant;
+import java.util.Collections;
 import java.util.Map;
 
 /// One record of a chain, as it is shown.
@@ -37,7 +38,7 @@ public record AuditRecord(
                 stored.actor,
                 stored.action,
                 stored.subject,
-                Map.copyOf(stored.detail),
+                Collections.unmodifiableMap(stored.detail),
                 hash);
     }
 }

@@ -109,6 +109,21 @@ final class AuditLogTest {
     }
 
     @Test
+    void detailsStandInTheOrderOfTheirNames() {
+        Map<String, Object> detail = Map.of("to", 1, "from", 2, "reason", 3, "code", 4, "alarm", 5, "source", 6);
+        platform.database.inTenant(tenant, tx -> {
+            platform.audit.append(tx, tenant, List.of(new AuditEvent(Actor.OPERATOR, "a.b", "c:d", detail)));
+            return null;
+        });
+
+        AuditRecord record = platform.audit
+                .recordsAbout(tenant, "c:d", Page.Request.first())
+                .items()
+                .getFirst();
+        assertThat(record.detail().keySet()).containsExactly("alarm", "code", "from", "reason", "source", "to");
+    }
+
+    @Test
     void anotherTenantSeesNothing() {
         append(0, 3);
         TenantId other = platform.tenant().tenant().id();

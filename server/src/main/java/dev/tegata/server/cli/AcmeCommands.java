@@ -104,7 +104,8 @@ final class AcmeCommands {
                             description = "All networks that http-01 may be fetched from, from now on. Repeat it.")
                     @Nullable
                     List<String> networks,
-            @Option(names = "--http-port", paramLabel = "PORT", description = "Where http-01 is fetched.") @Nullable
+            @Option(names = "--http-port", paramLabel = "PORT", description = "Where http-01 is fetched from now on.")
+                    @Nullable
                     Integer httpPort,
             @Option(
                             names = "--attestation",

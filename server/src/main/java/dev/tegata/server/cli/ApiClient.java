@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server.cli;
 
+import dev.tegata.platform.Texts;
 import dev.tegata.server.http.ClientTrust;
 import java.io.IOException;
 import java.io.InputStream;
@@ -12,13 +13,16 @@ import java.net.URLEncoder;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
+import java.nio.channels.UnresolvedAddressException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.cert.CertificateExpiredException;
 import java.security.cert.CertificateNotYetValidException;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Base64;
+import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.stream.Collectors;
@@ -37,6 +41,7 @@ final class ApiClient implements AutoCloseable {
     private static final Duration CONNECT = Duration.ofSeconds(10);
     private static final Duration USUAL = Duration.ofSeconds(60);
     private static final Duration LONGEST = Duration.ofHours(12);
+    private static final int PIECE = 1 << 16;
 
     private final URI base;
     private final String key;
@@ -189,25 +194,39 @@ final class ApiClient implements AutoCloseable {
     }
 
     /// Writes the answer to `out` as it comes.
-    void download(String path, OutputStream out) {
-        try (InputStream body =
-                send(request(path, Map.of()).timeout(LONGEST).GET()).body()) {
-            body.transferTo(out);
-            out.flush();
-        } catch (IOException e) {
-            throw brokenOff(e);
-        }
+    ///
+    /// @throws IOException where `out` takes no more
+    void download(String path, OutputStream out) throws IOException {
+        copy(request(path, Map.of()).GET(), out);
     }
 
     /// Writes a backup of the tenant, sealed with `passphrase`, to `out`.
+    ///
+    /// @throws IOException where `out` takes no more
     void backup(String passphrase, OutputStream out) throws IOException {
         String encoded = Base64.getEncoder().encodeToString(passphrase.getBytes(StandardCharsets.UTF_8));
-        HttpRequest.Builder request = request("/backup", Map.of())
-                .header("Tegata-Backup-Passphrase", encoded)
-                .timeout(LONGEST)
-                .POST(HttpRequest.BodyPublishers.noBody());
-        try (InputStream body = send(request).body()) {
-            body.transferTo(out);
+        copy(
+                request("/backup", Map.of())
+                        .header("Tegata-Backup-Passphrase", encoded)
+                        .POST(HttpRequest.BodyPublishers.noBody()),
+                out);
+    }
+
+    private void copy(HttpRequest.Builder request, OutputStream out) throws IOException {
+        try (InputStream body = send(request.timeout(LONGEST)).body()) {
+            byte[] buffer = new byte[PIECE];
+            for (int count = next(body, buffer); count >= 0; count = next(body, buffer)) {
+                out.write(buffer, 0, count);
+            }
+            out.flush();
+        }
+    }
+
+    private int next(InputStream body, byte[] buffer) {
+        try {
+            return body.read(buffer);
+        } catch (IOException e) {
+            throw brokenOff(e);
         }
     }
 
@@ -229,8 +248,11 @@ final class ApiClient implements AutoCloseable {
             }
             return response;
         } catch (ConnectException e) {
-            throw CommandFailure.unreachable("no server answers at " + base
-                    + ".\nStart one with 'tegata serve', or say where it is with --url or TEGATA_URL.");
+            String reason = causes(e).stream().anyMatch(UnresolvedAddressException.class::isInstance)
+                    ? "the name '" + base.getHost() + "' is not known to this machine"
+                    : "no server answers at " + base;
+            throw CommandFailure.unreachable(
+                    reason + ".\nStart one with 'tegata serve', or say where it is with --url or TEGATA_URL.");
         } catch (SSLException e) {
             throw CommandFailure.unreachable(
                     "the server at " + base + " cannot be trusted: " + e.getMessage() + ".\n" + remedy(e));
@@ -244,20 +266,34 @@ final class ApiClient implements AutoCloseable {
 
     /// What to do where a server is not trusted.
     private static String remedy(SSLException e) {
-        for (Throwable cause = e; cause != null; cause = cause.getCause()) {
-            if (cause instanceof CertificateExpiredException || cause instanceof CertificateNotYetValidException) {
-                return "Its certificate is not valid now: compare the clocks of both machines, and renew the certificate"
-                        + " where it was made elsewhere (--tls-certificate).";
-            }
-            if (String.valueOf(cause.getMessage()).matches("No (subject alternative|name matching).*")) {
-                return "Its certificate is for other names: call it by one of them, or start it with --tls-names.";
-            }
+        if (causes(e).stream()
+                .anyMatch(cause -> cause instanceof CertificateExpiredException
+                        || cause instanceof CertificateNotYetValidException)) {
+            return "Its certificate is not valid now: compare the clocks of both machines, and renew the certificate"
+                    + " where it was made elsewhere (--tls-certificate).";
+        }
+        String told = causes(e).stream()
+                .map(cause -> String.valueOf(cause.getMessage()))
+                .collect(Collectors.joining("\n"));
+        if (told.contains("plaintext")) {
+            return "What listens there speaks no TLS: name the port of the API, which is 8443 unless it was set.";
+        }
+        if (told.contains("No subject alternative") || told.contains("No name matching")) {
+            return "Its certificate is for other names: call it by one of them, or start it with --tls-names.";
         }
         return "Set TEGATA_CA to the PEM file with its CA (tls/ca.pem in the server's data folder).";
     }
 
+    private static List<Throwable> causes(Throwable e) {
+        List<Throwable> causes = new ArrayList<>();
+        for (Throwable cause = e; cause != null; cause = cause.getCause()) {
+            causes.add(cause);
+        }
+        return causes;
+    }
+
     private CommandFailure brokenOff(IOException e) {
-        return CommandFailure.unreachable("the connection to " + base + " broke off: " + e.getMessage());
+        return CommandFailure.unreachable("the connection to " + base + " broke off: " + Texts.reason(e));
     }
 
     private static CommandFailure refused(HttpResponse<InputStream> response) throws IOException {

@@ -61,17 +61,7 @@ final class AuditCommands {
                     @Nullable
                     Path file) {
         try (ApiClient api = session.api()) {
-            if (file == null) {
-                api.download("/audit/export", session.terminal().bytes());
-                return;
-            }
-            OutputFile.write(file, out -> {
-                api.download("/audit/export", out);
-                return file;
-            });
-            session.output()
-                    .done("Exported to %s. Check it at any time: %s audit verify %1$s"
-                            .formatted(file, session.program()));
+            session.export(api, "/audit/export", file, "audit verify");
         }
     }
 

@@ -216,14 +216,14 @@ final class AuthorityCommands {
                 names = "--crl-lifetime",
                 paramLabel = "TIME",
                 converter = Bodies.Length.class,
-                description = "How long a list is valid, such as 4d; it is renewed at half of it.")
+                description = "How long a list is valid; it is renewed at half of it (at first 4d).")
         @Nullable
         String crlLifetime;
 
         @Option(
                 names = "--partition-size",
                 paramLabel = "N",
-                description = "How many certificates share a partition at the most.")
+                description = "How many certificates share a list at the most (at first 10000).")
         @Nullable
         Integer partitionSize;
 
@@ -231,7 +231,7 @@ final class AuthorityCommands {
                 names = "--publish-at-once",
                 arity = "1",
                 paramLabel = "true|false",
-                description = "Whether a revocation makes new lists at once.")
+                description = "Whether a revocation makes new lists at once (at first true).")
         @Nullable
         Boolean publishAtOnce;
 
@@ -239,7 +239,7 @@ final class AuthorityCommands {
                 names = "--ocsp-lifetime",
                 paramLabel = "TIME",
                 converter = Bodies.Length.class,
-                description = "How long an OCSP answer may be believed, such as 1h.")
+                description = "How long an OCSP answer may be believed (at first 1h).")
         @Nullable
         String ocspLifetime;
 

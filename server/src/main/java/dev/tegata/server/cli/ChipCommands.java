@@ -10,6 +10,7 @@ import dev.tegata.chip.port.ChipServer;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
 import dev.tegata.pki.certificate.InvalidCertificateException;
+import dev.tegata.platform.Texts;
 import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -98,7 +99,7 @@ final class ChipCommands {
                     pem(factory.manifestSigner().certificate()));
             Files.writeString(out.resolve("vendor-root.pem"), pem(factory.rootCertificate()));
         } catch (IOException e) {
-            throw CommandFailure.usage("the chips cannot be written to " + out + ": " + e.getMessage());
+            throw CommandFailure.usage("the chips cannot be written to " + out + ": " + Texts.reason(e));
         }
         if (session.json) {
             ObjectNode made = ApiClient.object().put("folder", out.toString());

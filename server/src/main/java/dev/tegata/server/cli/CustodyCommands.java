@@ -67,19 +67,8 @@ final class CustodyCommands {
             @Parameters(paramLabel = "DEVICE", description = "The device's id.") String device,
             @Option(names = "--out", paramLabel = "FILE", description = "Where to; otherwise the output.") @Nullable
                     Path file) {
-        String path = PATH + ApiClient.segment(device) + "/export";
         try (ApiClient api = session.api()) {
-            if (file == null) {
-                api.download(path, session.terminal().bytes());
-                return;
-            }
-            OutputFile.write(file, out -> {
-                api.download(path, out);
-                return file;
-            });
-            session.output()
-                    .done("Exported to %s. Check it at any time: %s custody verify %1$s"
-                            .formatted(file, session.program()));
+            session.export(api, PATH + ApiClient.segment(device) + "/export", file, "custody verify");
         }
     }
 

@@ -108,7 +108,7 @@ final class DecisionCommands {
                             names = "--life",
                             paramLabel = "TIME",
                             converter = Bodies.Length.class,
-                            description = "How long a yes holds at most, such as 5m.")
+                            description = "How long a yes holds at most (default: 5m).")
                     @Nullable
                     String life) {
         ObjectNode body = ApiClient.object().put("name", name).put("allowStale", allowStale);

@@ -46,7 +46,10 @@ final class FleetCommands {
 
     /// The rules of a fleet, as far as options give them.
     static final class Rules {
-        @Option(names = "--authority", paramLabel = "AUTHORITY", description = "The authority that signs its devices.")
+        @Option(
+                names = "--authority",
+                paramLabel = "AUTHORITY",
+                description = "The authority that signs its devices; needed where the tenant has several for devices.")
         @Nullable
         String authority;
 
@@ -60,21 +63,21 @@ final class FleetCommands {
         @Option(
                 names = "--approval",
                 negatable = true,
-                description = "Whether an operator approves each device before its first certificate.")
+                description = "Whether an operator approves each device before its first certificate (at first not).")
         @Nullable
         Boolean approval;
 
         @Option(
                 names = "--server-key-generation",
                 negatable = true,
-                description = "Whether keys are made here for devices that cannot make their own.")
+                description = "Whether keys are made here for devices that cannot make their own (at first not).")
         @Nullable
         Boolean serverKeyGeneration;
 
         @Option(
                 names = "--any-of-birth-ca",
                 negatable = true,
-                description = "Whether a certificate of a trusted birth CA is enough, without a claim.")
+                description = "Whether a certificate of a trusted birth CA is enough, without a claim (at first not).")
         @Nullable
         Boolean anyOfBirthCa;
 
@@ -82,9 +85,8 @@ final class FleetCommands {
                 names = "--grace",
                 paramLabel = "TIME",
                 converter = Bodies.Length.class,
-                description =
-                        "How long after its certificate has expired a device may come back with its birth key, such"
-                                + " as 90d.")
+                description = "How long after its certificate has expired a device may come back with its birth key"
+                        + " (at first 90d).")
         @Nullable
         String grace;
 
@@ -92,7 +94,7 @@ final class FleetCommands {
                 names = "--retry-after",
                 paramLabel = "TIME",
                 converter = Bodies.Length.class,
-                description = "When a device that waits for approval asks again, such as 5m.")
+                description = "When a device that waits for approval asks again (at first 5m).")
         @Nullable
         String retryAfter;
 
@@ -100,7 +102,7 @@ final class FleetCommands {
                 names = "--check-in-quick",
                 paramLabel = "TIME",
                 converter = Bodies.Length.class,
-                description = "How often devices check in at first, such as 5m.")
+                description = "How often devices check in while they are new (at first 5m).")
         @Nullable
         String checkInQuick;
 
@@ -108,7 +110,7 @@ final class FleetCommands {
                 names = "--check-in-settling",
                 paramLabel = "TIME",
                 converter = Bodies.Length.class,
-                description = "How long after its activation a device checks in quickly, such as 1h.")
+                description = "How long after its activation a device counts as new (at first 1h).")
         @Nullable
         String checkInSettling;
 
@@ -116,14 +118,14 @@ final class FleetCommands {
                 names = "--check-in-slow",
                 paramLabel = "TIME",
                 converter = Bodies.Length.class,
-                description = "How often devices check in from then on, such as 6h.")
+                description = "How often devices check in from then on (at first 6h).")
         @Nullable
         String checkInSlow;
 
         @Option(
                 names = "--suspend-clones",
                 negatable = true,
-                description = "Suspend a device when a clone of it is suspected.")
+                description = "Whether a device is suspended when a clone of it is suspected (at first not).")
         @Nullable
         Boolean suspendClones;
 
@@ -131,7 +133,7 @@ final class FleetCommands {
                 names = "--renewal-overlap",
                 paramLabel = "TIME",
                 converter = Bodies.Length.class,
-                description = "How long the old certificate stays good beside the one that renewed it, such as 7d.")
+                description = "How long the old certificate stays good beside the one that renewed it (at first 7d).")
         @Nullable
         String renewalOverlap;
 
@@ -140,21 +142,23 @@ final class FleetCommands {
                 paramLabel = "TIME",
                 converter = Bodies.Length.class,
                 description = "Devices are told to renew when they have less time left, such as 60d; 0d leaves it to"
-                        + " them.")
+                        + " them (at first 0d).")
         @Nullable
         String orderRenewalBefore;
 
         @Option(
                 names = "--renew-outdated",
                 negatable = true,
-                description = "Devices are told to renew when the fleet's authority or keys change (or not).")
+                description =
+                        "Whether devices are told to renew when the fleet's authority or keys change (at first they"
+                                + " are).")
         @Nullable
         Boolean renewOutdated;
 
         @Option(
                 names = "--birth-key-ends-refurbishment",
                 negatable = true,
-                description = "A device comes back from a refurbishment by its birth key alone (or not).")
+                description = "Whether a device comes back from a refurbishment by its birth key alone (at first not).")
         @Nullable
         Boolean birthKeyEndsRefurbishment;
 
@@ -162,7 +166,7 @@ final class FleetCommands {
                 names = "--freshness",
                 paramLabel = "TIME",
                 converter = Bodies.Length.class,
-                description = "How long a device's evidence counts, such as 24h; 0h asks for none.")
+                description = "How long a device's evidence counts, such as 24h; 0h asks for none (at first 0h).")
         @Nullable
         String freshness;
 
@@ -172,28 +176,29 @@ final class FleetCommands {
                 converter = Step.class,
                 description = "What follows how long after a device ceased to be good: notify, shorten-life,"
                         + " refuse-renewal, suspend or revoke, such as suspend=72h. Repeat it in the order of the times;"
-                        + " together they take the place of those before. 'none' for none.")
+                        + " together they take the place of those before. 'none' for none (at first none).")
         @Nullable
         List<ObjectNode> consequences;
 
         @Option(
                 names = "--evidence-at-enrolment",
                 negatable = true,
-                description = "Whether a device shows evidence with its request for the first certificate.")
+                description =
+                        "Whether a device shows evidence with its request for the first certificate (at first not).")
         @Nullable
         Boolean evidenceAtEnrolment;
 
         @Option(
                 names = "--evidence-at-renewal",
                 negatable = true,
-                description = "Whether it shows evidence with each further one.")
+                description = "Whether it shows evidence with each further one (at first not).")
         @Nullable
         Boolean evidenceAtRenewal;
 
         @Option(
                 names = "--accept-warnings",
                 negatable = true,
-                description = "Whether evidence of the tier 'warning' is enough for a certificate.")
+                description = "Whether evidence of the tier 'warning' is enough for a certificate (at first not).")
         @Nullable
         Boolean acceptWarnings;
 
@@ -202,7 +207,7 @@ final class FleetCommands {
                 paramLabel = "TIME",
                 converter = Bodies.Length.class,
                 description = "The longest life of certificates, at most the freshness, such as 12h; 0h leaves it to"
-                        + " --lifetime.")
+                        + " --lifetime (at first 0h).")
         @Nullable
         String longestLife;
 
@@ -211,7 +216,7 @@ final class FleetCommands {
                 paramLabel = "WHOSE",
                 description =
                         "What it takes for a device to change owners: seller (it offers), possession (or the buyer"
-                                + " proves that it has the device, and the owner does not object), or both.")
+                                + " proves that it has the device, and the owner does not object), or both (at first seller).")
         @Nullable
         String consent;
 
@@ -219,7 +224,7 @@ final class FleetCommands {
                 names = "--cool-down",
                 paramLabel = "TIME",
                 converter = Bodies.Length.class,
-                description = "How long an owner may object to a claim by possession, such as 7d.")
+                description = "How long an owner may object to a claim by possession (at first 7d).")
         @Nullable
         String coolDown;
 
@@ -227,21 +232,24 @@ final class FleetCommands {
                 names = "--lifetime",
                 paramLabel = "TIME",
                 converter = Bodies.Length.class,
-                description = "How long a device's certificate is valid, such as 1y, 90d or unlimited.")
+                description = "How long a device's certificate is valid, such as 90d or unlimited (at first 1y).")
         @Nullable
         String lifetime;
 
         @Option(
                 names = "--subject",
                 paramLabel = "TEMPLATE",
-                description = "The subject of a device's certificate, such as 'CN={device.id},O=Example GmbH'.")
+                description = "The subject of a device's certificate, such as 'CN={device.id},O=Example GmbH' (at first"
+                        + " CN={device.id}).")
         @Nullable
         String subject;
 
         @Option(
                 names = "--key-algorithm",
                 paramLabel = "ALG",
-                description = "A kind of key that devices may have; repeat it for several.")
+                description =
+                        "A kind of key that devices may have; repeat it for several (at first ec-p256, ec-p384 and RSA"
+                                + " from 2048 to 4096 bits).")
         @Nullable
         List<String> keyAlgorithms;
 

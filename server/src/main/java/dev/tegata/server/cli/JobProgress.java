@@ -34,6 +34,13 @@ final class JobProgress {
         String path = "/jobs/" + ApiClient.segment(started.path("id").asString());
         JsonNode job = started;
         for (long pause = FIRST_PAUSE_NANOS; isRunning(job); pause = Math.min(2 * pause, LONGEST_PAUSE_NANOS)) {
+            if (pause == 2 * FIRST_PAUSE_NANOS) {
+                // Whoever stops waiting, or loses the server, finds it again.
+                terminal.err()
+                        .printf(
+                                "The server works on it, also without this command. How far it is: %s job show %s%n",
+                                session.program(), job.path("id").asString());
+            }
             if (watched) {
                 show(terminal.err(), job);
             }

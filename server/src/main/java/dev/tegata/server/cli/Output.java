@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server.cli;
 
+import java.io.IOException;
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -24,11 +25,13 @@ final class Output {
     private static final String GREEN = "\u001b[32m";
     private static final String YELLOW = "\u001b[33m";
 
+    private final Terminal terminal;
     private final PrintWriter out;
     private final boolean json;
     private final boolean colours;
 
     Output(Terminal terminal, boolean json) {
+        this.terminal = terminal;
         this.out = terminal.out();
         this.json = json;
         this.colours = terminal.colours();
@@ -41,7 +44,8 @@ final class Output {
     /// A listing, and how to go on where there is more of it.
     ///
     /// @param empty what to say where there is nothing
-    /// @param columns the members to show: `state`, `policy.retryAfter`, or `VALID UNTIL=certificate.notAfter`
+    /// @param columns the members to show: `state`, `policy.retryAfter`, or `VALID
+    /// UNTIL=certificate.notAfter`
     void table(JsonNode page, String empty, String... columns) {
         if (json) {
             print(page);
@@ -156,6 +160,15 @@ final class Output {
         }
     }
 
+    /// A document of any length, as it comes from the server.
+    void stream(ApiClient api, String path) {
+        try {
+            api.download(path, terminal.bytes());
+        } catch (IOException e) {
+            // The terminal remembers it, and says so when the command ends.
+        }
+    }
+
     private String styled(String style, String text) {
         return colours && !style.isEmpty() ? style + text + RESET : text;
     }
@@ -177,7 +190,8 @@ final class Output {
         return node;
     }
 
-    /// What others have written (names, serial numbers) stays text: control characters cannot steer the terminal.
+    /// What others have written (names, serial numbers) stays text: control characters cannot steer the
+    /// terminal.
     private static String text(JsonNode node) {
         if (node.isMissingNode() || node.isNull()) {
             return "-";

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server.cli;
 
+import dev.tegata.platform.Texts;
 import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
@@ -17,10 +18,14 @@ final class OutputFile {
     private OutputFile() {}
 
     /// Writes a file that only its owner may read, and that is there under its name only once it is whole
-    /// and on disk.
+    /// and on disk. What has the name already and is no file, such as a pipe or `/dev/stdout`, is written
+    /// to.
     ///
     /// @return what `filling` returns
     static <T> T write(Path file, Filling<T> filling) {
+        if (Files.exists(file) && !Files.isRegularFile(file)) {
+            return writeInto(file, filling);
+        }
         Path part = file.resolveSibling(file.getFileName() + ".part");
         try {
             Files.deleteIfExists(part);
@@ -35,10 +40,22 @@ final class OutputFile {
             Files.move(part, file, StandardCopyOption.REPLACE_EXISTING, StandardCopyOption.ATOMIC_MOVE);
             return result;
         } catch (IOException e) {
-            throw CommandFailure.usage("the file " + file + " cannot be written: " + e.getMessage());
+            throw unwritable(file, e);
         } finally {
             part.toFile().delete();
         }
+    }
+
+    private static <T> T writeInto(Path sink, Filling<T> filling) {
+        try (OutputStream out = new BufferedOutputStream(Files.newOutputStream(sink, StandardOpenOption.WRITE))) {
+            return filling.with(out);
+        } catch (IOException e) {
+            throw unwritable(sink, e);
+        }
+    }
+
+    private static CommandFailure unwritable(Path file, IOException e) {
+        return CommandFailure.usage("the file " + file + " cannot be written: " + Texts.reason(e));
     }
 
     interface Filling<T> {

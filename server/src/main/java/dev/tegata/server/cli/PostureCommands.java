@@ -29,9 +29,7 @@ final class PostureCommands {
         String ofFleet = fleet == null ? "" : "&fleet=" + ApiClient.segment(fleet);
         try (ApiClient api = session.api()) {
             if (csv) {
-                api.download(
-                        "/posture-summary?format=csv" + ofFleet,
-                        session.terminal().bytes());
+                session.output().stream(api, "/posture-summary?format=csv" + ofFleet);
                 return;
             }
             Map<String, Object> query = new LinkedHashMap<>();

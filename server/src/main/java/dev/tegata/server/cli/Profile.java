@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server.cli;
 
+import dev.tegata.platform.Texts;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;
@@ -143,7 +144,7 @@ record Profile(Optional<String> url, Optional<String> apiKey, Optional<String> c
             Files.writeString(temporary, yaml);
             Files.move(temporary, target, StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
-            throw CommandFailure.usage("the profile " + file + " cannot be written");
+            throw CommandFailure.usage("the profile " + file + " cannot be written: " + Texts.reason(e));
         }
     }
 

@@ -58,7 +58,10 @@ final class ReleaseCommands {
         @Nullable
         String certificate;
 
-        @Option(names = "--valid-until", paramLabel = "TIME", description = "When the certification ends.")
+        @Option(
+                names = "--valid-until",
+                paramLabel = "TIME",
+                description = "When the certification ends; otherwise it does not.")
         @Nullable
         String validUntil;
 

@@ -58,26 +58,32 @@ final class RolloverCommands {
                             description = "One that was made ahead; otherwise one like it is made.")
                     @Nullable
                     String replacement,
-            @Option(names = "--algorithm", paramLabel = "ALGORITHM", description = "Of the new key.") @Nullable
+            @Option(
+                            names = "--algorithm",
+                            paramLabel = "ALG",
+                            description = "Of the new key; otherwise that of the old one.")
+                    @Nullable
                     String algorithm,
-            @Option(names = "--wave-size", paramLabel = "DEVICES", description = "Devices of a wave; 1000.") @Nullable
+            @Option(names = "--wave-size", paramLabel = "DEVICES", description = "Devices of a wave (default: 1000).")
+                    @Nullable
                     Integer waveSize,
             @Option(
                             names = "--wave-share",
                             paramLabel = "PERCENT",
-                            description = "How many must have moved before the next wave opens; 90.")
+                            description = "How many of a wave must have moved before the next one opens (default: 90).")
                     @Nullable
                     Integer waveShare,
             @Option(
                             names = "--wave-longest",
-                            paramLabel = "DURATION",
-                            description = "After which the next wave opens all the same; P7D.")
+                            paramLabel = "TIME",
+                            converter = Bodies.Length.class,
+                            description = "How long until the next wave opens all the same (default: 7d).")
                     @Nullable
                     String waveLongest,
             @Option(
                             names = "--failure-limit",
                             paramLabel = "PERCENT",
-                            description = "More failures pause the rollover; 5.")
+                            description = "More failures pause the rollover (default: 5).")
                     @Nullable
                     Integer failureLimit) {
         ObjectNode body = ApiClient.object().put("authority", authority);

@@ -90,6 +90,21 @@ final class Session {
         }
     }
 
+    /// Writes what the server exports into a file; null for the output.
+    ///
+    /// @param check the command that checks the file
+    void export(ApiClient api, String path, @Nullable Path file, String check) {
+        if (file == null) {
+            output().stream(api, path);
+            return;
+        }
+        OutputFile.write(file, out -> {
+            api.download(path, out);
+            return file;
+        });
+        output().done("Exported to %s. Check it at any time: %s %s %1$s".formatted(file, program(), check));
+    }
+
     Path profileFile() {
         return profile == null ? Profile.file(terminal.environment()) : profile;
     }

@@ -8,6 +8,7 @@ import java.time.Instant;
 import java.time.format.DateTimeParseException;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Predicate;
@@ -151,8 +152,12 @@ public final class Tegata {
     ///
     /// @return the exit code
     static int run(Terminal terminal, String... arguments) {
-        return commandLine(terminal, Set.copyOf(Arrays.asList(arguments))::contains)
+        int exitCode = commandLine(terminal, Set.copyOf(Arrays.asList(arguments))::contains)
                 .execute(arguments);
+        terminal.out().flush();
+        Optional<String> lost = terminal.bytes().failure();
+        lost.ifPresent(reason -> terminal.err().println("tegata: the output could not be written: " + reason));
+        return exitCode == 0 && lost.isPresent() ? CommandFailure.USAGE : exitCode;
     }
 
     /// All commands with all their options.
@@ -172,7 +177,7 @@ public final class Tegata {
                 .setErr(terminal.err())
                 .setUsageHelpWidth(WIDTH)
                 .setColorScheme(Help.defaultColorScheme(terminal.colours() ? Help.Ansi.ON : Help.Ansi.OFF))
-                .setParameterExceptionHandler((e, _) -> wrongCommand(e))
+                .setParameterExceptionHandler(Tegata::wrongCommand)
                 .setExecutionExceptionHandler((e, _, _) -> failed(session, e));
     }
 
@@ -201,12 +206,14 @@ public final class Tegata {
         command.getSubcommands().values().forEach(Tegata::present);
     }
 
-    private static int wrongCommand(ParameterException e) {
+    private static int wrongCommand(ParameterException e, String[] arguments) {
         CommandLine command = e.getCommandLine();
         boolean nothingAsked = e.getClass() == ParameterException.class
                 && e.getArgSpec() == null
                 && !command.getSubcommands().isEmpty();
-        if (nothingAsked) {
+        if (Arrays.asList(arguments).contains("--json")) {
+            command.getErr().println(ApiClient.object().put("title", String.valueOf(e.getMessage())));
+        } else if (nothingAsked) {
             command.usage(command.getErr());
         } else {
             command.getErr().println("tegata: " + e.getMessage());

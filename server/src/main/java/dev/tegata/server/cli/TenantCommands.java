@@ -125,18 +125,27 @@ final class TenantCommands {
         try (ApiClient api = session.operatorApi(operator.data)) {
             created = api.create("/tenants", wanted.body());
         }
+        // Shown before it is stored: where the profile cannot be written, the key must not be lost.
+        tell(created);
         Output output = session.output();
         Path file = session.profileFile();
-        boolean save = wanted.save || !Files.exists(file);
-        if (save) {
+        if (!wanted.save && Files.exists(file)) {
+            output.say("The profile " + file + " speaks for somebody else and stays as it is. To speak for this tenant,"
+                    + " set TEGATA_API_KEY.");
+        } else {
             Access access = session.access(operator.data);
-            String key = created.at("/apiKey/secret").asString();
             new Profile(
                             Optional.of(access.url().value()),
-                            Optional.of(key),
+                            Optional.of(created.at("/apiKey/secret").asString()),
                             access.ca().map(Access.Found::value))
                     .save(file);
+            output.say("It is stored in " + file + ": commands speak for this tenant from now on.");
         }
+        output.say(next(created));
+    }
+
+    private void tell(JsonNode created) {
+        Output output = session.output();
         if (output.isJson()) {
             output.print(created);
             return;
@@ -153,13 +162,6 @@ final class TenantCommands {
         output.say("API key of an owner, shown this once:");
         output.say("  " + created.at("/apiKey/secret").asString());
         output.say("");
-        output.say(
-                save
-                        ? "It is stored in " + file + ": commands speak for this tenant from now on."
-                        : "The profile " + file
-                                + " speaks for somebody else and stays as it is. To speak for this tenant,"
-                                + " set TEGATA_API_KEY.");
-        output.say(next(created));
     }
 
     private String next(JsonNode created) {

@@ -361,7 +361,7 @@ final class TransferCommands {
                 });
             }
         }
-        session.output().say("%,d codes are in %s.".formatted(made, out));
+        session.output().done("%,d codes are in %s.".formatted(made, out));
         if (made < lines.size()) {
             throw CommandFailure.refused("%,d of %,d are no devices of this tenant, or are there twice"
                     .formatted(lines.size() - made, lines.size()));

@@ -68,9 +68,8 @@ final class UsageCommands {
                             description = "csv (the default) or cloudevents.")
                     String format) {
         try (ApiClient api = session.api()) {
-            api.download(
-                    PATH + "/" + ApiClient.segment(month) + "/export?format=" + ApiClient.segment(format),
-                    session.terminal().bytes());
+            session.output().stream(
+                    api, PATH + "/" + ApiClient.segment(month) + "/export?format=" + ApiClient.segment(format));
         }
     }
 

@@ -31,8 +31,10 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
 import tools.jackson.databind.JsonNode;
@@ -324,11 +326,22 @@ final class Demo {
         T run() throws IOException;
     }
 
-    private <T> T timed(String what, Step<T> step) throws IOException {
+    /// A step may compute for a minute. It does so beside this thread, which can be interrupted meanwhile.
+    private <T> T timed(String what, Step<T> step) throws IOException, InterruptedException {
         long begun = System.nanoTime();
-        T result = step.run();
-        told(begun, what);
-        return result;
+        FutureTask<T> task = new FutureTask<>(step::run);
+        Thread.ofPlatform().daemon().name("demo").start(task);
+        try {
+            T result = task.get();
+            told(begun, what);
+            return result;
+        } catch (ExecutionException e) {
+            switch (e.getCause()) {
+                case IOException unreadable -> throw unreadable;
+                case RuntimeException broken -> throw broken;
+                case null, default -> throw new IllegalStateException(e);
+            }
+        }
     }
 
     private void told(long begun, String what) {

@@ -2,13 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server.demo;
 
+import dev.tegata.server.InvalidConfigException;
 import dev.tegata.server.Server;
 import dev.tegata.server.ServerConfig;
 import dev.tegata.server.Setting;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
@@ -38,6 +37,7 @@ import picocli.CommandLine.Spec;
         footer = {"  tegata demo", "  tegata demo --devices 10000 --once"})
 public final class DemoCommand implements Callable<Integer> {
     private static final int MAX_DEVICES = 1_000_000;
+    private static final int USUAL_PORT = 8443;
 
     @Option(
             names = "--devices",
@@ -78,11 +78,12 @@ public final class DemoCommand implements Callable<Integer> {
         }
         PrintWriter out = spec.commandLine().getOut();
         Path folder = data == null ? Files.createTempDirectory("tegata-demo") : data;
-        CountDownLatch interrupted = new CountDownLatch(1);
         CountDownLatch ended = new CountDownLatch(1);
-        // Ctrl-C ends the process only after everything has been closed and cleared away below.
+        Thread story = Thread.currentThread();
+        // Ctrl-C breaks the story off, and ends the process only after everything has been closed and cleared away
+        // below.
         Thread hook = new Thread(() -> {
-            interrupted.countDown();
+            story.interrupt();
             try {
                 ended.await();
             } catch (InterruptedException e) {
@@ -91,13 +92,7 @@ public final class DemoCommand implements Callable<Integer> {
         });
         Runtime.getRuntime().addShutdownHook(hook);
         try (Server server = start(folder, out)) {
-            boolean allActive = new Demo(server, folder, devices, out).run();
-            if (!once) {
-                out.println("The server keeps running at " + server.apiUrl() + " until you press Ctrl-C.");
-                out.flush();
-                interrupted.await();
-            }
-            return allActive ? 0 : 1;
+            return tell(server, folder, out);
         } finally {
             if (data == null) {
                 delete(folder);
@@ -106,26 +101,50 @@ public final class DemoCommand implements Callable<Integer> {
         }
     }
 
+    private int tell(Server server, Path folder, PrintWriter out) throws IOException {
+        try {
+            boolean allActive = new Demo(server, folder, devices, out).run();
+            if (!once) {
+                out.println("The server keeps running at " + server.apiUrl() + " until you press Ctrl-C.");
+                out.flush();
+                new CountDownLatch(1).await();
+            }
+            return allActive ? 0 : 1;
+        } catch (InterruptedException e) {
+            return 1;
+        } catch (RuntimeException e) {
+            if (Thread.currentThread().isInterrupted()) {
+                return 1;
+            }
+            throw e;
+        } finally {
+            // Closing waits for what it closes.
+            Thread.interrupted();
+        }
+    }
+
     private Server start(Path folder, PrintWriter out) {
         out.println("Starting the server (embedded PostgreSQL, software vault) in " + folder + " …");
         out.flush();
+        if (port != null) {
+            return start(folder, port, port + 1);
+        }
+        try {
+            return start(folder, USUAL_PORT, USUAL_PORT + 1);
+        } catch (InvalidConfigException e) {
+            // Taken: any others do.
+            return start(folder, 0, 0);
+        }
+    }
+
+    private static Server start(Path folder, int api, int devices) {
         Map<Setting, String> settings = new EnumMap<>(Setting.class);
         settings.put(Setting.DATA, folder.toString());
-        int api = port == null ? 8443 : port;
-        boolean usual = port != null || (isFree(api) && isFree(api + 1));
-        settings.put(Setting.API_PORT, usual ? Integer.toString(api) : "0");
-        settings.put(Setting.DEVICE_PORT, usual ? Integer.toString(api + 1) : "0");
+        settings.put(Setting.API_PORT, Integer.toString(api));
+        settings.put(Setting.DEVICE_PORT, Integer.toString(devices));
         settings.put(Setting.PUBLIC_PORT, "0");
         settings.put(Setting.METRICS_PORT, "0");
         return Server.start(ServerConfig.read(settings, Map.of(), null));
-    }
-
-    private static boolean isFree(int port) {
-        try (ServerSocket socket = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
-            return socket.isBound();
-        } catch (IOException e) {
-            return false;
-        }
     }
 
     private static void delete(Path folder) throws IOException {

@@ -5,15 +5,24 @@ package dev.tegata.server.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.tegata.server.RunningServer;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PipedInputStream;
+import java.io.PipedOutputStream;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 class CommandsTest {
     private static final RunningServer SERVER = RunningServer.shared();
@@ -86,6 +95,18 @@ class CommandsTest {
     }
 
     @Test
+    void aProfileThatCannotBeWrittenDoesNotLoseTheKey() throws Exception {
+        Path file = Files.writeString(home.resolve("file"), "");
+        Shell.Result result = stranger()
+                .with("TEGATA_PROFILE", file.resolve("profile.yaml").toString())
+                .run("tenant", "create", "--organization", "Vier", "--country", "DE");
+
+        assertThat(result.exitCode()).isEqualTo(2);
+        assertThat(result.out()).contains("tgt_");
+        assertThat(result.err()).contains("cannot be written");
+    }
+
+    @Test
     void onlyTheOperatorMakesTenants() {
         Shell.Result result = Shell.in(home)
                 .with("TEGATA_URL", SERVER.server().apiUrl())
@@ -147,6 +168,85 @@ class CommandsTest {
         Shell.Result unreachable = shell.run("status", "--json", "--url", "https://localhost:1");
         assertThat(unreachable.exitCode()).isEqualTo(3);
         assertThat(unreachable.err()).startsWith("{\"title\":");
+    }
+
+    @Test
+    void aWrongCommandLineIsToldAsJsonWhereAnswersAre() {
+        Shell.Result option = shell.run("device", "list", "--limit", "many", "--json");
+        Shell.Result command = shell.run("--json", "device", "lst");
+
+        assertThat(option.exitCode()).isEqualTo(2);
+        assertThat(title(option)).contains("--limit", "many");
+        assertThat(title(command)).contains("lst");
+    }
+
+    private static String title(Shell.Result result) {
+        return JsonMapper.shared().readTree(result.err()).path("title").asString();
+    }
+
+    @Test
+    void whatCannotBePrintedIsNoSuccess() throws Exception {
+        try (OutputStream full = new FileOutputStream("/dev/full")) {
+            for (String[] command :
+                    List.of(new String[] {"status"}, new String[] {"audit", "export"}, new String[] {"--help"})) {
+                Shell.Result result = shell.runInto(full, "", command);
+                assertThat(result.exitCode()).as(command[0]).isEqualTo(2);
+                assertThat(result.err()).contains("the output could not be written");
+            }
+        }
+    }
+
+    @Test
+    void whoeverReadsMayStopReading() throws Exception {
+        for (String[] command : List.of(new String[] {"status"}, new String[] {"audit", "export"})) {
+            PipedOutputStream left = new PipedOutputStream();
+            new PipedInputStream(left).close();
+            Shell.Result result = shell.runInto(left, "", command);
+            assertThat(result.exitCode()).as(result.err()).isZero();
+            assertThat(result.err()).isEmpty();
+        }
+    }
+
+    @Test
+    void anExportGoesIntoAPipeThatHasTheName() throws Exception {
+        Path pipe = home.resolve("pipe");
+        assertThat(new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor())
+                .isZero();
+        CompletableFuture<String> read = CompletableFuture.supplyAsync(() -> {
+            try {
+                return Files.readString(pipe);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+        });
+
+        shell.run("audit", "export", "--out", pipe.toString()).text();
+
+        assertThat(read.get(60, TimeUnit.SECONDS)).startsWith("{");
+        assertThat(Files.isRegularFile(pipe)).isFalse();
+    }
+
+    @Test
+    void aFileThatCannotBeWrittenIsSaidWithTheReason() {
+        Path nowhere = home.resolve("nowhere").resolve("audit.jsonl");
+        Shell.Result result = shell.run("audit", "export", "--out", nowhere.toString());
+
+        assertThat(result.exitCode()).isEqualTo(2);
+        assertThat(result.err()).contains("there is no such file or folder");
+    }
+
+    @Test
+    void aServerThatCannotBeReachedIsToldApart() {
+        Shell.Result unknown =
+                shell.with("TEGATA_URL", "https://tegata.invalid").run("status");
+        assertThat(unknown.exitCode()).isEqualTo(3);
+        assertThat(unknown.err()).contains("'tegata.invalid' is not known");
+
+        Shell.Result plain = shell.with(
+                        "TEGATA_URL", SERVER.server().publicUrl().replace("http:", "https:"))
+                .run("status");
+        assertThat(plain.exitCode()).isEqualTo(3);
+        assertThat(plain.err()).contains("speaks no TLS").doesNotContain("TEGATA_CA");
     }
 
     @Test

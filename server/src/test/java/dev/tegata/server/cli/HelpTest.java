@@ -78,6 +78,24 @@ class HelpTest {
         }
     }
 
+    /// What a length of time or a number is where it is left out.
+    @Test
+    void optionsSayWhatHoldsWithoutThem() {
+        Set<String> amounts = Set.of("TIME", "SECONDS", "N", "PERCENT", "PORT", "DEVICES", "DAYS", "BYTES");
+        Pattern said = Pattern.compile("(?i)default|at first|otherwise|from now on|^only |^list ");
+        List<String> silent = new ArrayList<>();
+        for (CommandLine command : all(whole())) {
+            for (OptionSpec option : command.getCommandSpec().options()) {
+                boolean amount = amounts.contains(option.paramLabel()) && !option.required();
+                if (amount
+                        && !said.matcher(String.join(" ", option.description())).find()) {
+                    silent.add(command.getCommandSpec().qualifiedName() + " " + option.longestName());
+                }
+            }
+        }
+        assertThat(silent).isEmpty();
+    }
+
     @Test
     void everyCommandTakesJson() {
         assertThat(all(whole()))
@@ -208,6 +226,10 @@ class HelpTest {
                 Which server a command speaks to, with which key, and by which CA it knows the server: options come before
                 environment variables (`TEGATA_URL`, `TEGATA_API_KEY`, `TEGATA_CA`), these before the profile file. `tegata
                 profile show` says what was found where. Keys never stand on command lines, which other users can see.
+
+                With `--json`, the standard output is one JSON document: what the server answered, a listing as `items` and,
+                where there is more, the cursor `next`. Where a command fails, the last line of the standard error is one: a
+                problem document of the server, or `{"title": …}`. The exit code says how it ended.
 
                 """);
         for (CommandLine command : all(program)) {

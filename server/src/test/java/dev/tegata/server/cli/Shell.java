@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.tegata.server.RunningServer;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -68,6 +69,12 @@ public final class Shell {
 
     Result runWith(String input, String... arguments) {
         ByteArrayOutputStream out = new ByteArrayOutputStream();
+        Result result = runInto(out, input, arguments);
+        return new Result(result.exitCode(), out.toString(StandardCharsets.UTF_8), result.err());
+    }
+
+    /// Runs a command whose output goes to `out` instead of into the result.
+    Result runInto(OutputStream out, String input, String... arguments) {
         ByteArrayOutputStream err = new ByteArrayOutputStream();
         Terminal terminal = Terminal.of(
                 Map.copyOf(environment),
@@ -76,7 +83,6 @@ public final class Shell {
                 err,
                 interactive);
         int exitCode = Tegata.run(terminal, arguments);
-        terminal.out().flush();
-        return new Result(exitCode, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
+        return new Result(exitCode, "", err.toString(StandardCharsets.UTF_8));
     }
 }
