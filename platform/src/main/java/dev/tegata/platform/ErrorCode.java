@@ -117,7 +117,6 @@ public enum ErrorCode {
             422,
             "The file is no manifest that is known here.",
             "See the documentation for the formats that can be imported."),
-    MANIFEST_CANCELLED(61, 409, "The import was cancelled.", "Import the file again: what was claimed stays claimed."),
 
     // Check-ins.
     OPERATIONAL_IDENTITY_REQUIRED(

@@ -38,19 +38,6 @@ public sealed interface EvidenceOutcome {
             @Nullable Bytes attestedKey,
             List<Bytes> certified)
             implements EvidenceOutcome {
-        /// Evidence that came without certificates.
-        public Verified(
-                String label,
-                String scheme,
-                List<Endorsements.Claim> measured,
-                Environment environment,
-                Cbor.MapItem claims,
-                String trustedBy,
-                @Nullable Bytes nonce,
-                @Nullable Bytes attestedKey) {
-            this(label, scheme, measured, environment, claims, trustedBy, nonce, attestedKey, List.of());
-        }
-
         /// The fingerprints of the keys that the evidence has shown or proven.
         public Set<Bytes> keys() {
             Set<Bytes> keys = new LinkedHashSet<>(certified);

@@ -299,7 +299,8 @@ final class Schemes {
                 claims,
                 known.source(),
                 expectedNonce,
-                key.encoded());
+                key.encoded(),
+                List.of());
     }
 
     Verified dice(DiceChain chain) throws MalformedException, RejectedException {

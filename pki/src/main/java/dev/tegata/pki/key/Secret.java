@@ -12,7 +12,6 @@ import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
 import java.util.EnumSet;
-import java.util.Map;
 import java.util.Set;
 
 /// A passphrase, PIN or encoded key that the operator gives. Never shown.
@@ -33,7 +32,8 @@ public final class Secret {
 
     /// The content of a file, without the line break at its end.
     ///
-    /// @throws VaultException where the file cannot be read, is empty or too long, or is open to other users
+    /// @throws VaultException where the file cannot be read, is empty or too long, or is open to other
+    /// users
     public static Secret ofFile(Path file) {
         requireRights(file, FORBIDDEN_RIGHTS);
         byte[] content = read(file);
@@ -45,17 +45,6 @@ public final class Secret {
             throw new VaultException("the secret file " + file + " is empty", false);
         }
         return new Secret(Arrays.copyOf(content, end));
-    }
-
-    /// The value of the environment variable `name`.
-    ///
-    /// @throws VaultException where it is not set or empty
-    public static Secret ofEnvironment(Map<String, String> environment, String name) {
-        String value = environment.get(name);
-        if (value == null || value.isEmpty()) {
-            throw new VaultException("the environment variable " + name + " is not set", false);
-        }
-        return of(value);
     }
 
     static byte[] read(Path file) {

@@ -12,7 +12,6 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.security.SecureRandom;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.Stream;
@@ -47,10 +46,9 @@ class KeyEncryptionKeyTest {
     }
 
     @Test
-    void aSecretComesFromTheEnvironmentOrAFile(@TempDir Path directory) throws Exception {
+    void aSecretComesFromAFile(@TempDir Path directory) throws Exception {
         String base64 = Bytes.of(new byte[32]).base64();
-        KeyEncryptionKey key =
-                KeyEncryptionKey.of(Secret.ofEnvironment(Map.of("TEGATA_KEK", base64), "TEGATA_KEK"), SALT);
+        KeyEncryptionKey key = KeyEncryptionKey.of(Secret.of(base64), SALT);
         Path file = directory.resolve("kek");
         Files.writeString(file, base64 + "\r\n");
         Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("r--r-----"));
@@ -58,9 +56,6 @@ class KeyEncryptionKeyTest {
         assertThat(KeyEncryptionKey.of(Secret.ofFile(file), SALT).id()).isEqualTo(key.id());
         assertThat(Secret.ofFile(file).toString()).doesNotContain(base64.substring(0, 4));
 
-        assertThatThrownBy(() -> Secret.ofEnvironment(Map.of(), "TEGATA_KEK"))
-                .isInstanceOf(VaultException.class)
-                .hasMessageContaining("TEGATA_KEK");
         assertThatThrownBy(() -> Secret.ofFile(directory.resolve("absent"))).isInstanceOf(VaultException.class);
         Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-r--r--"));
         assertThatThrownBy(() -> Secret.ofFile(file))

@@ -15,6 +15,7 @@ import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.audit.RefusalLog;
 import dev.tegata.platform.audit.RefusalLog.Refusal;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.Remembered;
 import java.sql.ResultSet;
@@ -30,7 +31,6 @@ import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.random.RandomGenerator;
 import org.jdbi.v3.core.Handle;
-import org.jspecify.annotations.Nullable;
 
 /// The API keys of tenants: making, listing and revoking them, and letting callers in.
 ///
@@ -89,8 +89,8 @@ public final class ApiKeys implements AutoCloseable {
         return authenticate(text, source, System.nanoTime());
     }
 
-    /// As [#authenticate], for a request that came at a `moment` ([System#nanoTime]): keys that were revoked
-    /// before that are let in no more.
+    /// As [#authenticate], for a request that came at a `moment` ([System#nanoTime]): keys that were
+    /// revoked before that are let in no more.
     public Caller authenticate(String text, String source, long moment) {
         boolean blocked = throttle.blocksSource(source);
         ApiKeyText given = ApiKeyText.parse(text).orElseThrow(() -> {
@@ -207,8 +207,8 @@ public final class ApiKeys implements AutoCloseable {
 
     /// Ends a key for good. Does nothing where that was done before.
     ///
-    /// @throws RefusedException where there is no such key, `caller` may not manage its role, or it is the last
-    /// valid key of an owner
+    /// @throws RefusedException where there is no such key, `caller` may not manage its role, or it is the
+    /// last valid key of an owner
     public void revoke(TenantId tenant, Caller caller, String keyId) {
         database.inTenant(tenant, tx -> {
             Instant now = clock.instant();
@@ -276,15 +276,10 @@ public final class ApiKeys implements AutoCloseable {
                         row.getString("name"),
                         Role.valueOf(row.getString("role")),
                         row.getObject("created_at", OffsetDateTime.class).toInstant(),
-                        instantOrNull(row, "expires_at"),
-                        instantOrNull(row, "last_used_at"),
-                        instantOrNull(row, "revoked_at")),
+                        Columns.instant(row, "expires_at"),
+                        Columns.instant(row, "last_used_at"),
+                        Columns.instant(row, "revoked_at")),
                 Bytes.of(row.getBytes("secret_hash")));
-    }
-
-    private static @Nullable Instant instantOrNull(ResultSet row, String column) throws SQLException {
-        OffsetDateTime value = row.getObject(column, OffsetDateTime.class);
-        return value == null ? null : value.toInstant();
     }
 
     private void noteUse(ApiKey key, Instant now) {

@@ -11,18 +11,21 @@ import dev.tegata.platform.acme.AcmeOrder.Authorization;
 import dev.tegata.platform.acme.AcmeOrder.Identifier;
 import dev.tegata.platform.acme.AcmeOrder.State;
 import dev.tegata.platform.acme.AcmeOrder.Validation;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import java.security.SecureRandom;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Timestamp;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 import org.jdbi.v3.core.Handle;
+import org.jdbi.v3.core.generic.GenericType;
+import org.jdbi.v3.core.statement.Update;
 import org.jspecify.annotations.Nullable;
 
 /// Orders and their authorizations.
@@ -32,6 +35,7 @@ public final class AcmeOrders {
     private static final int ORDERS_PER_HOUR = 50;
     private static final int SWEPT_AT_ONCE = 20;
     private static final int ID_LENGTH = 20;
+    private static final String PROCESSING = "state = 'PROCESSING'";
 
     /// A validation that has run for longer was lost with its process.
     private static final Duration LONGEST_VALIDATION = Duration.ofSeconds(60);
@@ -263,20 +267,14 @@ public final class AcmeOrders {
     /// @return false where it is not ready, or not any more
     public boolean finalizeWith(TenantId tenant, AcmeOrder order, Bytes request) {
         Instant now = clock.instant();
-        return database.inTenant(
+        return change(
                 tenant,
-                tx -> tx.createUpdate("""
-                                        UPDATE acme_order SET state = 'PROCESSING', request = :request,
-                                            taken_until = :until
-                                        WHERE tenant_id = :tenant AND order_id = :id AND state = 'READY'
-                                            AND expires_at > :now""")
-                                .bind("request", request)
-                                .bind("until", now.plus(LONGEST_ISSUANCE))
-                                .bind("tenant", tenant)
-                                .bind("id", order.id())
-                                .bind("now", now)
-                                .execute()
-                        == 1);
+                order,
+                "state = 'PROCESSING', request = :request, taken_until = :until",
+                "state = 'READY' AND expires_at > :now",
+                update -> update.bind("request", request)
+                        .bind("until", now.plus(LONGEST_ISSUANCE))
+                        .bind("now", now));
     }
 
     /// Gives an order that is being processed to the caller alone, until [#issued], [#refused] or
@@ -285,55 +283,47 @@ public final class AcmeOrders {
     /// @return false where somebody else has it, or it is not being processed any more
     public boolean take(TenantId tenant, AcmeOrder order) {
         Instant now = clock.instant();
-        return database.inTenant(
+        return change(
                 tenant,
-                tx -> tx.createUpdate("""
-                                        UPDATE acme_order SET taken_until = :until
-                                        WHERE tenant_id = :tenant AND order_id = :id AND state = 'PROCESSING'
-                                            AND (taken_until IS NULL OR taken_until <= :now)""")
-                                .bind("until", now.plus(LONGEST_ISSUANCE))
-                                .bind("tenant", tenant)
-                                .bind("id", order.id())
-                                .bind("now", now)
-                                .execute()
-                        == 1);
+                order,
+                "taken_until = :until",
+                PROCESSING + " AND (taken_until IS NULL OR taken_until <= :now)",
+                update -> update.bind("until", now.plus(LONGEST_ISSUANCE)).bind("now", now));
     }
 
     /// Lets somebody else try again: nothing has been decided.
     public void giveBack(TenantId tenant, AcmeOrder order) {
-        database.inTenant(
-                tenant,
-                tx -> tx.createUpdate("""
-                                UPDATE acme_order SET taken_until = NULL
-                                WHERE tenant_id = :tenant AND order_id = :id AND state = 'PROCESSING'""")
-                        .bind("tenant", tenant)
-                        .bind("id", order.id())
-                        .execute());
+        change(tenant, order, "taken_until = NULL", PROCESSING, update -> update);
     }
 
     public void issued(TenantId tenant, AcmeOrder order, List<Bytes> chain) {
-        database.inTenant(
+        change(
                 tenant,
-                tx -> tx.createUpdate("""
-                                UPDATE acme_order SET state = 'VALID', chain = :chain, request = NULL
-                                WHERE tenant_id = :tenant AND order_id = :id AND state = 'PROCESSING'""")
-                        .bindByType("chain", chain, new org.jdbi.v3.core.generic.GenericType<List<Bytes>>() {})
-                        .bind("tenant", tenant)
-                        .bind("id", order.id())
-                        .execute());
+                order,
+                "state = 'VALID', chain = :chain, request = NULL",
+                PROCESSING,
+                update -> update.bindByType("chain", chain, new GenericType<List<Bytes>>() {}));
     }
 
     /// @param failure for a person
     public void refused(TenantId tenant, AcmeOrder order, String failure) {
-        database.inTenant(
+        change(
                 tenant,
-                tx -> tx.createUpdate("""
-                                UPDATE acme_order SET state = 'INVALID', failure = :failure, request = NULL
-                                WHERE tenant_id = :tenant AND order_id = :id AND state = 'PROCESSING'""")
-                        .bind("failure", failure)
-                        .bind("tenant", tenant)
-                        .bind("id", order.id())
-                        .execute());
+                order,
+                "state = 'INVALID', failure = :failure, request = NULL",
+                PROCESSING,
+                update -> update.bind("failure", failure));
+    }
+
+    /// @return false where the order does not meet the condition
+    private boolean change(
+            TenantId tenant, AcmeOrder order, String set, String condition, UnaryOperator<Update> values) {
+        String sql = "UPDATE acme_order SET " + set + " WHERE tenant_id = :tenant AND order_id = :id AND " + condition;
+        return database.inTenant(
+                tenant,
+                tx -> values.apply(tx.createUpdate(sql).bind("tenant", tenant).bind("id", order.id()))
+                                .execute()
+                        == 1);
     }
 
     private AcmeOrder order(ResultSet row, List<Authorization> authorizations) throws SQLException {
@@ -342,7 +332,6 @@ public final class AcmeOrders {
         String failure = row.getString("failure");
         boolean late = (state == State.PENDING || state == State.READY)
                 && !clock.instant().isBefore(expiresAt);
-        byte[] request = row.getBytes("request");
         List<Bytes> chain = new ArrayList<>();
         if (row.getArray("chain") != null) {
             for (byte[] each : (byte[][]) row.getArray("chain").getArray()) {
@@ -354,27 +343,22 @@ public final class AcmeOrders {
                 row.getString("account_id"),
                 late ? State.INVALID : state,
                 late ? "the order was not finalized in time" : failure,
-                request == null ? null : Bytes.of(request),
+                Columns.bytes(row, "request"),
                 chain,
                 expiresAt,
                 authorizations);
     }
 
     private static Authorization authorization(ResultSet row) throws SQLException {
-        byte[] key = row.getBytes("attested_key");
         return new Authorization(
                 row.getString("authorization_id"),
                 row.getString("order_id"),
                 new Identifier(row.getString("kind"), row.getString("value")),
                 Validation.valueOf(row.getString("state")),
                 row.getString("token"),
-                instant(row.getTimestamp("started_at")),
-                instant(row.getTimestamp("decided_at")),
+                Columns.instant(row, "started_at"),
+                Columns.instant(row, "decided_at"),
                 row.getString("failure"),
-                key == null ? null : Bytes.of(key));
-    }
-
-    private static @Nullable Instant instant(@Nullable Timestamp timestamp) {
-        return timestamp == null ? null : timestamp.toInstant();
+                Columns.bytes(row, "attested_key"));
     }
 }

@@ -13,6 +13,7 @@ import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.seal.TenantSeals;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import java.security.SecureRandom;
 import java.sql.ResultSet;
@@ -302,8 +303,6 @@ public final class AcmeSettings {
                 scope(row),
                 row.getTimestamp("created_at").toInstant(),
                 row.getTimestamp("expires_at").toInstant(),
-                row.getTimestamp("used_at") == null
-                        ? null
-                        : row.getTimestamp("used_at").toInstant());
+                Columns.instant(row, "used_at"));
     }
 }

@@ -17,11 +17,11 @@ import dev.tegata.platform.TenantId;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import java.nio.charset.StandardCharsets;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Timestamp;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -219,14 +219,13 @@ public final class ResultKeys {
     }
 
     private static ResultKey key(ResultSet row) throws SQLException {
-        Timestamp retired = row.getTimestamp("retired_at");
         try {
             return new ResultKey(
                     row.getString("key_id"),
                     new KeyHandle(row.getString("key_handle")),
                     PublicKeyInfo.parse(Bytes.of(row.getBytes("public_key"))),
                     row.getTimestamp("created_at").toInstant(),
-                    retired == null ? null : retired.toInstant());
+                    Columns.instant(row, "retired_at"));
         } catch (InvalidKeyInfoException e) {
             throw new IntegrityException("a stored result key cannot be read", e);
         }

@@ -12,6 +12,7 @@ import dev.tegata.platform.access.Caller;
 import dev.tegata.platform.access.Permission;
 import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -302,7 +303,6 @@ public final class Approvals {
     }
 
     private static Approval approval(ResultSet row) throws SQLException {
-        OffsetDateTime decided = row.getObject("decided_at", OffsetDateTime.class);
         return new Approval(
                 new ApprovalId(row.getObject("approval_id", UUID.class)),
                 Permission.valueOf(row.getString("permission")),
@@ -314,7 +314,7 @@ public final class Approvals {
                 row.getObject("requested_at", OffsetDateTime.class).toInstant(),
                 row.getObject("expires_at", OffsetDateTime.class).toInstant(),
                 row.getString("decided_by"),
-                decided == null ? null : decided.toInstant());
+                Columns.instant(row, "decided_at"));
     }
 
     private void audit(

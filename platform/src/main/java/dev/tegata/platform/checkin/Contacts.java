@@ -16,6 +16,7 @@ import dev.tegata.platform.order.DeviceOrder;
 import dev.tegata.platform.order.OrderId;
 import dev.tegata.platform.order.OrderState;
 import dev.tegata.platform.order.Orders;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.Json;
 import dev.tegata.protocol.CheckIn;
@@ -440,25 +441,15 @@ final class Contacts {
         return new Stored(
                 DeviceState.valueOf(row.getString("device_state")),
                 row.getString("serial"),
-                instant(row, "activated_at"),
-                instant(row, "last_seen_at"),
-                bytes(row, "digest"),
-                bytes(row, "identity"),
+                Columns.instant(row, "activated_at"),
+                Columns.instant(row, "last_seen_at"),
+                Columns.bytes(row, "digest"),
+                Columns.bytes(row, "identity"),
                 heard ? heardMark : null,
-                instant(row, "clone_suspected_at"),
-                instant(row, "shown_from"),
+                Columns.instant(row, "clone_suspected_at"),
+                Columns.instant(row, "shown_from"),
                 row.getLong("boot_count"),
                 row.getLong("last_sequence"));
-    }
-
-    private static @Nullable Instant instant(ResultSet row, String column) throws SQLException {
-        Timestamp time = row.getTimestamp(column);
-        return time == null ? null : time.toInstant();
-    }
-
-    private static @Nullable Bytes bytes(ResultSet row, String column) throws SQLException {
-        byte[] content = row.getBytes(column);
-        return content == null ? null : Bytes.of(content);
     }
 
     private static int month(Instant time) {

@@ -7,6 +7,7 @@ import dev.tegata.platform.TenantId;
 import dev.tegata.platform.device.Device;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.fleet.CheckInPolicy;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.Json;
 import java.time.Instant;
@@ -38,9 +39,7 @@ public final class DeviceReports {
                                 List.of(Json.read(row.getString("trust_anchors"), String[].class)),
                                 row.getLong("last_sequence"),
                                 row.getTimestamp("reported_at").toInstant(),
-                                row.getTimestamp("clone_suspected_at") == null
-                                        ? null
-                                        : row.getTimestamp("clone_suspected_at").toInstant()))
+                                Columns.instant(row, "clone_suspected_at")))
                         .findOne());
     }
 

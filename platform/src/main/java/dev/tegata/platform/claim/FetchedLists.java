@@ -15,13 +15,11 @@ import dev.tegata.platform.Texts;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.claim.Documents.Fetched;
 import dev.tegata.platform.claim.Documents.Marks;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.tenant.Tenants;
 import java.lang.reflect.Type;
 import java.nio.charset.StandardCharsets;
-import java.sql.ResultSet;
-import java.sql.SQLException;
-import java.sql.Timestamp;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -234,7 +232,7 @@ public final class FetchedLists implements AutoCloseable {
         return tx.createQuery("SELECT next_update FROM revocation_source WHERE tenant_id = :tenant AND url = :url")
                 .bind("tenant", tenant)
                 .bind("url", url)
-                .map((row, context) -> instant(row, "next_update"))
+                .map((row, context) -> Columns.instant(row, "next_update"))
                 .findOne()
                 .orElse(null);
     }
@@ -286,8 +284,8 @@ public final class FetchedLists implements AutoCloseable {
                                                 row.getString("url"),
                                                 row.getString("issuer_name"),
                                                 null,
-                                                instant(row, "fetched_at"),
-                                                instant(row, "next_update"),
+                                                Columns.instant(row, "fetched_at"),
+                                                Columns.instant(row, "next_update"),
                                                 row.getString("problem"),
                                                 row.getInt("failures"),
                                                 row.getTimestamp("next_at").toInstant()))
@@ -295,11 +293,6 @@ public final class FetchedLists implements AutoCloseable {
                                         .stream(),
                                 OcspAnswers.sources(tx, tenant).stream())
                         .toList());
-    }
-
-    static @Nullable Instant instant(ResultSet row, String column) throws SQLException {
-        Timestamp time = row.getTimestamp(column);
-        return time == null ? null : time.toInstant();
     }
 
     @Override

@@ -16,6 +16,7 @@ import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.claim.ManifestReport.State;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import java.io.BufferedInputStream;
 import java.io.IOException;
@@ -367,13 +368,12 @@ public final class Manifests implements AutoCloseable {
     }
 
     static ManifestReport report(ResultSet row) throws SQLException {
-        byte[] digest = row.getBytes("digest");
         return new ManifestReport(
                 new ManifestId(row.getObject("manifest_id", UUID.class)),
                 new FleetId(row.getString("fleet_id")),
                 row.getString("file_name"),
                 row.getString("format"),
-                digest == null ? null : Bytes.of(digest),
+                Columns.bytes(row, "digest"),
                 State.valueOf(row.getString("state")),
                 row.getString("failure"),
                 row.getLong("elements"),

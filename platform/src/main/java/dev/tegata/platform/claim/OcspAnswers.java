@@ -17,6 +17,7 @@ import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.claim.Documents.Fetched;
 import dev.tegata.platform.claim.Documents.Marks;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.tenant.Tenants;
 import java.time.Duration;
@@ -291,8 +292,8 @@ public final class OcspAnswers implements AutoCloseable {
                         row.getString("url"),
                         issuerName(authority(row.getBytes("authority"))),
                         row.getLong("certificates"),
-                        FetchedLists.instant(row, "fetched_at"),
-                        FetchedLists.instant(row, "next_update"),
+                        Columns.instant(row, "fetched_at"),
+                        Columns.instant(row, "next_update"),
                         row.getString("problem"),
                         row.getInt("failures"),
                         row.getTimestamp("next_at").toInstant()))

@@ -19,12 +19,12 @@ import dev.tegata.platform.Texts;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import java.lang.reflect.Type;
 import java.math.BigDecimal;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Timestamp;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -244,13 +244,12 @@ public final class RevocationLists {
     }
 
     private static Listed listed(ResultSet row) throws SQLException {
-        Timestamp next = row.getTimestamp("next_update");
         return new Listed(
                 Bytes.of(row.getBytes("issuer")),
                 row.getString("scope"),
                 row.getString("issuer_name"),
                 row.getTimestamp("this_update").toInstant(),
-                next == null ? null : next.toInstant(),
+                Columns.instant(row, "next_update"),
                 row.getInt("entries"),
                 Bytes.of(row.getBytes("digest")),
                 row.getTimestamp("received_at").toInstant());

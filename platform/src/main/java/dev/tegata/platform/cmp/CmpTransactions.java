@@ -5,6 +5,7 @@ package dev.tegata.platform.cmp;
 import dev.tegata.pki.Bytes;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import java.time.Duration;
 import java.time.Instant;
@@ -143,13 +144,9 @@ public final class CmpTransactions {
                         .bind("now", clock.instant())
                         .map((row, context) -> new Transaction(
                                 State.valueOf(row.getString("state")),
-                                bytes(row.getBytes("nonce")),
-                                bytes(row.getBytes("message")),
-                                bytes(row.getBytes("certificate"))))
+                                Columns.bytes(row, "nonce"),
+                                Columns.bytes(row, "message"),
+                                Columns.bytes(row, "certificate")))
                         .findOne());
-    }
-
-    private static @Nullable Bytes bytes(byte @Nullable [] value) {
-        return value == null ? null : Bytes.of(value);
     }
 }

@@ -17,6 +17,7 @@ import dev.tegata.platform.TenantId;
 import dev.tegata.platform.UnavailableException;
 import dev.tegata.platform.custody.CustodyEntry.Owner;
 import dev.tegata.platform.device.DeviceState;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.Json;
 import java.time.Instant;
@@ -111,12 +112,11 @@ public final class CustodyLog {
                 .bind("tenant", tenant)
                 .bind("device", device)
                 .map((row, context) -> {
-                    byte[] manifest = row.getBytes("digest");
                     CustodyEntry.Claim claim = new CustodyEntry.Claim(
                             CustodyEntry.chipDigest(row.getString("chip"), row.getString("serial")),
                             keys,
                             row.getString("proof"),
-                            manifest == null ? null : Bytes.of(manifest));
+                            Columns.bytes(row, "digest"));
                     return new Noted(
                             0,
                             CustodyKind.CLAIMED,
@@ -150,13 +150,12 @@ public final class CustodyLog {
                 .bind("device", device)
                 .map((row, context) -> {
                     String claim = row.getString("claim");
-                    byte[] message = row.getBytes("entry");
                     return new Noted(
                             row.getInt("sequence"),
                             CustodyKind.valueOf(row.getString("kind")),
                             row.getTimestamp("happened_at").toInstant(),
                             claim == null ? null : Json.read(claim, CustodyEntry.Claim.class),
-                            message == null ? null : Bytes.of(message));
+                            Columns.bytes(row, "entry"));
                 })
                 .list();
     }

@@ -28,6 +28,7 @@ import dev.tegata.platform.job.Advance;
 import dev.tegata.platform.job.JobIssue;
 import dev.tegata.platform.job.JobStep;
 import dev.tegata.platform.job.Jobs;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.Json;
 import java.nio.charset.StandardCharsets;
@@ -921,9 +922,7 @@ public final class Transfers {
                 row.getString("message"),
                 row.getTimestamp("created_at").toInstant(),
                 row.getTimestamp("expires_at").toInstant(),
-                row.getTimestamp("ended_at") == null
-                        ? null
-                        : row.getTimestamp("ended_at").toInstant());
+                Columns.instant(row, "ended_at"));
     }
 
     private static Transfer.Incoming incomingOf(ResultSet row) throws SQLException {

@@ -14,11 +14,11 @@ import dev.tegata.platform.custody.Loans;
 import dev.tegata.platform.custody.Loans.Loan;
 import dev.tegata.platform.decision.Decision.Reason;
 import dev.tegata.platform.device.DeviceState;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.Remembered;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Timestamp;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -331,21 +331,19 @@ public final class Decisions {
 
     private static Facts facts(ResultSet row) throws SQLException {
         String status = row.getString("status");
-        Instant appraisedAt = instant(row, "appraised_at");
+        Instant appraisedAt = Columns.instant(row, "appraised_at");
         return new Facts(
                 new DeviceId(row.getObject("device_id", UUID.class)),
                 new FleetId(row.getString("fleet_id")),
                 DeviceState.valueOf(row.getString("state")),
-                instant(row, "not_after"),
+                Columns.instant(row, "not_after"),
                 row.getTimestamp("revoked_at") != null,
                 status == null || appraisedAt == null
                         ? null
                         : new Standing(
-                                Tier.valueOf(status), appraisedAt, instant(row, "stale_at"), row.getString("why")));
-    }
-
-    private static @Nullable Instant instant(ResultSet row, String column) throws SQLException {
-        Timestamp time = row.getTimestamp(column);
-        return time == null ? null : time.toInstant();
+                                Tier.valueOf(status),
+                                appraisedAt,
+                                Columns.instant(row, "stale_at"),
+                                row.getString("why")));
     }
 }

@@ -16,6 +16,7 @@ import dev.tegata.platform.Texts;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.event.Outbox;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import dev.tegata.protocol.Receipt;
 import java.time.Instant;
@@ -188,13 +189,11 @@ public final class Devices {
                             row.getTimestamp("not_before").toInstant(),
                             row.getTimestamp("not_after").toInstant(),
                             row.getTimestamp("issued_at").toInstant(),
-                            row.getTimestamp("revoked_at") == null
-                                    ? null
-                                    : row.getTimestamp("revoked_at").toInstant(),
+                            Columns.instant(row, "revoked_at"),
                             row.getObject("revocation_reason", Integer.class),
                             row.getBoolean("current"),
                             Bytes.of(row.getBytes("fingerprint")),
-                            row.getBytes("encoded") == null ? null : Bytes.of(row.getBytes("encoded"))))
+                            Columns.bytes(row, "encoded")))
                     .list();
         });
     }

@@ -15,8 +15,8 @@ import dev.tegata.attestation.corim.Validity;
 import dev.tegata.pki.Bytes;
 import dev.tegata.platform.IntegrityException;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
-import java.sql.Timestamp;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -230,16 +230,12 @@ public final class EndorsementIndex {
                         Bytes.of(row.getBytes("header")),
                         row.getString("name"),
                         row.getString("signer"),
-                        row.getBytes("signer_key") == null ? null : Bytes.of(row.getBytes("signer_key")),
+                        Columns.bytes(row, "signer_key"),
                         row.getString("profile"),
-                        instant(row.getTimestamp("not_before")),
-                        instant(row.getTimestamp("not_after")),
-                        instant(row.getTimestamp("next_change_at"))))
+                        Columns.instant(row, "not_before"),
+                        Columns.instant(row, "not_after"),
+                        Columns.instant(row, "next_change_at")))
                 .list();
-    }
-
-    private static @Nullable Instant instant(@Nullable Timestamp time) {
-        return time == null ? null : time.toInstant();
     }
 
     private static List<Endorsements.Source> sources(

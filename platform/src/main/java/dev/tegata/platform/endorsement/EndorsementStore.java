@@ -17,12 +17,12 @@ import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.audit.AuditEvent;
 import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.endorsement.Endorsement.EndorsementTag;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import java.lang.reflect.Type;
 import java.security.SecureRandom;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Timestamp;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -463,7 +463,7 @@ public final class EndorsementStore {
                 .map((row, context) -> new Due(
                         row.getObject("endorsement_id", UUID.class),
                         Bytes.of(row.getBytes("document")),
-                        instant(row, "not_after")))
+                        Columns.instant(row, "not_after")))
                 .list();
     }
 
@@ -527,19 +527,14 @@ public final class EndorsementStore {
                 row.getString("profile"),
                 Bytes.of(row.getBytes("digest")),
                 row.getString("signer"),
-                instant(row, "not_before"),
-                instant(row, "not_after"),
+                Columns.instant(row, "not_before"),
+                Columns.instant(row, "not_after"),
                 EndorsementState.valueOf(row.getString("state")),
                 supersededBy == null ? null : new EndorsementId(supersededBy),
                 row.getTimestamp("submitted_at").toInstant(),
                 row.getString("submitted_by"),
-                instant(row, "ended_at"),
+                Columns.instant(row, "ended_at"),
                 tags);
-    }
-
-    private static @Nullable Instant instant(ResultSet row, String column) throws SQLException {
-        Timestamp time = row.getTimestamp(column);
-        return time == null ? null : time.toInstant();
     }
 
     private static AuditEvent event(Actor actor, String action, EndorsementId id, Map<String, ?> detail) {

@@ -22,6 +22,7 @@ import dev.tegata.platform.job.JobHandler;
 import dev.tegata.platform.job.JobStep;
 import dev.tegata.platform.job.Jobs;
 import dev.tegata.platform.metering.UsageRow.Operation;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.Json;
 import java.io.IOException;
@@ -214,11 +215,8 @@ public final class Usage implements AutoCloseable {
                                 state(row.getObject("gate"), row.getObject("closed_at")),
                                 row.getLong("usage"),
                                 row.getLong("late"),
-                                row.getObject("closed_at") == null
-                                        ? null
-                                        : row.getObject("closed_at", OffsetDateTime.class)
-                                                .toInstant(),
-                                row.getBytes("digest") == null ? null : Bytes.of(row.getBytes("digest"))))
+                                Columns.instant(row, "closed_at"),
+                                Columns.bytes(row, "digest")))
                         .list());
     }
 

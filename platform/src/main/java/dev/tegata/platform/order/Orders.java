@@ -22,6 +22,7 @@ import dev.tegata.platform.device.DeviceData;
 import dev.tegata.platform.event.Event;
 import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.order.OrderResults.Ended;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.OrderContent;
@@ -325,8 +326,8 @@ public final class Orders {
                         ? Optional.<Instant>empty()
                         : Optional.of(mayPlaceFrom(
                                 wanted.get(row.getInt("at") - 1).pause,
-                                instant(row.getTimestamp("withdrawn")),
-                                instant(row.getTimestamp("failed")),
+                                Columns.instant(row, "withdrawn"),
+                                Columns.instant(row, "failed"),
                                 row.getLong("failures"))))
                 .list();
     }
@@ -336,10 +337,6 @@ public final class Orders {
         Instant afterFailure = failed == null ? Instant.EPOCH : failed.plus(pause.after(failures));
         Instant afterWithdrawal = withdrawn == null ? Instant.EPOCH : withdrawn.plus(pause.longest);
         return afterFailure.isAfter(afterWithdrawal) ? afterFailure : afterWithdrawal;
-    }
-
-    private static @Nullable Instant instant(@Nullable Timestamp time) {
-        return time == null ? null : time.toInstant();
     }
 
     /// Takes an order back. A device that has it already may still carry it out.
@@ -593,7 +590,6 @@ public final class Orders {
 
     /// An order in a row with the columns of [#OPEN].
     public static DeviceOrder order(ResultSet row) throws SQLException {
-        byte[] receipt = row.getBytes("receipt");
         return new DeviceOrder(
                 new OrderId(row.getObject("order_id", UUID.class)),
                 new DeviceId(row.getObject("device_id", UUID.class)),
@@ -603,10 +599,10 @@ public final class Orders {
                 row.getTimestamp("placed_at").toInstant(),
                 row.getString("placed_by"),
                 row.getTimestamp("expires_at").toInstant(),
-                instant(row.getTimestamp("delivered_at")),
-                instant(row.getTimestamp("ended_at")),
+                Columns.instant(row, "delivered_at"),
+                Columns.instant(row, "ended_at"),
                 row.getString("detail"),
-                receipt == null ? null : Bytes.of(receipt));
+                Columns.bytes(row, "receipt"));
     }
 
     private static OrderContent content(OrderKind kind, Bytes encoded) {

@@ -20,6 +20,7 @@ import dev.tegata.platform.fleet.AttestationPolicy;
 import dev.tegata.platform.fleet.AttestationPolicy.Action;
 import dev.tegata.platform.fleet.AttestationPolicy.Consequence;
 import dev.tegata.platform.fleet.Fleets;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.tenant.Tenants;
 import java.time.Duration;
@@ -211,9 +212,7 @@ public final class PostureWatch implements AutoCloseable {
                 .map((row, context) -> new Standing(
                         device,
                         new FleetId(row.getString("fleet_id")),
-                        row.getTimestamp("bad_since") == null
-                                ? null
-                                : row.getTimestamp("bad_since").toInstant(),
+                        Columns.instant(row, "bad_since"),
                         row.getInt("steps_taken"),
                         row.getBoolean("suspended")))
                 .findOne();

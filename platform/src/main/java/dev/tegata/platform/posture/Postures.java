@@ -20,11 +20,11 @@ import dev.tegata.platform.fleet.AttestationPolicy;
 import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.platform.order.OrderId;
 import dev.tegata.platform.posture.Posture.Reason;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.Json;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Timestamp;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.time.LocalDate;
@@ -293,8 +293,6 @@ public final class Postures implements Standing {
     public static Posture posture(ResultSet row) throws SQLException {
         String previous = row.getString("previous");
         UUID appraisal = row.getObject("appraisal_id", UUID.class);
-        Timestamp appraised = row.getTimestamp("appraised_at");
-        Timestamp stale = row.getTimestamp("stale_at");
         long bootCount = row.getLong("boot_count");
         Long knownBootCount = row.wasNull() ? null : bootCount;
         return new Posture(
@@ -309,10 +307,10 @@ public final class Postures implements Standing {
                 row.getString("release"),
                 row.getString("boot_epoch"),
                 knownBootCount,
-                appraised == null ? null : appraised.toInstant(),
+                Columns.instant(row, "appraised_at"),
                 row.getTimestamp("judged_at").toInstant(),
                 row.getTimestamp("changed_at").toInstant(),
-                stale == null ? null : stale.toInstant(),
+                Columns.instant(row, "stale_at"),
                 row.getBoolean("suspended"));
     }
 }

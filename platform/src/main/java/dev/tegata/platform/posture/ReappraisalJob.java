@@ -24,6 +24,7 @@ import dev.tegata.platform.fleet.Fleets;
 import dev.tegata.platform.job.Advance;
 import dev.tegata.platform.job.JobHandler;
 import dev.tegata.platform.job.JobStep;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.Json;
 import java.time.Instant;
@@ -236,9 +237,7 @@ public final class ReappraisalJob implements JobHandler {
                             row.getString("vector"),
                             row.getString("release"),
                             row.getBoolean("stale_told"),
-                            row.getTimestamp("bad_since") == null
-                                    ? null
-                                    : row.getTimestamp("bad_since").toInstant(),
+                            Columns.instant(row, "bad_since"),
                             row.getTimestamp("appraised_at").toInstant(),
                             KeptEvidence.of(row.getArray("claims"), row.getString("problems")),
                             Map.of(

@@ -33,6 +33,7 @@ import dev.tegata.platform.endorsement.Endorsement;
 import dev.tegata.platform.endorsement.EndorsementId;
 import dev.tegata.platform.endorsement.EndorsementSigner;
 import dev.tegata.platform.endorsement.EndorsementStore;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.Json;
 import java.lang.reflect.Type;
@@ -40,7 +41,6 @@ import java.security.SecureRandom;
 import java.sql.Array;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Timestamp;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -582,7 +582,6 @@ public final class Releases {
     private static Release release(ResultSet row) throws SQLException {
         int counter = row.getInt("security_counter");
         Integer knownCounter = row.wasNull() ? null : counter;
-        Timestamp validUntil = row.getTimestamp("valid_until");
         String variants = row.getString("variants");
         Array signers = row.getArray("signers");
         ReleaseContent content = new ReleaseContent(
@@ -597,7 +596,7 @@ public final class Releases {
                 ReleaseStatus.Status.valueOf(row.getString("status")),
                 row.getString("scheme"),
                 row.getString("certificate"),
-                validUntil == null ? null : validUntil.toInstant(),
+                Columns.instant(row, "valid_until"),
                 List.of((String[]) row.getArray("vulnerabilities").getArray()));
         return new Release(
                 row.getObject("release_id", UUID.class),

@@ -12,6 +12,7 @@ import dev.tegata.platform.TenantId;
 import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.authority.Authority;
 import dev.tegata.platform.authority.Authority.Kind;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
@@ -230,7 +231,6 @@ public final class Dependents {
                         .bind("serial", after.serial())
                         .bind("limit", READ_AT_ONCE)
                         .map((row, context) -> {
-                            OffsetDateTime seen = row.getObject("last_seen_at", OffsetDateTime.class);
                             Instant notAfter = row.getObject("not_after", OffsetDateTime.class)
                                     .toInstant();
                             Bytes serial = Bytes.of(row.getBytes("serial_number"));
@@ -248,7 +248,7 @@ public final class Dependents {
                                                     serial,
                                                     notAfter,
                                                     row.getBoolean("reported"),
-                                                    seen == null ? null : seen.toInstant())
+                                                    Columns.instant(row, "last_seen_at"))
                                             : null);
                         })
                         .list());

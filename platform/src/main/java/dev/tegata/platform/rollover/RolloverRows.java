@@ -15,6 +15,7 @@ import dev.tegata.platform.rollover.Rollover.Cause;
 import dev.tegata.platform.rollover.Rollover.Readmission;
 import dev.tegata.platform.rollover.Rollover.Step;
 import dev.tegata.platform.rollover.Rollover.Waves;
+import dev.tegata.platform.store.Columns;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -110,7 +111,6 @@ final class RolloverRows {
 
     private static Rollover rollover(Handle tx, TenantId tenant, ResultSet row) throws SQLException {
         RolloverId id = new RolloverId(row.getObject("rollover_id", UUID.class));
-        byte[] anchor = row.getBytes("new_anchor");
         String readmission = row.getString("readmission");
         UUID job = row.getObject("job_id", UUID.class);
         return new Rollover(
@@ -120,7 +120,7 @@ final class RolloverRows {
                 new AuthorityId(row.getObject("old_authority", UUID.class)),
                 new AuthorityId(row.getObject("new_authority", UUID.class)),
                 authorities(tx, tenant, id),
-                anchor == null ? null : Bytes.of(anchor),
+                Columns.bytes(row, "new_anchor"),
                 Arrays.stream((byte[][]) row.getArray("anchors").getArray())
                         .map(Bytes::of)
                         .toList(),
@@ -131,7 +131,7 @@ final class RolloverRows {
                         Duration.ofSeconds(row.getLong("wave_longest")),
                         row.getInt("failure_limit")),
                 row.getInt("wave"),
-                instant(row, "wave_opened_at"),
+                Columns.instant(row, "wave_opened_at"),
                 row.getLong("listed"),
                 row.getBoolean("settled"),
                 row.getString("note"),
@@ -140,11 +140,6 @@ final class RolloverRows {
                 row.getObject("created_at", OffsetDateTime.class).toInstant(),
                 row.getObject("updated_at", OffsetDateTime.class).toInstant(),
                 progress(tx, tenant, id));
-    }
-
-    private static @Nullable Instant instant(ResultSet row, String column) throws SQLException {
-        OffsetDateTime time = row.getObject(column, OffsetDateTime.class);
-        return time == null ? null : time.toInstant();
     }
 
     private static Map<AuthorityId, AuthorityId> authorities(Handle tx, TenantId tenant, RolloverId id) {

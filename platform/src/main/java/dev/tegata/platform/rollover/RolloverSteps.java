@@ -18,6 +18,7 @@ import dev.tegata.platform.order.Orders;
 import dev.tegata.platform.rollover.Rollover.Cause;
 import dev.tegata.platform.rollover.Rollover.Step;
 import dev.tegata.platform.rollover.RolloverState.Action;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.protocol.OrderContent;
 import java.sql.ResultSet;
 import java.sql.SQLException;
@@ -471,7 +472,6 @@ public final class RolloverSteps {
         }
 
         private static Seen seen(ResultSet row) throws SQLException {
-            OffsetDateTime endedAt = row.getObject("ended_at", OffsetDateTime.class);
             return new Seen(
                     row.getObject("device_id", UUID.class),
                     Step.valueOf(row.getString("step")),
@@ -483,7 +483,7 @@ public final class RolloverSteps {
                     row.getBoolean("ordered"),
                     row.getString("state"),
                     row.getString("detail"),
-                    endedAt == null ? null : endedAt.toInstant());
+                    Columns.instant(row, "ended_at"));
         }
 
         /// Takes devices one step further, all that go the same way at once.

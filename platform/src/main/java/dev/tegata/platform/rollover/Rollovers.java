@@ -4,6 +4,7 @@ package dev.tegata.platform.rollover;
 
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.JobId;
@@ -21,6 +22,7 @@ import dev.tegata.platform.authority.Authority;
 import dev.tegata.platform.authority.Authority.Kind;
 import dev.tegata.platform.authority.Authority.State;
 import dev.tegata.platform.authority.AuthorityMaker;
+import dev.tegata.platform.authority.IssuingAuthority;
 import dev.tegata.platform.device.DeviceState;
 import dev.tegata.platform.event.Event;
 import dev.tegata.platform.event.Outbox;
@@ -108,7 +110,10 @@ public final class Rollovers {
     public Rollover prepare(TenantId tenant, Actor actor, RolloverPlan plan) {
         Authority old = authorities.get(tenant, plan.authority());
         requireActive(old);
-        Made made = plan.replacement() == null ? make(tenant, old, plan) : given(tenant, old, plan.replacement());
+        IssuingAuthority signer = old.kind() == Kind.ROOT ? authorities.issuing(tenant, old.id()) : null;
+        Made made = plan.replacement() == null
+                ? make(tenant, old, plan.algorithm(), signer)
+                : given(tenant, old, plan.replacement());
         try {
             return store(tenant, actor, old, plan, made);
         } catch (UnavailableException e) {
@@ -119,25 +124,23 @@ public final class Rollovers {
         }
     }
 
-    private Made make(TenantId tenant, Authority old, RolloverPlan plan) {
+    /// @param algorithm of the new keys; null for that of the old ones
+    /// @param signer the old root where it may certify the new one, and be certified by it
+    private Made make(
+            TenantId tenant, Authority old, @Nullable KeyAlgorithm algorithm, @Nullable IssuingAuthority signer) {
         if (old.kind() == Kind.ROOT) {
             List<Authority> below = database.inTenant(tenant, tx -> authorities.below(tx, tenant, old.id()));
-            return successors.tree(
-                    tenant,
-                    old,
-                    below,
-                    plan.algorithm(),
-                    authorities.issuing(tenant, old.id()),
-                    authorities.names(tenant));
+            return successors.tree(tenant, old, below, algorithm, signer, authorities.names(tenant));
         }
         AuthorityId parent = old.parent();
         if (parent == null) {
             throw new RefusedException(
                     ErrorCode.CONFLICT,
-                    "whoever signed the authority is not one of yours: make its replacement first, and name it");
+                    "whoever signed the authority is not one of yours: have them certify another one, and name it as its"
+                            + " replacement");
         }
         return successors.issuing(
-                tenant, old, plan.algorithm(), authorities.issuing(tenant, parent), authorities.names(tenant));
+                tenant, old, algorithm, authorities.issuing(tenant, parent), authorities.names(tenant));
     }
 
     private Made given(TenantId tenant, Authority old, AuthorityId replacement) {
@@ -289,7 +292,7 @@ public final class Rollovers {
             TenantId tenant, Actor actor, AuthorityId id, Readmission readmission, @Nullable AuthorityId replacement) {
         Authority old = authorities.get(tenant, id);
         old.requireCertificate();
-        Made made = replacement == null ? replace(tenant, old) : given(tenant, old, replacement);
+        Made made = replacement == null ? make(tenant, old, null, null) : given(tenant, old, replacement);
         try {
             return storeCompromise(tenant, actor, old, made, readmission);
         } catch (UnavailableException e) {
@@ -298,21 +301,6 @@ public final class Rollovers {
             successors.discard(made);
             throw e;
         }
-    }
-
-    private Made replace(TenantId tenant, Authority old) {
-        if (old.kind() == Kind.ROOT) {
-            List<Authority> below = database.inTenant(tenant, tx -> authorities.below(tx, tenant, old.id()));
-            return successors.tree(tenant, old, below, null, null, authorities.names(tenant));
-        }
-        AuthorityId parent = old.parent();
-        if (parent == null) {
-            throw new RefusedException(
-                    ErrorCode.CONFLICT,
-                    "whoever signed the authority is not one of yours: have them certify another one, and name it as its"
-                            + " replacement");
-        }
-        return successors.issuing(tenant, old, null, authorities.issuing(tenant, parent), authorities.names(tenant));
     }
 
     private Rollover storeCompromise(TenantId tenant, Actor actor, Authority old, Made made, Readmission readmission) {

@@ -10,6 +10,7 @@ import dev.tegata.pki.key.SealedKeyStore;
 import dev.tegata.pki.key.VaultException;
 import dev.tegata.platform.TenantId;
 import dev.tegata.platform.UnavailableException;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.Work;
 import java.util.List;
@@ -112,8 +113,7 @@ public final class PostgresSealedKeyStore implements SealedKeyStore {
     static SealingKeys sealingKeys(Handle tx) {
         return tx.createQuery("SELECT key_id, next_key_id FROM vault_key")
                 .map((row, context) -> {
-                    byte[] next = row.getBytes("next_key_id");
-                    return new SealingKeys(Bytes.of(row.getBytes("key_id")), next == null ? null : Bytes.of(next));
+                    return new SealingKeys(Bytes.of(row.getBytes("key_id")), Columns.bytes(row, "next_key_id"));
                 })
                 .one();
     }

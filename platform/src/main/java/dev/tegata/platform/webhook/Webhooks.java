@@ -15,6 +15,7 @@ import dev.tegata.platform.audit.AuditLog;
 import dev.tegata.platform.event.Event;
 import dev.tegata.platform.event.Outbox;
 import dev.tegata.platform.seal.TenantSeals;
+import dev.tegata.platform.store.Columns;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.Json;
 import java.net.URI;
@@ -23,7 +24,6 @@ import java.nio.charset.StandardCharsets;
 import java.security.SecureRandom;
 import java.sql.ResultSet;
 import java.sql.SQLException;
-import java.sql.Timestamp;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
@@ -172,13 +172,8 @@ public final class Webhooks {
                 List.of((String[]) row.getArray("types").getArray()),
                 Webhook.State.valueOf(row.getString("state")),
                 row.getString("reason"),
-                instant(row, "failing_since"),
+                Columns.instant(row, "failing_since"),
                 row.getTimestamp("created_at").toInstant());
-    }
-
-    private static @Nullable Instant instant(ResultSet row, String column) throws SQLException {
-        Timestamp time = row.getTimestamp(column);
-        return time == null ? null : time.toInstant();
     }
 
     /// Removes a webhook with all that was on its way. Asked again, it finishes what was broken off.
@@ -318,8 +313,8 @@ public final class Webhooks {
                 row.getString("subject"),
                 state,
                 row.getInt("attempts"),
-                state == Delivery.State.PENDING ? instant(row, "due_at") : null,
-                instant(row, "ended_at"),
+                state == Delivery.State.PENDING ? Columns.instant(row, "due_at") : null,
+                Columns.instant(row, "ended_at"),
                 row.getObject("status", Integer.class),
                 row.getString("problem"));
     }

@@ -91,7 +91,8 @@ class ReappraisalJobTest {
                             Cbor.map().put("lifecycle", Cbor.of("secured")).build(),
                             "a key that is known",
                             null,
-                            null)
+                            null,
+                            List.of())
                     .encode());
         }
         world.database.inTenant(tenant, tx -> {

@@ -152,10 +152,6 @@ record CmpMessage(
         return octets(header.getTransactionID());
     }
 
-    Bytes senderNonce() {
-        return octets(header.getSenderNonce());
-    }
-
     Bytes recipientNonce() {
         return octets(header.getRecipNonce());
     }

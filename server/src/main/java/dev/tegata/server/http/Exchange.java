@@ -82,10 +82,6 @@ final class Exchange {
 
     private void receive(Router.Match match) {
         Route found = match.route();
-        String accept = http.getHeader(HttpHeaders.ACCEPT);
-        if (accept != null && !found.satisfies(accept)) {
-            throw new ProblemException(new Problem(ErrorCode.NOT_ACCEPTABLE, "the answer is " + found.produced()));
-        }
         MultiMap query = query();
         boolean hasBody = http.headers().contains(HttpHeaders.TRANSFER_ENCODING) || contentLength() > 0;
         if (contentLength() > found.bodyLimit()) {
