@@ -59,6 +59,12 @@ public final class Agent {
     private static final Duration LONGEST_PAUSE = Duration.ofHours(1);
     private static final double SPREAD = 0.05;
 
+    /// The server's word for a device that could come with a certificate, and came with its birth identity.
+    private static final String IDENTITY_REQUIRED = "operational-identity-required";
+
+    /// The server's word for a device whose state allows no enrolment.
+    private static final String NOT_ACTIVE = "device-not-active";
+
     /// More than any chain of events that needs no waiting.
     private static final int MAX_TURNS = 12;
 
@@ -355,8 +361,13 @@ public final class Agent {
             }
             case Uplink.Enrolment.Later(Duration wait) -> later(wait);
             case Uplink.Enrolment.Refused(int status, String reason) -> {
-                setup.events().accept(new AgentEvent.Refused(status, reason));
-                yield Optional.of(pause("the server does not enrol this device"));
+                AgentEvent.Refused refused = new AgentEvent.Refused(status, reason);
+                setup.events().accept(refused);
+                // Where the answer to its first enrolment was lost, it may have been shut out since: a check-in
+                // tells, and how it comes back.
+                yield refused.code().equals(NOT_ACTIVE) && state.device().isEmpty()
+                        ? checkIn()
+                        : Optional.of(pause("the server does not enrol this device"));
             }
         };
     }
@@ -624,7 +635,12 @@ public final class Agent {
             setup.events().accept(new AgentEvent.FellBack("the server answers with status " + status));
             return Optional.empty();
         }
-        setup.events().accept(new AgentEvent.Refused(status, reason));
+        AgentEvent.Refused refused = new AgentEvent.Refused(status, reason);
+        if (refused.code().equals(IDENTITY_REQUIRED)) {
+            // The certificate that the server means may never have arrived, or was refused without reason.
+            return recover();
+        }
+        setup.events().accept(refused);
         if (isLeaving()) {
             // The old owner's server knows the device no more, and needs no result.
             leave();
@@ -657,6 +673,7 @@ public final class Agent {
         if (obey(answer.orders()) || isLeaving() || isRenewalDue() || isParallelDue()) {
             return Optional.empty();
         }
+        triedAgain &= asBorn;
         return switch (answer.state()) {
             case CLAIMED -> asBorn ? enrol() : fallBack(answer.state());
             case ACTIVE -> asBorn ? recover() : Optional.of(untilRenewal(next));
@@ -682,8 +699,8 @@ public final class Agent {
         return Optional.empty();
     }
 
-    /// The device is active, and has no identity that the server takes. One that was only suspended may be
-    /// good again.
+    /// The device is active, and has no identity that the server takes. One that it has refused may be good
+    /// again. Where the answer was lost that brought a certificate, the same key gets the same one.
     private Optional<Duration> recover() throws IOException {
         if (identityRefused && !triedAgain) {
             triedAgain = true;

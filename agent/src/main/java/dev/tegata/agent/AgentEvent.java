@@ -8,6 +8,8 @@ import dev.tegata.protocol.CheckInAnswer;
 import dev.tegata.protocol.OrderKind;
 import dev.tegata.protocol.OrderVerdict;
 import java.time.Duration;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /// What happens in an agent's life, for logs and counters.
 public sealed interface AgentEvent {
@@ -90,6 +92,14 @@ public sealed interface AgentEvent {
 
     /// The server said no.
     record Refused(int status, String reason) implements AgentEvent {
+        private static final Pattern CODE = Pattern.compile("\"code\" *: *\"([a-z-]{1,80})\"");
+
+        /// Why, in one stable word: the code of a problem document, or what stands before the first colon.
+        public String code() {
+            Matcher code = CODE.matcher(reason);
+            return code.find() ? code.group(1) : reason.split(":", 2)[0];
+        }
+
         @Override
         public String sentence() {
             return "refused with status " + status + ": " + reason;

@@ -287,6 +287,40 @@ final class AgentTest {
     }
 
     @Test
+    @DisplayName("comes back with its identity after a moment in which something on the way did not take it")
+    void refusedForAMoment() throws Exception {
+        Agent agent = start();
+        agent.step();
+        server.refusals.put("/check-in", 404);
+        agent.step();
+        assertThat(last(AgentEvent.FellBack.class).why()).contains("404");
+        server.refusals.clear();
+        assertThat(agent.step()).isEqualTo(Duration.ofSeconds(3600));
+        assertThat(server.lastShown()).isEqualTo(certificate(agent));
+        assertThat(server.issued).hasSize(1);
+    }
+
+    @Test
+    @DisplayName("checks in where it was shut out before its first certificate arrived, and comes back when it may")
+    void shutOutBeforeItsFirstCertificate() throws Exception {
+        server.state = State.SUSPENDED;
+        server.refusals.put("/simpleenroll", 403);
+        server.refusal = "device-not-active: the device is suspended";
+        Agent agent = start();
+        assertThat(agent.step()).isEqualTo(Duration.ofSeconds(3600));
+        assertThat(agent.state().device()).contains(DeviceServer.DEVICE);
+        agent.step();
+        assertThat(asked("/simpleenroll"))
+                .as("it waits until it hears that it may")
+                .isOne();
+
+        server.state = State.ACTIVE;
+        server.refusals.clear();
+        agent.step();
+        assertThat(server.lastShown()).isEqualTo(certificate(agent));
+    }
+
+    @Test
     @DisplayName("trusts a server at once although its clock is years off, and tells the time by it from then on")
     void clockYearsOff() throws Exception {
         for (Duration off : List.of(Duration.ofDays(-3650), Duration.ofDays(3650))) {

@@ -91,6 +91,8 @@ public final class DeviceServer implements AutoCloseable {
     /// Statuses that are answered instead of anything else, by the end of the path.
     final Map<String, Integer> refusals = new LinkedHashMap<>();
 
+    String refusal = "refused";
+
     final Map<UUID, Bytes> open = new LinkedHashMap<>();
     final List<CheckIn> checkIns = new CopyOnWriteArrayList<>();
     final Map<UUID, CheckIn.Result> results = new LinkedHashMap<>();
@@ -248,12 +250,15 @@ public final class DeviceServer implements AutoCloseable {
             synchronized (this) {
                 paths.add(path);
                 shown.add(certificate);
-                Optional<Map.Entry<String, Integer>> refusal = refusals.entrySet().stream()
+                Optional<Map.Entry<String, Integer>> refused = refusals.entrySet().stream()
                         .filter(each -> path.endsWith(each.getKey()))
                         .findFirst();
-                if (refusal.isPresent()) {
-                    status = refusal.get().getValue();
-                    answer = "refused".getBytes(StandardCharsets.US_ASCII);
+                if (refused.isPresent()) {
+                    status = refused.get().getValue();
+                    answer = refusal.getBytes(StandardCharsets.US_ASCII);
+                } else if (path.endsWith("/check-in") && hasGoodCertificate() && !isIssued(certificate)) {
+                    status = 403;
+                    answer = "{\"code\":\"operational-identity-required\"}".getBytes(StandardCharsets.US_ASCII);
                 } else {
                     answer = answer(path, body);
                 }
@@ -263,6 +268,16 @@ public final class DeviceServer implements AutoCloseable {
         } catch (Exception e) {
             throw new IOException(e);
         }
+    }
+
+    private boolean hasGoodCertificate() {
+        return state == CheckInAnswer.State.ACTIVE
+                && !issued.isEmpty()
+                && !newest().validity().isOver(time.instant());
+    }
+
+    private boolean isIssued(Bytes certificate) {
+        return issued.stream().anyMatch(each -> each.encoded().equals(certificate));
     }
 
     private byte[] answer(String path, Bytes body) throws Exception {

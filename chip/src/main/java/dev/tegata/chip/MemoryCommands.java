@@ -5,6 +5,8 @@ package dev.tegata.chip;
 import static dev.tegata.chip.Refusal.parseUnless;
 import static dev.tegata.chip.Refusal.refuseUnless;
 
+import java.util.Arrays;
+
 /// Commands that read, write and lock what the chip keeps: Info, Read, Write, Lock, UpdateExtra, Counter.
 final class MemoryCommands {
     private static final int CONFIG = 0;
@@ -16,7 +18,8 @@ final class MemoryCommands {
 
     private MemoryCommands() {}
 
-    /// Where a Read or Write goes.
+    /// Where a Read or Write goes. The last block of a slot is shorter than 32 bytes; it is read and written as
+    /// 32 all the same, of which those behind the end are zero and lost.
     private record Place(int zone, int slot, int at, int length) {
         static Place of(int param1, int address) {
             int zone = param1 & 3;
@@ -26,13 +29,17 @@ final class MemoryCommands {
             if (zone == DATA) {
                 int slot = address >> 3 & 0xF;
                 int at = 32 * (address >> 8 & 0xF) + offset;
-                parseUnless((address & 0xF080) == 0 && at + length <= ChipMemory.slotSize(slot));
+                parseUnless((address & 0xF080) == 0 && at < ChipMemory.slotSize(slot));
                 return new Place(zone, slot, at, length);
             }
             int at = 32 * (address >> 3 & 3) + offset;
             int size = zone == CONFIG ? ChipMemory.CONFIG_SIZE : ChipMemory.OTP_SIZE;
-            parseUnless((address & 0xFFE0) == 0 && at + length <= size);
+            parseUnless((address & 0xFFE0) == 0 && at < size);
             return new Place(zone, 0, at, length);
+        }
+
+        int lengthInSlot() {
+            return Math.min(length, ChipMemory.slotSize(slot) - at);
         }
     }
 
@@ -99,7 +106,7 @@ final class MemoryCommands {
         chip.requireDataLocked();
         refuseUnless(!policy.isPrivateKey());
         chip.requireAuthorization(place.slot);
-        byte[] content = chip.memory.readSlot(place.slot, place.at, place.length);
+        byte[] content = Arrays.copyOf(chip.memory.readSlot(place.slot, place.at, place.lengthInSlot()), place.length);
         if (!policy.isSecret()) {
             return content;
         }
@@ -115,7 +122,8 @@ final class MemoryCommands {
         byte[] data = command.data();
         parseUnless((param1 & ~(SIZE_32 | ENCRYPTED | 3)) == 0);
         Place place = Place.of(param1, command.param2());
-        boolean encrypted = (param1 & ENCRYPTED) != 0;
+        // Data that a MAC follows is encrypted; some drivers say so in the parameter too, some do not.
+        boolean encrypted = (param1 & ENCRYPTED) != 0 || place.zone == DATA && data.length == 64;
         parseUnless(data.length == place.length || encrypted && place.length == 32 && data.length == 64);
         parseUnless(!encrypted || place.zone == DATA);
         switch (place.zone) {
@@ -158,7 +166,7 @@ final class MemoryCommands {
         } else {
             refuseUnless(!encrypted);
         }
-        chip.memory.writeSlot(place.slot, place.at, content);
+        chip.memory.writeSlot(place.slot, place.at, Arrays.copyOf(content, place.lengthInSlot()));
         if (chip.isPublicKeySlot(place.slot) && policy.pubInfo()) {
             chip.markPublicKey(place.slot, false);
         }

@@ -53,7 +53,7 @@ class PolicyTest {
             Rig rig = Rig.open().lockConfig().lockData();
             rig.ok(Opcode.READ, 0x02, 1 << 8);
             assertThat(rig.status(Opcode.READ, 0x02, 1 << 8 | 1)).isEqualTo(Status.PARSE_ERROR);
-            assertThat(rig.status(Opcode.READ, 0x82, 1 << 8)).isEqualTo(Status.PARSE_ERROR);
+            assertThat(rig.status(Opcode.READ, 0x82, 2 << 8)).isEqualTo(Status.PARSE_ERROR);
             rig.ok(Opcode.READ, 0x82, 12 << 8 | 8 << 3);
             assertThat(rig.status(Opcode.READ, 0x82, 13 << 8 | 8 << 3)).isEqualTo(Status.PARSE_ERROR);
             rig.ok(Opcode.READ, 0x02, 2 << 8 | 9 << 3 | 1);
@@ -61,6 +61,19 @@ class PolicyTest {
             assertThat(rig.status(Opcode.READ, 0x03, 0)).isEqualTo(Status.PARSE_ERROR);
             assertThat(rig.status(Opcode.READ, 0x80, 1 << 5)).isEqualTo(Status.PARSE_ERROR);
             assertThat(rig.status(Opcode.WRITE, 0x82, 0, new byte[31])).isEqualTo(Status.PARSE_ERROR);
+        }
+
+        /// As drivers read and write public keys, which are 72 bytes in a slot: three blocks.
+        @Test
+        void theLastBlockOfASlotIsReadAndWrittenWhole() {
+            Rig rig = Rig.open().lockConfig().lockData();
+            byte[] neighbour = rig.ok(Opcode.READ, 0x82, 10 << 3);
+            byte[] written = random(32);
+            rig.ok(Opcode.WRITE, 0x82, 2 << 8 | 9 << 3, written);
+            assertThat(rig.ok(Opcode.READ, 0x82, 2 << 8 | 9 << 3))
+                    .isEqualTo(Arrays.copyOf(Arrays.copyOf(written, 8), 32));
+            assertThat(rig.ok(Opcode.READ, 0x82, 10 << 3)).isEqualTo(neighbour);
+            assertThat(rig.status(Opcode.READ, 0x82, 3 << 8 | 9 << 3)).isEqualTo(Status.PARSE_ERROR);
         }
 
         @Test
@@ -142,6 +155,8 @@ class PolicyTest {
             assertThat(rig.status(Opcode.WRITE, 0xC2, 5 << 3, data)).isEqualTo(Status.EXECUTION_ERROR);
             session = rig.sessionKey(6, key);
             rig.ok(Opcode.WRITE, 0xC2, 5 << 3, rig.encryptedWrite(session, 0xC2, 5 << 3, content));
+            session = rig.sessionKey(6, key);
+            rig.ok(Opcode.WRITE, 0x82, 5 << 3, rig.encryptedWrite(session, 0x82, 5 << 3, content));
             assertThat(rig.ok(Opcode.READ, 0x82, 5 << 3)).isEqualTo(content);
             session = rig.sessionKey(6, key);
             assertThat(rig.status(Opcode.WRITE, 0xC2, 6 << 3, rig.encryptedWrite(session, 0xC2, 6 << 3, content)))

@@ -84,6 +84,11 @@ final class DocumentedExamplesTest {
                 "Request that holds evidence: a CMW of the type application/eat+cwt (PKCS#10)",
                 examples.requestWithEvidence());
         bytes("Signed enrolment that holds it, with the nonce above", examples.relayedEnrolmentWithEvidence());
+        bytes("Introducing a TPM: the attestation key and who vouches for the TPM", examples.wish());
+        bytes("The server's challenge, with bytes in place of what a TPM would open", Examples.CHALLENGE.encode());
+        bytes(
+                "The answer to it",
+                new KeyActivation.Solved(examples.checkIn.fleet(), Examples.CHALLENGE.id(), examples.nonce).encode());
         bytes(
                 "Receipt for a REFURBISH order, signed with the birth key",
                 new Receipt(Examples.DEVICE, Examples.CHIP, Examples.ORDER, List.of("operational-key", "objects"))

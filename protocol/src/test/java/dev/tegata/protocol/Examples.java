@@ -43,6 +43,10 @@ final class Examples {
     static final UUID DEVICE = UUID.fromString("019f1c2a-4b00-7000-8000-0123456789ab");
     static final UUID ORDER = UUID.fromString("019f1c2b-0000-7000-8000-00000000000a");
     static final String CHIP = "0123d4c8a1b2f7ee01";
+    static final KeyActivation.Challenge CHALLENGE = new KeyActivation.Challenge(
+            "019f1c2b-0000-7000-8000-00000000000b",
+            Bytes.ofHex("0020" + "11".repeat(32) + "22".repeat(34)),
+            Bytes.ofHex("33".repeat(256)));
 
     /// A key whose signatures are the same each time.
     record Key(PublicKeyInfo publicKey, BigInteger secret) {
@@ -145,6 +149,15 @@ final class Examples {
     Bytes relayedEnrolmentWithEvidence() {
         return RelayedEnrolment.sign(
                 nonce, checkIn.fleet(), false, requestWithEvidence(), birthKey.signer(), encoded(birth));
+    }
+
+    /// The key is one that signs only what the TPM itself has made: ECC P-256, ECDSA with SHA-256.
+    Bytes wish() {
+        Bytes point = deviceKey.publicKey().encoded();
+        String x = point.slice(point.size() - 64, point.size() - 32).hex();
+        String y = point.slice(point.size() - 32, point.size()).hex();
+        Bytes attestationKey = Bytes.ofHex("0023000b000500720000" + "00100018000b00030010" + "0020" + x + "0020" + y);
+        return new KeyActivation.Wish(checkIn.fleet(), attestationKey, encoded(birth)).encode();
     }
 
     RelayedEnrolment.Answer enrolled() {

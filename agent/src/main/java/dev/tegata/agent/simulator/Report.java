@@ -3,6 +3,7 @@
 package dev.tegata.agent.simulator;
 
 import java.time.Duration;
+import java.util.List;
 import java.util.SortedMap;
 
 /// What happened to a fleet, as the devices saw it.
@@ -10,6 +11,7 @@ import java.util.SortedMap;
 /// @param elapsed of the scenario's time
 /// @param whole the same, with the time in which the devices were switched on
 /// @param withIdentity devices that have an operational identity
+/// @param lacks why the others have none, and the serial numbers of which
 /// @param wrongClocks devices whose clock is years off
 /// @param wrongClocksWithIdentity those of them that have an identity all the same
 /// @param counts how often what happened
@@ -24,6 +26,7 @@ public record Report(
         Duration whole,
         int devices,
         long withIdentity,
+        SortedMap<String, List<String>> lacks,
         long wrongClocks,
         long wrongClocksWithIdentity,
         SortedMap<String, Long> counts,

@@ -107,6 +107,14 @@ final class SimulatedDevice {
     /// It woke up without a valid certificate, and has none yet.
     private boolean overslept;
 
+    /// What its last step came to, in words that do not differ from device to device.
+    private volatile String last = "nothing had happened";
+
+    private volatile boolean wasEnrolled;
+
+    /// When its next step is due, in nanoseconds of this machine.
+    private volatile long due = Long.MAX_VALUE;
+
     /// @param neighbour another device's chip, whose key may be misused
     SimulatedDevice(
             VirtualChip chip,
@@ -238,6 +246,15 @@ final class SimulatedDevice {
         return Optional.ofNullable(kept);
     }
 
+    /// Why it has no identity: how it came to that, what its last step came to, and why there has been no
+    /// other since.
+    String lack() {
+        boolean moved = state().stream().anyMatch(known -> !known.home().equals(settings.home()));
+        String cause = !wasEnrolled ? "never enrolled" : moved ? "has left its owner" : "has wiped itself";
+        String next = due - System.nanoTime() > 0 ? "its next step is not due yet" : "its next step is late";
+        return "%s: %s, and %s".formatted(cause, last, next);
+    }
+
     String version() {
         CheckIn.Component runs = firmware;
         return runs.component() + " " + runs.version();
@@ -321,7 +338,16 @@ final class SimulatedDevice {
     }
 
     /// Lets the agent do what is due.
-    Duration step() {
+    ///
+    /// @return when it has something to do again, in nanoseconds of this machine
+    long step() {
+        Duration pause = work();
+        long next = System.nanoTime() + pause.toNanos();
+        due = next;
+        return next;
+    }
+
+    private Duration work() {
         long start = System.nanoTime();
         mayNotGetIn = shutOut;
         try {
@@ -341,11 +367,12 @@ final class SimulatedDevice {
             return running.step();
         } catch (PowerCut e) {
             tally.powerCut();
+            last = "its power failed";
             cut = true;
             restart();
             return Duration.ofMillis(200);
         } catch (IOException e) {
-            tally.event(this, new AgentEvent.Failed(String.valueOf(e.getMessage()), scenario.checkIn()), false);
+            happened(new AgentEvent.Failed(String.valueOf(e.getMessage()), scenario.checkIn()));
             return scenario.checkIn();
         } finally {
             tally.step(System.nanoTime() - start);
@@ -416,6 +443,7 @@ final class SimulatedDevice {
             overslept = false;
             tally.cameBack();
         }
+        last = Tally.words(event).orElse(last);
         tally.event(this, event, mayNotGetIn && !isHarmless(event));
     }
 
@@ -455,6 +483,9 @@ final class SimulatedDevice {
                 throw new PowerCut();
             }
             kept = state;
+            if (state.identity().isPresent()) {
+                wasEnrolled = true;
+            }
             if (cut) {
                 throw new PowerCut();
             }

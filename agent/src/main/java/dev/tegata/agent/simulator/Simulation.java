@@ -192,8 +192,7 @@ public final class Simulation {
             turns.add(new Turn(wakes, () -> live(device)));
             return;
         }
-        Duration pause = device.step();
-        turns.add(new Turn(System.nanoTime() + pause.toNanos(), () -> live(device)));
+        turns.add(new Turn(device.step(), () -> live(device)));
     }
 
     private void work(DelayQueue<Turn> queue) {

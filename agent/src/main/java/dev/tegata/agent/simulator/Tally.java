@@ -6,9 +6,11 @@ import dev.tegata.agent.AgentEvent;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.CheckInAnswer;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
@@ -16,7 +18,6 @@ import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /// Counts what happens, by many threads.
@@ -24,7 +25,6 @@ final class Tally {
     private static final int SAMPLES = 1 << 14;
     private static final int MAX_REASONS = 100;
     private static final Pattern SINGULAR = Pattern.compile("[0-9a-fA-F:.TZ-]*[0-9][0-9a-fA-F:.TZ-]*");
-    private static final Pattern CODE = Pattern.compile("\"code\" *: *\"([a-z-]{1,80})\"");
 
     private final ConcurrentMap<String, LongAdder> counts = new ConcurrentHashMap<>();
     private final ConcurrentMap<String, LongAdder> reasons = new ConcurrentHashMap<>();
@@ -75,9 +75,9 @@ final class Tally {
             case AgentEvent.Moved _ -> count("moved");
             case AgentEvent.FellBack _ -> count("fellBack");
             case AgentEvent.ToldToWait _ -> count("toldToWait");
-            case AgentEvent.Refused(int status, String why) -> {
+            case AgentEvent.Refused refused -> {
                 count(device.fate() == SimulatedDevice.Fate.STOLEN && device.fateMet() ? "thievesRefused" : "refused");
-                reason(status + " " + refusal(why));
+                reason(refused.status() + " " + gist(refused.code()));
             }
             case AgentEvent.Failed(String why, Duration _) -> {
                 count("failed");
@@ -86,10 +86,25 @@ final class Tally {
         }
     }
 
-    /// Why the server refused: the code of a problem document, or what stands before the first colon.
-    private static String refusal(String why) {
-        Matcher code = CODE.matcher(why);
-        return code.find() ? code.group(1) : gist(why.split(":", 2)[0]);
+    /// What a step came to that ends with this; empty where what came before it says more.
+    static Optional<String> words(AgentEvent event) {
+        return switch (event) {
+            case AgentEvent.CheckedIn(CheckInAnswer.State state, Duration _) ->
+                Optional.of("it was told that it is " + name(state));
+            case AgentEvent.Refused refused ->
+                Optional.of("it was refused: " + refused.status() + " " + gist(refused.code()));
+            case AgentEvent.ToldToWait _ -> Optional.of("it was told to wait");
+            case AgentEvent.Failed(String why, Duration _)
+            when !why.startsWith("the server does not") -> Optional.of(gist(why));
+            case AgentEvent.Failed _,
+                    AgentEvent.Enrolled _,
+                    AgentEvent.EnrolledBeside _,
+                    AgentEvent.Renewed _,
+                    AgentEvent.OrderDone _,
+                    AgentEvent.OrderRefused _,
+                    AgentEvent.Moved _,
+                    AgentEvent.FellBack _ -> Optional.empty();
+        };
     }
 
     /// The first line without what differs from device to device.
@@ -157,9 +172,13 @@ final class Tally {
         SortedMap<String, Long> versions = new TreeMap<>();
         SortedMap<String, Long> fates = new TreeMap<>();
         SortedMap<String, Long> proofs = new TreeMap<>();
+        SortedMap<String, List<String>> lacks = new TreeMap<>();
         for (SimulatedDevice device : devices) {
             boolean has = device.state().flatMap(state -> state.identity()).isPresent();
             active += has ? 1 : 0;
+            if (!has) {
+                lacks.computeIfAbsent(device.lack(), _ -> new ArrayList<>()).add(device.serial());
+            }
             wrongClocks += device.hasWrongClock() ? 1 : 0;
             rightByWrongClock += has && device.hasWrongClock() ? 1 : 0;
             versions.merge(device.version(), 1L, Long::sum);
@@ -178,6 +197,7 @@ final class Tally {
                 whole,
                 devices.size(),
                 active,
+                lacks,
                 wrongClocks,
                 rightByWrongClock,
                 counted,

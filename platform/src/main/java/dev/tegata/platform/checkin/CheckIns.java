@@ -74,9 +74,6 @@ public final class CheckIns {
     private static final double SHORTEST_JITTER = 0.8;
     static final double LONGEST_JITTER = 1.2;
 
-    /// How many orders an answer brings at most, so that a small device has room for it.
-    private static final int ORDERS_PER_ANSWER = 4;
-
     private static final Duration RELEASE_LIFE = Duration.ofDays(1);
     private static final Duration SHORTEST_ATTEST_LIFE = Duration.ofHours(1);
     private static final Set<OrderKind> EVIDENCE_ONLY = Set.of(OrderKind.ATTEST);
@@ -445,20 +442,16 @@ public final class CheckIns {
                             ? Optional.of(macs.mark(
                                     tenant, device.id(), policy.quick(), identity.flatMap(Contacts.Identity::mark)))
                             : Optional.empty(),
-                    heard ? signed(met, state) : List.of());
+                    heard ? signed(met) : List.of());
         }
 
-        private List<Bytes> signed(Met met, DeviceState state) {
-            List<DeviceOrder> wanted = met.orders().stream()
-                    .filter(order -> isFor(state, order.content().kind()))
-                    .limit(ORDERS_PER_ANSWER)
-                    .toList();
-            if (wanted.isEmpty()) {
+        private List<Bytes> signed(Met met) {
+            if (met.orders().isEmpty()) {
                 return List.of();
             }
             OrderSigners.OrderSigner signer = signers.of(fleet);
             List<Bytes> signed = new ArrayList<>();
-            for (DeviceOrder order : wanted) {
+            for (DeviceOrder order : met.orders()) {
                 signed.add(SignedOrders.sign(
                         new Order(
                                 order.device().value(),
@@ -502,15 +495,6 @@ public final class CheckIns {
 
     private static boolean isWaiting(DeviceState state) {
         return state == DeviceState.REFURBISHING || state == DeviceState.CLAIMED;
-    }
-
-    private static boolean isFor(DeviceState state, OrderKind kind) {
-        return switch (state) {
-            case CLAIMED, ACTIVE -> true;
-            case SUSPENDED -> kind == OrderKind.ATTEST;
-            case REFURBISHING -> kind == OrderKind.REFURBISH || kind == OrderKind.RELEASE;
-            case REVOKED, RETIRED -> false;
-        };
     }
 
     private static boolean isShutOut(DeviceState state) {

@@ -22,6 +22,7 @@ import dev.tegata.platform.store.Json;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.CheckInCodec;
 import dev.tegata.protocol.CheckInForm;
+import dev.tegata.protocol.OrderKind;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -53,6 +54,9 @@ import org.jspecify.annotations.Nullable;
 final class Contacts {
     /// A device's last sight is stored again after this time, or in another month.
     static final Duration SEEN_AGAIN = CheckInMacs.MARK_PERIOD;
+
+    /// How many orders an answer brings at most, so that a small device has room for it.
+    private static final int ORDERS_PER_ANSWER = 4;
 
     /// A suspicion is not told again for this long.
     private static final Duration QUIET = Duration.ofDays(1);
@@ -116,7 +120,7 @@ final class Contacts {
     /// How a device stands now.
     ///
     /// @param cloneSuspected whether this check-in has raised the suspicion
-    /// @param orders its open orders; none where it is not listened to
+    /// @param orders those that it is to be brought; none where it is not listened to
     record Met(
             DeviceState state,
             String chipSerial,
@@ -225,10 +229,19 @@ final class Contacts {
                             stored.put(device, stored(rows));
                         }
                         if (rows.getString("kind") != null && listened.getOrDefault(device, false)) {
-                            open.computeIfAbsent(device, _ -> new ArrayList<>()).add(Orders.order(rows));
+                            bring(device, Orders.order(rows));
                         }
                     }
                 }
+            }
+        }
+
+        private void bring(UUID device, DeviceOrder order) {
+            List<DeviceOrder> brought = open.computeIfAbsent(device, _ -> new ArrayList<>());
+            DeviceState state = Objects.requireNonNull(stored.get(device)).state();
+            if (brought.size() < ORDERS_PER_ANSWER
+                    && isFor(state, order.content().kind())) {
+                brought.add(order);
             }
         }
 
@@ -358,6 +371,17 @@ final class Contacts {
         private Stored device(Contact contact) {
             return stored.get(contact.device().value());
         }
+    }
+
+    /// What a device in this state is told to do.
+    private static boolean isFor(DeviceState state, OrderKind kind) {
+        return switch (state) {
+            // One that its birth key has brought back is not wiped again.
+            case CLAIMED, ACTIVE -> kind != OrderKind.REFURBISH;
+            case SUSPENDED -> kind == OrderKind.ATTEST;
+            case REFURBISHING -> kind == OrderKind.REFURBISH || kind == OrderKind.RELEASE;
+            case REVOKED, RETIRED -> false;
+        };
     }
 
     /// The sign by which two devices seem to have the identity, where there is one.

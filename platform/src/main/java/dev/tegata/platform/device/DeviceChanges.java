@@ -175,6 +175,7 @@ final class DeviceChanges {
             case RESUME -> {
                 move(tx, tenant, ids, DeviceState.ACTIVE, false);
                 release(tx, tenant, ids);
+                takeForOne(tx, tenant, allowed);
             }
             case REVOKE -> {
                 moveOut(tx, tenant, ids, DeviceState.REVOKED);
@@ -254,6 +255,19 @@ final class DeviceChanges {
                         WHERE tenant_id = :tenant AND device_id = ANY(:devices) AND revocation_reason = 6""")
                 .bind("tenant", tenant)
                 .bindArray("devices", UUID.class, ids(devices))
+                .execute();
+    }
+
+    /// Whoever ends a suspension takes the device for the one that it should be: the watch for clones
+    /// begins anew with its next check-in. What ends by itself says nothing of that.
+    private static void takeForOne(Handle tx, TenantId tenant, List<Row> devices) {
+        List<DeviceId> judged =
+                devices.stream().filter(row -> !row.untilGood()).map(Row::id).toList();
+        tx.createUpdate("""
+                        UPDATE device_report SET identity = NULL, heard_mark = NULL, shown_from = NULL, clone_suspected_at = NULL
+                        WHERE tenant_id = :tenant AND device_id = ANY(:devices) AND clone_suspected_at IS NOT NULL""")
+                .bind("tenant", tenant)
+                .bindArray("devices", UUID.class, ids(judged))
                 .execute();
     }
 

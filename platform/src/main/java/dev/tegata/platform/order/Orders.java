@@ -112,7 +112,8 @@ public final class Orders {
         });
     }
 
-    /// Places an order as part of a larger change. An open order on the same topic is superseded.
+    /// Places an order as part of a larger change. An open order on the same topic is superseded, and all
+    /// of them by one that wipes the device, which takes none with a smaller number afterwards.
     ///
     /// @throws RefusedException where there is no such device, or the order's life is too short or too long
     public OrderId place(
@@ -160,6 +161,9 @@ public final class Orders {
                 .toList();
         List<String> topics =
                 placements.stream().map(placement -> topic(placement.content)).toList();
+        List<String> kinds = placements.stream()
+                .map(placement -> placement.content.kind().name())
+                .toList();
         tx.createUpdate("""
                         UPDATE device_order o
                         SET state = CASE WHEN o.expires_at <= :now THEN 'EXPIRED' ELSE 'WITHDRAWN' END,
@@ -167,7 +171,7 @@ public final class Orders {
                             detail = CASE WHEN o.expires_at <= :now THEN NULL ELSE 'superseded by order ' || i.id END
                         FROM unnest(:ids, :devices, :which) AS i (id, device, which)
                         WHERE o.tenant_id = :tenant AND o.device_id = i.device AND o.state IN ('PLACED', 'DELIVERED')
-                            AND (o.topic = (:topics)[i.which] OR o.expires_at <= :now)""")
+                            AND (o.topic = (:topics)[i.which] OR (:kinds)[i.which] = 'REFURBISH' OR o.expires_at <= :now)""")
                 .bind("now", now)
                 .bindArray(
                         "ids",
@@ -177,6 +181,7 @@ public final class Orders {
                 .bindArray("which", Integer.class, which)
                 .bind("tenant", tenant)
                 .bindArray("topics", String.class, topics)
+                .bindArray("kinds", String.class, kinds)
                 .execute();
         // Numbers follow the clock, so that a device that changes owners finds those of the next one larger.
         List<DeviceId> placed = tx.createQuery("""
@@ -199,12 +204,7 @@ public final class Orders {
                 .bindArray("devices", UUID.class, List.copyOf(ids.keySet()))
                 .bindArray("which", Integer.class, which)
                 .bind("millis", now.toEpochMilli())
-                .bindArray(
-                        "kinds",
-                        String.class,
-                        placements.stream()
-                                .map(placement -> placement.content.kind().name())
-                                .toList())
+                .bindArray("kinds", String.class, kinds)
                 .bindArray("topics", String.class, topics)
                 .bindByType(
                         "contents",
@@ -245,7 +245,7 @@ public final class Orders {
     }
 
     /// How long policy waits with the next order on a topic after one that the device could not carry out:
-    /// twice as long after each, until it has carried one out.
+    /// twice as long after each, until it has carried one out or is refurbished.
     public record Pause(Duration first, Duration longest) {
         Duration after(long failures) {
             Duration pause = first;
@@ -310,7 +310,7 @@ public final class Orders {
                             WHERE tenant_id = :tenant AND device_id = i.device AND topic = i.topic
                                 AND sequence > (SELECT coalesce(max(done.sequence), -1) FROM device_order done
                                     WHERE done.tenant_id = :tenant AND done.device_id = i.device
-                                        AND done.topic = i.topic AND done.state = 'DONE')) known
+                                        AND (done.topic = i.topic AND done.state = 'DONE' OR done.kind = 'REFURBISH'))) known
                         ORDER BY i.at""")
                 .bind("tenant", tenant)
                 .bindArray(

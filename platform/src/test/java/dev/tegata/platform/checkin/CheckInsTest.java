@@ -405,9 +405,10 @@ final class CheckInsTest {
     void doesNotBelieveAResultThatItsListenerDoesNot() {
         Unit unit = new Unit(fleet);
         DeviceOrder order = place(unit, new OrderContent.Refurbish());
-        unit.checksIn();
+        setRefurbishing(unit);
+        unit.asksWithBirthKey(unit.says());
 
-        unit.checksIn(result(order, CheckIn.Status.DONE));
+        unit.asksWithBirthKey(unit.says(result(order, CheckIn.Status.DONE)));
 
         assertThat(orders.get(world.tenant, order.id()).detail()).isEqualTo("there is no receipt");
         assertThat(state(order)).isEqualTo(OrderState.FAILED);
@@ -733,6 +734,59 @@ final class CheckInsTest {
                 .isEqualTo(refurbish.id().value());
     }
 
+    /// A device takes no order with a smaller number than the last one.
+    @Test
+    void takesAllOrdersBackThatCameBeforeTheOneToRefurbish() {
+        Unit unit = new Unit(fleet);
+        due.add(new OrderContent.Attest(Bytes.of(new byte[32])));
+        unit.checksIn();
+        List<DeviceOrder> before = new ArrayList<>();
+        for (int i = 0; i < 15; i++) {
+            before.add(place(unit, new OrderContent.Store("object-" + i, Bytes.EMPTY)));
+        }
+        DeviceOrder refurbish = place(unit, new OrderContent.Refurbish());
+        DeviceOrder after = place(unit, new OrderContent.Store("object-0", Bytes.ofHex("01")));
+        assertThat(before).allSatisfy(order -> assertThat(state(order)).isEqualTo(OrderState.WITHDRAWN));
+        setRefurbishing(unit);
+        assertThat(kinds(answer(unit.asksWithBirthKey(unit.says())), unit)).containsExactly(OrderKind.REFURBISH);
+        assertThat(state(after)).isEqualTo(OrderState.PLACED);
+
+        // Its birth key brings it back: it is not wiped again, and asked for evidence at once.
+        unit.lastSequence = refurbish.sequence();
+        unit.key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+        setActive(unit);
+        unit.certificate = issued(world.enrol(fleet, unit.claimed.birth(), unit.key));
+        assertThat(kinds(unit.checksIn(), unit)).containsExactlyInAnyOrder(OrderKind.STORE, OrderKind.ATTEST);
+    }
+
+    @Test
+    void bringsAFewOrdersAtATimeAndSaysOfTheOthersThatTheyWait() {
+        Unit unit = new Unit(fleet);
+        List<DeviceOrder> placed = new ArrayList<>();
+        for (int i = 0; i < 6; i++) {
+            placed.add(place(unit, new OrderContent.Store("object-" + i, Bytes.EMPTY)));
+        }
+        assertThat(unit.checksIn().orders()).hasSize(4);
+        assertThat(placed.stream().map(this::state))
+                .containsExactly(
+                        OrderState.DELIVERED,
+                        OrderState.DELIVERED,
+                        OrderState.DELIVERED,
+                        OrderState.DELIVERED,
+                        OrderState.PLACED,
+                        OrderState.PLACED);
+    }
+
+    private void setActive(Unit unit) {
+        world.database.inTenant(
+                world.tenant,
+                tx -> tx.createUpdate("""
+                                UPDATE device SET state = 'ACTIVE' WHERE tenant_id = :tenant AND device_id = :device""")
+                        .bind("tenant", world.tenant)
+                        .bind("device", unit.id())
+                        .execute());
+    }
+
     private void setRefurbishing(Unit unit) {
         world.database.inTenant(
                 world.tenant,
@@ -926,10 +980,9 @@ final class CheckInsTest {
                 .isEmpty();
     }
 
-    @Test
-    void suspendsASuspectedCloneWhereTheFleetWantsIt() {
+    private FleetId fleetThatSuspendsClones() {
         CheckInPolicy strict = new CheckInPolicy(Duration.ofMinutes(1), Duration.ZERO, Duration.ofMinutes(1), true);
-        fleet = world.fleet(new FleetPolicy(
+        return world.fleet(new FleetPolicy(
                 false,
                 false,
                 false,
@@ -938,6 +991,55 @@ final class CheckInsTest {
                 strict,
                 TransferPolicy.standard(),
                 LifePolicy.standard()));
+    }
+
+    @Test
+    void suspendsACloneAgainThatIsStillThereWhenTheDeviceIsResumed() {
+        fleet = fleetThatSuspendsClones();
+        Unit unit = new Unit(fleet);
+        unit.checksIn();
+        Unit clone = new Unit(unit);
+        clone.mark = Optional.empty();
+        for (int turn = 0; turn < 2; turn++) {
+            world.clock.advance(CheckInMacs.MARK_PERIOD);
+            assertThat(unit.checksIn().state()).isEqualTo(State.ACTIVE);
+            world.clock.advance(CheckInMacs.MARK_PERIOD);
+            assertThat(unit.checksIn().state()).isEqualTo(State.ACTIVE);
+            clone.mark = Optional.empty();
+            assertThat(clone.checksIn().state()).isEqualTo(State.SUSPENDED);
+            world.devices.resume(world.tenant, unit.id(), EnrolmentWorld.OPERATOR, "only one");
+        }
+    }
+
+    @Test
+    void leavesADeviceAloneThatWasSetBackAndResumed() {
+        fleet = fleetThatSuspendsClones();
+        Unit unit = new Unit(fleet);
+        unit.checksIn();
+        Optional<Bytes> image = unit.mark;
+        for (int turn = 0; turn < 3; turn++) {
+            world.clock.advance(CheckInMacs.MARK_PERIOD);
+            unit.checksIn();
+        }
+        unit.mark = image;
+        assertThat(unit.checksIn().state()).isEqualTo(State.SUSPENDED);
+        world.devices.resume(world.tenant, unit.id(), EnrolmentWorld.OPERATOR, "its image was restored");
+
+        for (int day = 0; day < 4; day++) {
+            assertThat(unit.checksIn().state()).isEqualTo(State.ACTIVE);
+            world.clock.advance(Duration.ofDays(1));
+        }
+        assertThat(signs(unit)).hasSize(1);
+        assertThat(new DeviceReports(world.database)
+                        .find(world.tenant, unit.id())
+                        .orElseThrow()
+                        .cloneSuspectedAt())
+                .isNull();
+    }
+
+    @Test
+    void suspendsASuspectedCloneWhereTheFleetWantsIt() {
+        fleet = fleetThatSuspendsClones();
         Unit unit = new Unit(fleet);
         unit.checksIn();
         Unit clone = new Unit(unit);

@@ -26,6 +26,8 @@ record SimulationReport(Report devices, Aftermath server) {
                 .put("medianStepMillis", devices.medianStep().toNanos() / 1e6)
                 .put("p99StepMillis", devices.slowestOfHundred().toNanos() / 1e6)
                 .put("latestStepSeconds", devices.latest().toMillis() / 1000.0);
+        ObjectNode lacks = json.putObject("withoutIdentity");
+        devices.lacks().forEach((why, serials) -> serials.forEach(lacks.putArray(why)::add));
         numbers(json.putObject("counts"), devices.counts());
         numbers(json.putObject("fates"), devices.fates());
         numbers(json.putObject("firmware"), devices.firmware());
@@ -52,6 +54,7 @@ record SimulationReport(Report devices, Aftermath server) {
         text.heading("The fleet");
         text.line(
                 "Devices", "%,d, of which %,d have an identity in the end", devices.devices(), devices.withIdentity());
+        devices.lacks().forEach((why, serials) -> text.line("Without one", "%,d: %s", serials.size(), why));
         text.line("For the server they are", "%s", list(server.states()));
         text.line("They run", "%s", list(devices.firmware()));
         text.line("They prove themselves by", "%s", list(devices.proofs()));

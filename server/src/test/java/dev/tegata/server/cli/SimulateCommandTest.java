@@ -93,6 +93,11 @@ final class SimulateCommandTest {
                 "--threads",
                 "8");
         assertThat(report.path("devices").asInt()).isEqualTo(30);
+        int without = report.path("withoutIdentity")
+                .valueStream()
+                .mapToInt(JsonNode::size)
+                .sum();
+        assertThat(report.path("withIdentity").asInt() + without).isEqualTo(30);
         assertThat(report.at("/counts/letInAfterRevocation").asInt()).isZero();
         assertThat(report.at("/firmware/app 2.0.0").asInt()).isEqualTo(30);
     }
