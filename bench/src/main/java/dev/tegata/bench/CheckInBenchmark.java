@@ -36,7 +36,7 @@ final class CheckInBenchmark implements Benchmark {
     private static final int MANY = Integer.getInteger("tegata.bench.claimed", 1_000_000);
     private static final int ROUNDS = 6;
     private static final int CLIENTS = 32;
-    private static final int CALM_RATE = 100;
+    private static final int CALM_RATE = 300;
     private static final Duration WARM_UP = Duration.ofSeconds(20);
     private static final Duration REST = Duration.ofSeconds(70);
     private static final Duration LONGEST_CLEANING = Duration.ofMinutes(10);

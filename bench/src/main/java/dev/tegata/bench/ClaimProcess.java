@@ -21,8 +21,6 @@ import tools.jackson.databind.json.JsonMapper;
 
 /// The process that claims manifests: a node with a small heap, and nothing else in it.
 final class ClaimProcess {
-    private static final int WARM_UPS = 10;
-
     private ClaimProcess() {}
 
     /// What came of one manifest.
@@ -69,12 +67,9 @@ final class ClaimProcess {
         Path manifests = Path.of(arguments[1]);
         try (Node node = new Node(Path.of(arguments[0]))) {
             for (Kind kind : Kind.MEASURED) {
-                for (int i = 0;
-                        i < WARM_UPS;
-                        i++) { // the first one is claimed, by the others it is known whose the chips are
-                    claim(node, kind.warmUp(), manifests);
+                for (Kind before : kind.before()) {
+                    claim(node, before, manifests);
                 }
-                claim(node, kind.before(), manifests);
                 System.out.println(JsonMapper.shared().writeValueAsString(measure(node, kind, manifests)));
             }
         }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform;
 
+import java.nio.ByteBuffer;
 import java.time.Instant;
 import java.util.UUID;
 import java.util.random.RandomGenerator;
@@ -12,8 +13,10 @@ public final class TimeOrderedIds {
     private TimeOrderedIds() {}
 
     public static UUID next(Instant now, RandomGenerator random) {
-        long high = (now.toEpochMilli() << 16) | 0x7000L | (random.nextLong() & 0x0fffL);
-        long low = 0x8000000000000000L | (random.nextLong() & 0x3fffffffffffffffL);
+        ByteBuffer bits = ByteBuffer.allocate(Short.BYTES + Long.BYTES);
+        random.nextBytes(bits.array());
+        long high = (now.toEpochMilli() << 16) | 0x7000L | (bits.getShort() & 0x0fffL);
+        long low = 0x8000000000000000L | (bits.getLong() & 0x3fffffffffffffffL);
         return new UUID(high, low);
     }
 

@@ -17,6 +17,8 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.function.BinaryOperator;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -394,20 +396,29 @@ public record CertificateProfile(
         return extendedKeyUsages.stream().map(KeyPurpose::of).toList();
     }
 
-    /// The validity of a certificate that is made at `now`, before it is cut to that of its issuer.
-    Validity validity(Instant now) {
-        Instant notBefore = now.minus(Duration.parse(backdate)).truncatedTo(ChronoUnit.HOURS);
-        if (form == Form.COMPRESSIBLE) {
-            notBefore = CompressedLeaf.beginning(notBefore);
-        }
+    /// Gives the validity of a certificate by when it is made, before it is cut to that of its issuer.
+    Function<Instant, Validity> validity() {
+        Duration earlier = Duration.parse(backdate);
+        BinaryOperator<Instant> end = end();
+        return now -> {
+            Instant hour = now.minus(earlier).truncatedTo(ChronoUnit.HOURS);
+            Instant begin = form == Form.COMPRESSIBLE ? CompressedLeaf.beginning(hour) : hour;
+            return new Validity(begin, end.apply(now, begin));
+        };
+    }
+
+    /// Gives the end by when a certificate is made and when its validity begins.
+    private BinaryOperator<Instant> end() {
         if (lifetime.equals(UNLIMITED)) {
-            return new Validity(notBefore, Validity.NO_EXPIRY);
+            return (now, begin) -> Validity.NO_EXPIRY;
         }
-        Instant begin = notBefore;
-        Instant notAfter = period(lifetime)
-                .map(period -> plus(begin, period))
-                .orElseGet(() -> now.plus(Duration.parse(lifetime)).truncatedTo(ChronoUnit.SECONDS));
-        return new Validity(begin, notAfter);
+        Optional<Period> period = period(lifetime);
+        if (period.isPresent()) {
+            Period days = period.get();
+            return (now, begin) -> plus(begin, days);
+        }
+        Duration time = Duration.parse(lifetime);
+        return (now, begin) -> now.plus(time).truncatedTo(ChronoUnit.SECONDS);
     }
 
     private static Optional<Period> period(String text) {

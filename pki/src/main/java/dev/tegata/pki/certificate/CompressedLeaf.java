@@ -146,8 +146,8 @@ public record CompressedLeaf(Bytes signature, int dates, int signer, int templat
         }
         try {
             byte[] tbs = example.tbs().toArray();
-            byte[] exampleKey = TbsTemplate.keyIdentifier(example.publicKey()).toArray();
-            replace(tbs, exampleKey, TbsTemplate.keyIdentifier(key).toArray());
+            byte[] exampleKey = example.publicKey().keyIdentifier().toArray();
+            replace(tbs, exampleKey, key.keyIdentifier().toArray());
             replace(tbs, exampleId.getBytes(StandardCharsets.UTF_8), deviceId.getBytes(StandardCharsets.UTF_8));
             DerWriter writer = new DerWriter();
             byte[] filled = fill(DerReader.of(tbs).sequence(), key, validity());

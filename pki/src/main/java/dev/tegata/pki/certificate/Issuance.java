@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /// How one issuer makes certificates by one profile. What they have in common is encoded here once: keep
@@ -26,6 +27,7 @@ public final class Issuance {
     private final @Nullable PublicKeyInfo issuerKey;
     private final NameTemplate subject;
     private final List<AlternativeNameTemplate> alternativeNames;
+    private final Function<Instant, Validity> profileValidity;
     private final TbsTemplate template;
     private final Linter linter;
     private volatile boolean signerProven;
@@ -38,6 +40,7 @@ public final class Issuance {
         this.alternativeNames = profile.alternativeNames().stream()
                 .map(AlternativeNameTemplate::parse)
                 .toList();
+        this.profileValidity = profile.validity();
         this.template = TbsTemplate.of(profile, issuer, issuerKey);
         this.linter = new Linter(profile, issuer);
     }
@@ -163,7 +166,7 @@ public final class Issuance {
 
     /// The profile's validity, cut to that of the issuer.
     private Validity validity(Instant now) throws InvalidRequestException {
-        Validity wanted = profile.validity(now);
+        Validity wanted = profileValidity.apply(now);
         if (issuer == null) {
             return wanted;
         }

@@ -366,7 +366,8 @@ final class Linter {
         private void checkKeyIdentifiers(KnownExtensions known) {
             demand(
                     LintRule.SUBJECT_KEY_IDENTIFIER,
-                    Objects.equals(known.subjectKeyIdentifier(), TbsTemplate.keyIdentifier(granted.publicKey())),
+                    Objects.equals(
+                            known.subjectKeyIdentifier(), granted.publicKey().keyIdentifier()),
                     "the subject key identifier is not that of the key");
             Optional<Bytes> issuerIdentifier = issuer.flatMap(Certificate::subjectKeyIdentifier);
             // An issuer of another make may be without; then ours is computed from its key.

@@ -14,7 +14,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
-/// A distinguished name: who a certificate is for, or who issued it. Equal by its encoding, as chains compare names.
+/// A distinguished name: who a certificate is for, or who issued it. Equal by its encoding, as chains
+/// compare names.
 ///
 /// `toString` is the RFC 4514 form, which lists the attributes from the last encoded to the first.
 public final class Name {
@@ -40,7 +41,8 @@ public final class Name {
 
     /// Builds a name of the attributes that [NameAttribute] lists, in the order in which they are encoded.
     ///
-    /// @throws IllegalArgumentException where a value is empty, too long or has characters that it may not have
+    /// @throws IllegalArgumentException where a value is empty, too long or has characters that it may not
+    /// have
     public static Name of(List<Attribute> attributes) {
         if (attributes.size() > MAX_ATTRIBUTES) {
             throw new IllegalArgumentException("a name has at most " + MAX_ATTRIBUTES + " attributes");
@@ -54,7 +56,8 @@ public final class Name {
         return of(Arrays.asList(attributes));
     }
 
-    /// Reads a name such as `CN=Root 1,O=Example,C=IT` in the form of RFC 4514, attributes of [NameAttribute] only.
+    /// Reads a name such as `CN=Root 1,O=Example,C=IT` in the form of RFC 4514, attributes of
+    /// [NameAttribute] only.
     ///
     /// @throws IllegalArgumentException where the text is not such a name
     public static Name parse(String text) {
@@ -146,6 +149,9 @@ public final class Name {
 
     /// Whether a character may not stand in our names, and is not shown as it is in those of others.
     static boolean isForbidden(int codePoint) {
+        if (codePoint >= ' ' && codePoint <= '~') {
+            return false;
+        }
         int kind = Character.getType(codePoint);
         return Character.isISOControl(codePoint)
                 || kind == Character.SURROGATE

@@ -3,9 +3,7 @@
 package dev.tegata.pki.certificate;
 
 import dev.tegata.pki.Bytes;
-import dev.tegata.pki.der.DerReader;
 import dev.tegata.pki.der.DerWriter;
-import dev.tegata.pki.der.EncodingException;
 import dev.tegata.pki.der.Oid;
 import dev.tegata.pki.der.Tag;
 import dev.tegata.pki.key.PublicKeyInfo;
@@ -19,7 +17,6 @@ import org.jspecify.annotations.Nullable;
 /// The encoded parts that all certificates of an [Issuance] share, ready to be copied around what differs.
 final class TbsTemplate {
     private static final byte[] VERSION_3 = {(byte) Tag.context(0), 3, Tag.INTEGER, 1, 2};
-    private static final int KEY_IDENTIFIER_SIZE = 20;
 
     private final byte[] signatureAndIssuer;
     private final byte[] extensions;
@@ -48,7 +45,7 @@ final class TbsTemplate {
         if (issuer != null && issuerKey != null) {
             head.raw(issuerKey.algorithm().signatureAlgorithm().identifier());
             head.raw(issuer.subject().encoded());
-            Bytes keyIdentifier = issuer.subjectKeyIdentifier().orElseGet(() -> keyIdentifier(issuerKey));
+            Bytes keyIdentifier = issuer.subjectKeyIdentifier().orElseGet(issuerKey::keyIdentifier);
             extension(
                     Extension.AUTHORITY_KEY_IDENTIFIER,
                     false,
@@ -103,7 +100,7 @@ final class TbsTemplate {
                 Extension.SUBJECT_KEY_IDENTIFIER,
                 false,
                 writer,
-                value -> value.octetString(keyIdentifier(granted.publicKey()).toArray()));
+                value -> value.octetString(granted.publicKey().keyIdentifier().toArray()));
         if (!granted.alternativeNames().isEmpty()) {
             // spec| RFC 5280 §4.2.1.6: if the subject field is an empty sequence, subjectAltName MUST be critical
             extension(
@@ -176,16 +173,5 @@ final class TbsTemplate {
             }
             writer.octetString(() -> value.accept(writer));
         });
-    }
-
-    // spec| RFC 7093 §2, method 1: the leftmost 160 bits of the SHA-256 hash of the subjectPublicKey BIT STRING
-    static Bytes keyIdentifier(PublicKeyInfo key) {
-        try {
-            DerReader info = DerReader.of(key.encoded()).sequence();
-            info.skip();
-            return info.bitString().sha256().slice(0, KEY_IDENTIFIER_SIZE);
-        } catch (EncodingException e) {
-            throw new IllegalStateException("a checked key is well formed", e);
-        }
     }
 }

@@ -44,6 +44,8 @@ public final class PublicKeyInfo {
     /// several objects of the native engine, each of which burdens the garbage collector.
     private volatile @Nullable PublicKey key;
 
+    private volatile @Nullable Bytes keyIdentifier;
+
     private PublicKeyInfo(Bytes encoded, KeyAlgorithm algorithm, @Nullable PublicKey key) {
         this.encoded = encoded;
         this.algorithm = algorithm;
@@ -278,7 +280,12 @@ public final class PublicKeyInfo {
     /// The key identifier that our certificates carry (RFC 5280 §4.2.1.2): the leftmost 160 bits of SHA-256
     /// over the BIT STRING's content (RFC 7093 §2, method 1).
     public Bytes keyIdentifier() {
-        return bitString().sha256().slice(0, 20);
+        Bytes identifier = keyIdentifier;
+        if (identifier == null) {
+            identifier = bitString().sha256().slice(0, 20);
+            keyIdentifier = identifier;
+        }
+        return identifier;
     }
 
     /// The content of the subjectPublicKey BIT STRING: a point, a DER RSAPublicKey, or the bytes of FIPS 204.

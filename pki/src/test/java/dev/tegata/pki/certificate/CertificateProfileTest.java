@@ -32,7 +32,7 @@ class CertificateProfileTest {
         "unlimited, 9999-12-31T23:59:59Z"
     })
     void aLifetimeCountsInDaysFromTheHourAndInHoursFromNow(String lifetime, Instant notAfter) {
-        assertThat(DEVICE.withLifetime(lifetime).validity(NOW))
+        assertThat(DEVICE.withLifetime(lifetime).validity().apply(NOW))
                 .isEqualTo(new Validity(Instant.parse("2028-02-29T22:00:00Z"), notAfter));
     }
 

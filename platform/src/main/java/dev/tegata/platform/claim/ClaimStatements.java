@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.claim;
 
+import static java.util.stream.Collectors.groupingBy;
+import static java.util.stream.Collectors.mapping;
+import static java.util.stream.Collectors.toList;
+
 import dev.tegata.pki.Bytes;
 import dev.tegata.platform.claim.KnownClaims.NewDevice;
 import dev.tegata.platform.claim.KnownClaims.NewKey;
@@ -17,11 +21,17 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /// The SQL of a batch: one statement with arrays for each table.
 final class ClaimStatements {
+    private static final String INSERT_OWNERS = """
+            INSERT INTO chip_owner (chip, serial, tenant_id)
+            SELECT ?, serial, ? FROM unnest(?::text[]) AS new (serial)""";
+
     private final Connection connection;
     private final ClaimWriter.Target target;
     private final Instant now;
@@ -42,17 +52,40 @@ final class ClaimStatements {
         }
     }
 
-    /// Takes those chips that nobody has, and tells which these were.
-    Set<OwnedChip> insertOwners(Collection<OwnedChip> chips) throws SQLException {
-        try (PreparedStatement insert = connection.prepareStatement("""
-                INSERT INTO chip_owner (chip, serial, tenant_id)
-                SELECT chip, serial, ? FROM unnest(?::text[], ?::text[]) AS new (chip, serial)
-                ON CONFLICT DO NOTHING RETURNING chip, serial""")) {
-            insert.setString(1, target.tenant().value());
-            // In order: two imports of the same chips then wait for each other, and never both ways round.
-            setChips(insert, 2, chips.stream().sorted().toList());
-            return chips(insert);
+    /// Takes chips; an error where somebody has one of them.
+    void insertOwners(Collection<OwnedChip> chips) throws SQLException {
+        for (Map.Entry<String, List<String>> serials : serialsByChip(chips).entrySet()) {
+            try (PreparedStatement insert = owners(INSERT_OWNERS, serials)) {
+                insert.executeUpdate();
+            }
         }
+    }
+
+    /// Takes those chips that nobody has, and tells which these were.
+    Set<OwnedChip> insertFreeOwners(Collection<OwnedChip> chips) throws SQLException {
+        Set<OwnedChip> taken = new HashSet<>();
+        for (Map.Entry<String, List<String>> serials : serialsByChip(chips).entrySet()) {
+            try (PreparedStatement insert =
+                    owners(INSERT_OWNERS + " ON CONFLICT DO NOTHING RETURNING chip, serial", serials)) {
+                taken.addAll(chips(insert));
+            }
+        }
+        return taken;
+    }
+
+    /// In order: two imports of the same chips then wait for each other, and never both ways round.
+    private static SortedMap<String, List<String>> serialsByChip(Collection<OwnedChip> chips) {
+        return chips.stream()
+                .sorted()
+                .collect(groupingBy(OwnedChip::chip, TreeMap::new, mapping(OwnedChip::serial, toList())));
+    }
+
+    private PreparedStatement owners(String sql, Map.Entry<String, List<String>> serials) throws SQLException {
+        PreparedStatement insert = connection.prepareStatement(sql);
+        insert.setString(1, serials.getKey());
+        insert.setString(2, target.tenant().value());
+        insert.setArray(3, texts(serials.getValue().toArray(String[]::new)));
+        return insert;
     }
 
     /// Which of the chips this tenant has; row-level security shows no others.
@@ -123,27 +156,39 @@ final class ClaimStatements {
 
     /// Stores new devices; an error where one of them is there after all.
     void insertDevices(List<NewDevice> devices) throws SQLException {
-        if (devices.isEmpty()) {
-            return;
+        // What a batch nearly always has in common is not told for each row.
+        for (Map.Entry<Origin, List<NewDevice>> of :
+                devices.stream().collect(groupingBy(Origin::of)).entrySet()) {
+            insertDevices(of.getKey(), of.getValue());
         }
-        List<Candidate> candidates = devices.stream().map(NewDevice::candidate).toList();
+    }
+
+    /// Who numbers chips, and what proves where they are from.
+    private record Origin(Chip chip, Proof proof) {
+        static Origin of(NewDevice device) {
+            return new Origin(device.candidate().chip(), device.candidate().proof());
+        }
+    }
+
+    private void insertDevices(Origin origin, List<NewDevice> devices) throws SQLException {
         try (PreparedStatement insert = connection.prepareStatement("""
                 INSERT INTO device (tenant_id, device_id, fleet_id, chip, serial, model, state, proof, manifest_id, claimed_at)
-                SELECT ?, id, ?, chip, serial, model, 'CLAIMED', proof, ?, ?
-                FROM unnest(?::uuid[], ?::text[], ?::text[], ?::text[], ?::text[]) AS new (id, chip, serial, model, proof)""")) {
+                SELECT ?, id, ?, ?, serial, model, 'CLAIMED', ?, ?, ?
+                FROM unnest(?::uuid[], ?::text[], ?::text[]) AS new (id, serial, model)""")) {
+            List<Candidate> candidates =
+                    devices.stream().map(NewDevice::candidate).toList();
             insert.setString(1, target.tenant().value());
             insert.setString(2, target.fleet().value());
-            insert.setObject(3, target.manifest().value());
-            insert.setObject(4, now.atOffset(ZoneOffset.UTC));
+            insert.setString(3, origin.chip().id());
+            insert.setString(4, origin.proof().name());
+            insert.setObject(5, target.manifest().value());
+            insert.setObject(6, now.atOffset(ZoneOffset.UTC));
             insert.setArray(
-                    5,
+                    7,
                     connection.createArrayOf(
                             "uuid", devices.stream().map(NewDevice::id).toArray()));
-            insert.setArray(6, texts(candidates.stream().map(c -> c.chip().id()).toArray(String[]::new)));
-            insert.setArray(7, texts(candidates.stream().map(Candidate::serial).toArray(String[]::new)));
-            insert.setArray(8, texts(candidates.stream().map(Candidate::model).toArray(String[]::new)));
-            insert.setArray(
-                    9, texts(candidates.stream().map(c -> c.proof().name()).toArray(String[]::new)));
+            insert.setArray(8, texts(candidates.stream().map(Candidate::serial).toArray(String[]::new)));
+            insert.setArray(9, texts(candidates.stream().map(Candidate::model).toArray(String[]::new)));
             insert.executeUpdate();
         }
     }

@@ -13,8 +13,10 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Set;
+import java.util.UUID;
 import java.util.random.RandomGenerator;
 import java.util.stream.Stream;
 import org.jdbi.v3.core.Handle;
@@ -24,11 +26,11 @@ import org.jspecify.annotations.Nullable;
 /// Stores the elements of one import, batch by batch, each in one transaction together with the progress it
 /// makes.
 ///
-/// Implementation note. A batch whose chips nobody has claimed is stored as if its devices and keys were
-/// new as well, which is nearly always so, and saves asking. Every row has a unique key that the database
-/// guards: where it objects, something was known after all, or another import was faster. Then the
-/// transaction is undone, and done again with a look at what is there. (`ON CONFLICT` would spare that, but
-/// costs every row a second search of every index.)
+/// Implementation note. A batch is stored as if its chips, devices and keys were new, which is nearly
+/// always so, and saves asking. Every row has a unique key that the database guards: where it objects,
+/// something was known after all, or another import was faster. Then the transaction is undone, and done
+/// again with a look at what is there. (`ON CONFLICT` would spare that, but costs every row a second search
+/// of every index.)
 final class ClaimWriter {
     private static final int ATTEMPTS = 6;
     private static final String UNIQUE_VIOLATION = "23505";
@@ -41,6 +43,12 @@ final class ClaimWriter {
     private final StatedChips stated;
     private final InstantSource clock;
     private final RandomGenerator random;
+
+    /// How many chips of the file were known before, and whether some of the latest batch were. Then the
+    /// next batch begins with a look: files come again whole.
+    private long known;
+
+    private boolean looksFirst;
 
     ClaimWriter(Database database, Target target, StatedChips stated, InstantSource clock, RandomGenerator random) {
         this.database = database;
@@ -83,11 +91,15 @@ final class ClaimWriter {
     /// Claims what can be claimed of `elements`, and tells how far the import is. Where the import is no
     /// longer running, nothing is stored.
     ManifestReport write(ManifestFormat format, List<Element> elements) {
-        Start start = new Start(false, null);
+        Start start = new Start(looksFirst, null);
         for (int attempt = 1; ; attempt++) {
-            Start known = start;
+            Start from = start;
             try {
-                return database.inTenant(target.tenant(), tx -> write(tx, format, elements, known));
+                ManifestReport report = database.inTenant(target.tenant(), tx -> write(tx, format, elements, from));
+                long knownNow = report.alreadyClaimed() + report.conflicts();
+                looksFirst = knownNow > known;
+                known = knownNow;
+                return report;
             } catch (DisputeException e) {
                 start = new Start(start.look(), stated.release(target.tenant(), e.chips));
             } catch (CollisionException e) {
@@ -134,14 +146,24 @@ final class ClaimWriter {
             }
         }
         // Owners first: from here on nobody else can claim these chips, in this tenant or another.
-        Set<OwnedChip> taken = statements.insertOwners(chips);
-        boolean allNew = taken.size() == chips.size();
-        Set<OwnedChip> owned = allNew ? taken : statements.owned(chips);
-        if (!allNew && start.released() == null) {
-            refuseDisputed(candidates, owned);
+        Set<OwnedChip> taken = chips;
+        Set<OwnedChip> owned = chips;
+        if (start.look()) {
+            taken = statements.insertFreeOwners(chips);
+            owned = statements.owned(chips);
+            if (start.released() == null) {
+                refuseDisputed(candidates, owned);
+            }
+        } else {
+            statements.insertOwners(chips);
         }
-        KnownClaims known = new KnownClaims(owned, () -> TimeOrderedIds.next(now, random));
-        if (start.look() || !allNew) {
+        // In order: devices are then listed as the file has them, and rows go to the ends of the indexes.
+        Iterator<UUID> ids = Stream.generate(() -> TimeOrderedIds.next(now, random))
+                .limit(candidates.size())
+                .sorted()
+                .iterator();
+        KnownClaims known = new KnownClaims(owned, ids::next);
+        if (start.look()) {
             statements.load(known, candidates);
         }
         BatchResult result = new BatchResult();

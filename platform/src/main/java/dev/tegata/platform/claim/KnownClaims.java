@@ -15,7 +15,8 @@ import java.util.Set;
 import java.util.UUID;
 import java.util.function.Supplier;
 
-/// Decides, element by element, what is claimed, against what is stored and what the same batch has brought before.
+/// Decides, element by element, what is claimed, against what is stored and what the same batch has brought
+/// before.
 ///
 /// Pure: what is known is put in, what is to be stored is taken out.
 final class KnownClaims {
@@ -31,7 +32,7 @@ final class KnownClaims {
 
     /// @param owned which of the batch's chips are this tenant's
     KnownClaims(Set<OwnedChip> owned, Supplier<UUID> ids) {
-        this.owned = Set.copyOf(owned);
+        this.owned = owned;
         this.ids = ids;
     }
 
@@ -109,8 +110,8 @@ final class KnownClaims {
         return new Verdict.Claimed();
     }
 
-    /// A manifest may say more of a chip than the one before: a full one after a short one, one whose CA is trusted
-    /// by now. What it adds is taken, if it is at least as well proven as what is there.
+    /// A manifest may say more of a chip than the one before: a full one after a short one, one whose CA is
+    /// trusted by now. What it adds is taken, if it is at least as well proven as what is there.
     private Verdict claimAgain(Candidate candidate, KnownDevice known) {
         List<BirthKey> added = new ArrayList<>();
         for (BirthKey key : candidate.keys()) {

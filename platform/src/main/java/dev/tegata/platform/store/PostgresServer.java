@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.store;
 
+import com.sun.management.OperatingSystemMXBean;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.lang.management.ManagementFactory;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
@@ -59,9 +61,9 @@ final class PostgresServer {
     /// What an operator should see. Errors of statements reach whoever sent the statement.
     private static final Pattern BAD = Pattern.compile("WARNING|FATAL|PANIC");
 
-    /// What differs from the server's defaults, or must never differ. It has to be small beside the rest on a
-    /// small machine, and answered means written. There is no `commit_delay`: commits that arrive during a flush
-    /// share the next one anyway, and a delay would be added to each lone commit.
+    /// What differs from the server's defaults, or must never differ. It has to be small beside the rest on
+    /// a small machine, and answered means written. There is no `commit_delay`: commits that arrive during
+    /// a flush share the next one anyway, and a delay would be added to each lone commit.
     private static final Map<String, String> SETTINGS = new TreeMap<>(Map.ofEntries(
             Map.entry("listen_addresses", HOST),
             Map.entry("unix_socket_directories", ""),
@@ -69,7 +71,7 @@ final class PostgresServer {
             Map.entry("fsync", "on"),
             Map.entry("synchronous_commit", "on"),
             Map.entry("full_page_writes", "on"),
-            Map.entry("shared_buffers", "128MB"),
+            Map.entry("shared_buffers", sharedBuffers() + "MB"),
             // Fewer checkpoints mean fewer full pages in the log; recovery of a gigabyte takes seconds.
             Map.entry("max_wal_size", "1GB"),
             Map.entry("checkpoint_timeout", "15min"),
@@ -88,6 +90,15 @@ final class PostgresServer {
             Map.entry("log_min_error_statement", "panic"),
             Map.entry("log_error_verbosity", "terse"),
             Map.entry("log_checkpoints", "off")));
+
+    /// How many MiB of pages the server keeps: those it has not it asks the system for, and checks, each
+    /// time. Taken only as the store grows. Keys and serial numbers are random, so that a large store has
+    /// no part that suffices.
+    private static long sharedBuffers() {
+        long memory =
+                ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class).getTotalMemorySize();
+        return Math.clamp((memory >> 20) / 8, 128, 4096);
+    }
 
     private final Path binaries;
     private final Path cluster;
