@@ -297,18 +297,22 @@ public final class RolloverSteps {
             return Position.of(Phase.WATCH).advance(0);
         }
 
-        /// Takes along those that were suspended and are in operation again.
         private Advance watch() {
             if (!rollover.settled()) {
                 return Position.of(Phase.LIST).advance(0);
             }
-            List<UUID> back = RolloverRows.gone(tx, tenant, rollover, Set.of(DeviceState.ACTIVE), HANDLED_AT_ONCE);
-            if (back.isEmpty()) {
+            if (takeBack() == 0) {
                 return Position.of(Phase.WATCH).advance(0).after(pause.multipliedBy(WATCH_FACTOR));
             }
-            RolloverRows.put(tx, tenant, rollover.id(), back, first(), false, null, now);
             RolloverRows.state(tx, tenant, rollover.id(), rollover.state(), rollover.note(), now);
             return Position.of(Phase.BEGIN).advance(0);
+        }
+
+        /// Takes those along that were suspended and are in operation again.
+        private int takeBack() {
+            List<UUID> back = RolloverRows.gone(tx, tenant, rollover, Set.of(DeviceState.ACTIVE), HANDLED_AT_ONCE);
+            RolloverRows.put(tx, tenant, rollover.id(), back, first(), false, null, now);
+            return back.size();
         }
 
         /// Where a device begins.
@@ -379,7 +383,7 @@ public final class RolloverSteps {
                 return Position.of(Phase.LIST).advance(changed);
             }
             Advance again = Position.of(Phase.BEGIN).advance(changed);
-            return changes ? again : again.after(pause);
+            return changes || takeBack() > 0 ? again : again.after(pause);
         }
 
         private List<UUID> page(Position position, String condition) {

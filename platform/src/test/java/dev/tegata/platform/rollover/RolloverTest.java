@@ -627,6 +627,20 @@ final class RolloverTest {
     }
 
     @Test
+    @DisplayName("takes along a device that is resumed while others have not moved yet")
+    void resumedMeanwhile() throws Exception {
+        List<Unit> units = units(2);
+        Unit resumed = units.getFirst();
+        Rollover rollover = rollovers.prepare(tenant, OPERATOR, plan(root.id(), 10));
+        rollovers.start(tenant, OPERATOR, rollover.id());
+        await(rollover.id(), it -> it.devices(Step.ANCHORS) == 2);
+        world.devices.suspend(tenant, resumed.id(), OPERATOR, "lost");
+        await(rollover.id(), it -> it.devices(Step.GONE) == 1);
+        world.devices.resume(tenant, resumed.id(), OPERATOR, "found");
+        live(List.of(resumed), rollover.id(), it -> it.devices(Step.MOVED) == 1);
+    }
+
+    @Test
     @DisplayName("takes along devices that were suspended once they are resumed, and is not closed without them")
     void suspended() throws Exception {
         List<Unit> units = units(3);
