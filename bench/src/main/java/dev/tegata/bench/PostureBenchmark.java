@@ -114,7 +114,8 @@ final class PostureBenchmark implements Benchmark {
                                 .build(),
                         "a key that is known",
                         null,
-                        null)
+                        null,
+                        List.of())
                 .encode();
     }
 
