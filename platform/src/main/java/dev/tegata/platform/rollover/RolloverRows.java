@@ -22,6 +22,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.OffsetDateTime;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
@@ -188,28 +189,32 @@ final class RolloverRows {
     }
 
     /// Devices that were not in operation when the campaign looked at them, are in one of these states now,
-    /// and hold a certificate of an old authority.
-    static List<UUID> gone(Handle tx, TenantId tenant, Rollover rollover, Set<DeviceState> states, int limit) {
+    /// and hold a certificate of one of these authorities.
+    static List<UUID> gone(
+            Handle tx,
+            TenantId tenant,
+            RolloverId id,
+            Set<DeviceState> states,
+            Collection<AuthorityId> authorities,
+            int limit) {
         return tx.createQuery("""
                         SELECT r.device_id FROM rollover_device r JOIN device d ON d.tenant_id = r.tenant_id
                             AND d.device_id = r.device_id AND d.state = ANY (:states)
                         WHERE r.tenant_id = :tenant AND r.rollover_id = :id AND r.step = 'GONE'
                             AND EXISTS (SELECT FROM certificate c WHERE c.tenant_id = d.tenant_id
                                 AND c.serial_number IN (d.certificate, d.parallel_certificate)
-                                AND c.authority_id = ANY (:old))
+                                AND c.authority_id = ANY (:authorities))
                         ORDER BY r.device_id LIMIT :limit""")
                 .bindArray(
                         "states",
                         String.class,
                         states.stream().map(DeviceState::name).toList())
                 .bind("tenant", tenant)
-                .bind("id", rollover.id().value())
+                .bind("id", id.value())
                 .bindArray(
-                        "old",
+                        "authorities",
                         UUID.class,
-                        rollover.authorities().keySet().stream()
-                                .map(AuthorityId::value)
-                                .toList())
+                        authorities.stream().map(AuthorityId::value).toList())
                 .bind("limit", limit)
                 .mapTo(UUID.class)
                 .list();

@@ -310,7 +310,10 @@ public final class RolloverSteps {
 
         /// Takes those along that were suspended and are in operation again.
         private int takeBack() {
-            List<UUID> back = RolloverRows.gone(tx, tenant, rollover, Set.of(DeviceState.ACTIVE), HANDLED_AT_ONCE);
+            List<AuthorityId> both = new ArrayList<>(rollover.authorities().keySet());
+            both.addAll(rollover.authorities().values());
+            List<UUID> back =
+                    RolloverRows.gone(tx, tenant, rollover.id(), Set.of(DeviceState.ACTIVE), both, HANDLED_AT_ONCE);
             RolloverRows.put(tx, tenant, rollover.id(), back, first(), false, null, now);
             return back.size();
         }

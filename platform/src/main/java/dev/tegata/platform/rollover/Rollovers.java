@@ -430,7 +430,8 @@ public final class Rollovers {
                             + " could not; wait for them, or leave them behind (--leave-behind, 'leaveBehind')");
         }
         Set<DeviceState> mayCome = Set.of(DeviceState.ACTIVE, DeviceState.SUSPENDED);
-        List<UUID> suspended = RolloverRows.gone(tx, tenant, rollover, mayCome, NAMED);
+        List<UUID> suspended = RolloverRows.gone(
+                tx, tenant, rollover.id(), mayCome, rollover.authorities().keySet(), NAMED);
         if (!suspended.isEmpty()) {
             throw new RefusedException(
                     ErrorCode.CONFLICT,
