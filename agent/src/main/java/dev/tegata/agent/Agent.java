@@ -360,16 +360,22 @@ public final class Agent {
                 yield Optional.empty();
             }
             case Uplink.Enrolment.Later(Duration wait) -> later(wait);
-            case Uplink.Enrolment.Refused(int status, String reason) -> {
+            case Uplink.Enrolment.Refused(int status, String reason, List<Certificate> authorities) -> {
                 AgentEvent.Refused refused = new AgentEvent.Refused(status, reason);
                 setup.events().accept(refused);
-                // Where the answer to its first enrolment was lost, it may have been shut out since: a check-in
-                // tells, and how it comes back.
                 yield refused.code().equals(NOT_ACTIVE) && state.device().isEmpty()
-                        ? checkIn()
+                        ? askWhy(authorities)
                         : Optional.of(pause("the server does not enrol this device"));
             }
         };
+    }
+
+    /// Where the answer to its first enrolment was lost, the device may have been shut out since: a check-in
+    /// tells, and brings the order by which it comes back, signed below the fleet's roots.
+    private Optional<Duration> askWhy(List<Certificate> authorities) throws IOException {
+        List<Bytes> anchors = anchors(roots(authorities));
+        save(change -> change.anchors = anchors);
+        return checkIn();
     }
 
     private boolean isParallelDue() throws IOException {
@@ -492,7 +498,8 @@ public final class Agent {
             case Uplink.Enrolment.Later(Duration wait) -> {
                 return later(wait);
             }
-            case Uplink.Enrolment.Refused(int status, String reason) -> renewalRefused(status, reason);
+            case Uplink.Enrolment.Refused(int status, String reason, List<Certificate> _) ->
+                renewalRefused(status, reason);
         }
         return Optional.empty();
     }

@@ -70,7 +70,7 @@ final class DirectUplink implements Uplink {
                     new Enrolment.Issued(certificate, authorities);
                 case EstClient.Answer.Later(Duration wait) -> new Enrolment.Later(wait);
                 case EstClient.Answer.Refused(int status, String reason) ->
-                    new Enrolment.Refused(status, reason.strip());
+                    new Enrolment.Refused(status, reason.strip(), authorities);
             };
         }
     }

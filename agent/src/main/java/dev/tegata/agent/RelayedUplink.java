@@ -143,7 +143,8 @@ final class RelayedUplink implements Uplink {
         return switch (last) {
             case Exchange.Yes(Bytes asked, Bytes answer) -> issued(asked, answer, made.key());
             case Exchange.Busy(Duration retryAfter) -> new Enrolment.Later(retryAfter);
-            case Exchange.No(RelayedRefusal refusal) -> new Enrolment.Refused(refusal.status(), whyNot(refusal));
+            case Exchange.No(RelayedRefusal refusal) ->
+                new Enrolment.Refused(refusal.status(), whyNot(refusal), List.of());
         };
     }
 

@@ -47,7 +47,8 @@ interface Uplink {
         record Later(Duration retryAfter) implements Enrolment {}
 
         /// @param status of HTTP
-        record Refused(int status, String reason) implements Enrolment {}
+        /// @param authorities the fleet's CA certificates, where they are known all the same
+        record Refused(int status, String reason, List<Certificate> authorities) implements Enrolment {}
     }
 
     /// What came of a check-in.

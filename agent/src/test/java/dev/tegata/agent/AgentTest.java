@@ -309,6 +309,7 @@ final class AgentTest {
         Agent agent = start();
         assertThat(agent.step()).isEqualTo(Duration.ofSeconds(3600));
         assertThat(agent.state().device()).contains(DeviceServer.DEVICE);
+        assertThat(agent.state().anchors()).as("it can verify orders").contains(server.root());
         agent.step();
         assertThat(asked("/simpleenroll"))
                 .as("it waits until it hears that it may")

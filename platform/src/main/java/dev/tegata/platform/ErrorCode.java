@@ -123,7 +123,7 @@ public enum ErrorCode {
             70,
             403,
             "The device has a good operational identity and did not use it.",
-            "Check in with the operational certificate."),
+            "Check in with the operational certificate; where its answer was lost, enrol again for the same key."),
     NONCE_INVALID(
             71,
             403,
