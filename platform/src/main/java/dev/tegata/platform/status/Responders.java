@@ -36,6 +36,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.jdbi.v3.core.Handle;
+import org.jspecify.annotations.Nullable;
 
 /// The delegated OCSP responders of authorities. Their certificates live two weeks, since nobody asks
 /// whether they were revoked (`id-pkix-ocsp-nocheck`), and are renewed when half of that is over.
@@ -157,6 +158,9 @@ public final class Responders {
     }
 
     private Row make(TenantId tenant, IssuingAuthority authority, Instant now) {
+        if (!authority.certificate().validity().contains(now)) {
+            throw refused("its certificate is not valid");
+        }
         // Whoever verifies the authority's signatures can verify these, and whoever breaks a weaker kind of key
         // cannot answer for a stronger one.
         KeyAlgorithm algorithm = switch (authority.algorithm()) {
@@ -190,9 +194,13 @@ public final class Responders {
                     .lint()
                     .redeem(authority.signer(vault));
         } catch (InvalidCertificateException | InvalidRequestException | LintException e) {
-            throw new RefusedException(
-                    ErrorCode.AUTHORITY_NOT_READY, "the authority cannot have an OCSP responder: " + e.getMessage());
+            throw refused(e.getMessage());
         }
+    }
+
+    private static RefusedException refused(@Nullable String why) {
+        return new RefusedException(
+                ErrorCode.AUTHORITY_NOT_READY, "the authority cannot have an OCSP responder: " + why);
     }
 
     private Row store(Handle tx, TenantId tenant, AuthorityId authority, Row made, Instant now) {

@@ -12,8 +12,10 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
+import java.util.stream.Stream;
 import org.flywaydb.core.Flyway;
 import org.flywaydb.core.api.FlywayException;
+import org.flywaydb.core.api.MigrationState;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -110,12 +112,19 @@ final class Preparation {
 
     private static void migrate(DatabaseConfig config, String role) {
         try {
-            Flyway.configure(Preparation.class.getClassLoader())
+            Flyway flyway = Flyway.configure(Preparation.class.getClassLoader())
                     .loggers("slf4j")
                     .dataSource(new Connections(config, "SET ROLE " + quoted(role), Duration.ZERO))
                     .locations("classpath:db/migration")
-                    .load()
-                    .migrate();
+                    .load();
+            // Flyway itself lets an older program work on tables that it does not know.
+            if (Stream.of(flyway.info().applied())
+                    .anyMatch(migration -> migration.getState() == MigrationState.FUTURE_SUCCESS)) {
+                throw new UnavailableException("""
+                        %s has the schema of a newer Tegata: start that one, or go back with a backup that was made \
+                        before it""".formatted(config.place()));
+            }
+            flyway.migrate();
         } catch (FlywayException e) {
             throw new UnavailableException(
                     "the schema of %s could not be brought up to date".formatted(config.place()), e);

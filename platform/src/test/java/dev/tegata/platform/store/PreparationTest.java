@@ -116,6 +116,21 @@ class PreparationTest {
         }
     }
 
+    @Test
+    void theSchemaOfANewerTegataIsCalledThat() throws SQLException {
+        Database.open(superuser).close();
+        execute("""
+                INSERT INTO flyway_schema_history
+                SELECT installed_rank + 1, '9999', 'of tomorrow', type, 'V9999__of_tomorrow.sql', checksum, installed_by,
+                    installed_on, execution_time, success
+                FROM flyway_schema_history ORDER BY installed_rank DESC LIMIT 1""");
+        try {
+            assertRefused(superuser).hasMessageContaining("has the schema of a newer Tegata");
+        } finally {
+            execute("DELETE FROM flyway_schema_history WHERE version = '9999'");
+        }
+    }
+
     private static AbstractThrowableAssert<?, ?> assertRefused(DatabaseConfig config) {
         return assertThatThrownBy(() -> Database.open(config).close())
                 .isInstanceOf(UnavailableException.class)
