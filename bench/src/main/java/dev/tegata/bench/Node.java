@@ -41,7 +41,11 @@ import dev.tegata.platform.metering.Usage;
 import dev.tegata.platform.metering.UsageRow.Operation;
 import dev.tegata.platform.order.Orders;
 import dev.tegata.platform.rollover.CampaignIssuers;
+import dev.tegata.platform.status.CrlPublisher;
+import dev.tegata.platform.status.Ocsp;
 import dev.tegata.platform.status.Responders;
+import dev.tegata.platform.status.Retention;
+import dev.tegata.platform.status.StatusKeeper;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.store.DatabaseConfig;
 import dev.tegata.platform.store.EmbeddedPostgres;
@@ -147,6 +151,13 @@ final class Node implements AutoCloseable {
     Responders newResponders() {
         InstantSource clock = InstantSource.system();
         return new Responders(database, authorities, audit, vault, clock, new SecureRandom());
+    }
+
+    /// Keeps published status fresh, as a server does.
+    StatusKeeper newKeeper(CrlPublisher publisher, Responders responders, Ocsp ocsp) {
+        InstantSource clock = InstantSource.system();
+        return new StatusKeeper(
+                database, authorities, publisher, responders, ocsp, new Retention(database, clock), clock);
     }
 
     Outbox outbox() {

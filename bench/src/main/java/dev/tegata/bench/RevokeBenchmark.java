@@ -20,7 +20,6 @@ import dev.tegata.platform.status.Crls;
 import dev.tegata.platform.status.Ocsp;
 import dev.tegata.platform.status.PublishedCrl;
 import dev.tegata.platform.status.Responders;
-import dev.tegata.platform.status.Retention;
 import dev.tegata.platform.status.StatusKeeper;
 import java.time.Duration;
 import java.time.InstantSource;
@@ -69,14 +68,7 @@ final class RevokeBenchmark implements Benchmark {
         CrlPublisher publisher = new CrlPublisher(node.database(), node.authorities(), node.vault(), crls, clock);
         Responders responders = node.newResponders();
         Ocsp ocsp = new Ocsp(node.database(), responders, clock, Ocsp.CAPACITY);
-        try (StatusKeeper keeper = new StatusKeeper(
-                node.database(),
-                node.authorities(),
-                publisher,
-                responders,
-                ocsp,
-                new Retention(node.database(), clock),
-                clock)) {
+        try (StatusKeeper keeper = node.newKeeper(publisher, responders, ocsp)) {
             Certificate issuer = node.authorities().chain(tenant, authority).getFirst();
             run.say("asking for the status of %,d of them …".formatted(ASKED));
             if (revoked(ocsp, issuer, tenant, authority) != 0) {

@@ -20,7 +20,6 @@ import dev.tegata.platform.status.Crls;
 import dev.tegata.platform.status.Ocsp;
 import dev.tegata.platform.status.PublishedCrl;
 import dev.tegata.platform.status.Responders;
-import dev.tegata.platform.status.Retention;
 import dev.tegata.platform.status.StatusKeeper;
 import dev.tegata.server.http.HttpStack;
 import dev.tegata.server.http.Listener;
@@ -88,14 +87,7 @@ final class StatusBenchmark implements Benchmark {
 
         Responders responders = node.newResponders();
         Ocsp ocsp = new Ocsp(node.database(), responders, clock, Ocsp.CAPACITY);
-        try (StatusKeeper keeper = new StatusKeeper(
-                node.database(),
-                node.authorities(),
-                publisher,
-                responders,
-                ocsp,
-                new Retention(node.database(), clock),
-                clock)) {
+        try (StatusKeeper keeper = node.newKeeper(publisher, responders, ocsp)) {
             Certificate issuer = node.authorities().chain(tenant, authority).getFirst();
             measureOcsp(run, folder, ocsp, issuer, tenant, authority);
             if (ocsp.ready() == 0) {
