@@ -25,9 +25,8 @@ public record AcmeKey(
     /// What the device's account may order, of what its fleet offers.
     ///
     /// @param names patterns of host names; none for all that the fleet allows
-    /// @param address where http-01 is fetched, instead of asking the DNS; it wants names, since nothing
-    /// else
-    ///     says then whose names they are
+    /// @param address where http-01 is fetched, instead of asking the DNS; it wants names,
+    ///     since nothing else says then whose names they are
     public record Scope(List<String> names, @Nullable String address) {
         public Scope {
             names = AcmePolicy.patterns(names);

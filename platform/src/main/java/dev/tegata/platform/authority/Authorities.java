@@ -211,19 +211,26 @@ public final class Authorities {
                 .map((row, context) -> authority(row))
                 .list()
                 .stream()
-                .filter(authority -> authority.state() == State.ACTIVE || !isRevoked(tx, authority))
+                .filter(authority -> authority.state() == State.ACTIVE
+                        || revokedAt(tx, authority).isEmpty())
                 .toList();
     }
 
-    private static boolean isRevoked(Handle tx, Authority authority) {
+    /// When an authority's certificate was revoked, where it is one that was issued here.
+    public static Optional<Instant> revokedAt(Handle tx, Authority authority) {
+        Certificate certificate = authority.certificate();
+        if (certificate == null) {
+            return Optional.empty();
+        }
         return tx.createQuery("""
-                        SELECT count(*) FROM certificate
-                        WHERE tenant_id = :tenant AND serial_number = :serial AND revoked_at IS NOT NULL""")
-                        .bind("tenant", authority.tenant())
-                        .bind("serial", authority.requireCertificate().serial().content())
-                        .mapTo(Integer.class)
-                        .one()
-                > 0;
+                        SELECT revoked_at FROM certificate
+                        WHERE tenant_id = :tenant AND serial_number = :serial AND encoded = :encoded
+                            AND revoked_at IS NOT NULL""")
+                .bind("tenant", authority.tenant())
+                .bind("serial", certificate.serial().content())
+                .bind("encoded", certificate.encoded())
+                .mapTo(Instant.class)
+                .findOne();
     }
 
     /// The subjects of all authorities that there are or were.

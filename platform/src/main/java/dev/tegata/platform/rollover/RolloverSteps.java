@@ -191,7 +191,7 @@ public final class RolloverSteps {
             }
             int added = RolloverRows.add(tx, tenant, rollover, devices, held, first(), now);
             if (rollover.cause() == Cause.COMPROMISE) {
-                revoke(page);
+                revoke(page.stream().map(Listed::serial).toList());
             }
             return page.size() < LISTED_AT_ONCE
                     ? new Position(Phase.LIST, position.authority() + 1, "", false).advance(0)
@@ -231,12 +231,6 @@ public final class RolloverSteps {
             return page.size();
         }
 
-        private void revoke(List<Listed> page) {
-            revoke(
-                    "serial_number = ANY (:serials) AND revoked_at IS NULL",
-                    page.stream().map(Listed::serial).toList());
-        }
-
         /// What is on hold would be good again one day.
         private int revokeHeld() {
             List<Bytes> held = tx.createQuery("""
@@ -249,18 +243,21 @@ public final class RolloverSteps {
                     .bind("limit", LISTED_AT_ONCE)
                     .mapTo(Bytes.class)
                     .list();
-            revoke("serial_number = ANY (:serials)", held);
+            revoke(held);
             return held.size();
         }
 
-        private void revoke(String which, List<Bytes> serials) {
+        /// For good; those that somebody has revoked so meanwhile keep their reason.
+        private void revoke(List<Bytes> serials) {
             record Revoked(String serial, UUID device) {}
             List<Revoked> revoked = tx.createQuery("""
                             UPDATE certificate SET revoked_at = :now, revocation_reason = :reason
-                            WHERE tenant_id = :tenant AND %s
-                            RETURNING serial_hex(serial_number), device_id""".formatted(which))
+                            WHERE tenant_id = :tenant AND serial_number = ANY (:serials)
+                                AND (revoked_at IS NULL OR revocation_reason = :hold)
+                            RETURNING serial_hex(serial_number), device_id""")
                     .bind("now", now)
                     .bind("reason", RevocationReason.SUPERSEDED.code())
+                    .bind("hold", RevocationReason.CERTIFICATE_HOLD.code())
                     .bind("tenant", tenant)
                     .bind("serials", RolloverRows.array(serials))
                     .map((row, context) -> new Revoked(row.getString(1), row.getObject(2, UUID.class)))

@@ -14,9 +14,6 @@ import dev.tegata.platform.authority.Authorities;
 import dev.tegata.platform.authority.Authority;
 import dev.tegata.platform.status.CrlPublisher.Extent;
 import dev.tegata.platform.store.Database;
-import java.sql.ResultSet;
-import java.sql.SQLException;
-import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -125,26 +122,6 @@ public final class AuthorityStatuses {
                 partitions.stream().findFirst(),
                 pending,
                 responder,
-                revokedAt(tx, tenant, authority));
-    }
-
-    private static Optional<Instant> revokedAt(Handle tx, TenantId tenant, Authority authority) {
-        Certificate certificate = authority.certificate();
-        if (certificate == null) {
-            return Optional.empty();
-        }
-        return tx.createQuery("""
-                        SELECT revoked_at FROM certificate
-                        WHERE tenant_id = :tenant AND serial_number = :serial AND encoded = :encoded
-                            AND revoked_at IS NOT NULL""")
-                .bind("tenant", tenant)
-                .bind("serial", certificate.serial().content())
-                .bind("encoded", certificate.encoded())
-                .map((row, context) -> instant(row))
-                .findOne();
-    }
-
-    private static Instant instant(ResultSet row) throws SQLException {
-        return row.getTimestamp(1).toInstant();
+                Authorities.revokedAt(tx, authority));
     }
 }
