@@ -325,13 +325,19 @@ public final class Agent {
     // ---- enrolment and renewal
 
     /// The key that the next certificate is for. Its name is kept, so that a power cut costs no second one.
+    /// Until it is made it counts as one to be destroyed: a cut in between leaves no key that nobody knows of.
     private DeviceKeys.Made pendingKey() throws IOException {
         if (state.pendingKey().isPresent()) {
             String name = state.pendingKey().get();
             return new DeviceKeys.Made(name, setup.keys().open(name));
         }
-        DeviceKeys.Made made = setup.keys().make(state.keysInUse());
-        save(change -> change.pendingKey = made.name());
+        String name = setup.keys().nameNext(state.keysInUse());
+        save(change -> change.retired.add(name));
+        DeviceKeys.Made made = setup.keys().make(name);
+        save(change -> {
+            change.retired.remove(name);
+            change.pendingKey = made.name();
+        });
         return made;
     }
 

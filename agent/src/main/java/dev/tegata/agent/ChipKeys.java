@@ -73,14 +73,18 @@ public final class ChipKeys implements DeviceKeys {
     }
 
     @Override
-    public Made make(Set<String> inUse) throws IOException {
-        for (int slot : renewable) {
-            String name = PREFIX + slot;
-            if (!inUse.contains(name)) {
-                return new Made(name, new SlotKey(chip, slot, publicKey(chip.newKey(slot))));
-            }
-        }
-        throw new NoRoomException("all slots of the chip hold keys in use");
+    public String nameNext(Set<String> inUse) throws NoRoomException {
+        return renewable.stream()
+                .map(slot -> PREFIX + slot)
+                .filter(name -> !inUse.contains(name))
+                .findFirst()
+                .orElseThrow(() -> new NoRoomException("all slots of the chip hold keys in use"));
+    }
+
+    @Override
+    public Made make(String name) throws IOException {
+        int slot = made(name);
+        return new Made(name, new SlotKey(chip, slot, publicKey(chip.newKey(slot))));
     }
 
     @Override

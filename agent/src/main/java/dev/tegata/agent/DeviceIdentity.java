@@ -133,6 +133,7 @@ public final class DeviceIdentity {
             return socket;
         } catch (IOException | RuntimeException e) {
             plain.close();
+            key.requireSignatures();
             throw e;
         }
     }

@@ -10,6 +10,7 @@ import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.PublicKeyInfo;
 import java.io.IOException;
 import java.security.PrivateKey;
+import org.jspecify.annotations.Nullable;
 
 /// A P-256 key that stays where it is: it signs digests and has no encoding.
 ///
@@ -18,6 +19,9 @@ public abstract class DeviceKey implements PrivateKey {
     private static final long serialVersionUID = 1L;
 
     private final transient PublicKeyInfo publicKey;
+
+    /// Why its last signature for TLS failed, which TLS itself does not tell.
+    private transient volatile @Nullable IOException failure;
 
     protected DeviceKey(PublicKeyInfo publicKey) {
         this.publicKey = requireP256(publicKey);
@@ -50,6 +54,26 @@ public abstract class DeviceKey implements PrivateKey {
     ///
     /// @throws IOException where what holds the key was not reached, or refused
     protected abstract byte[] signDigest(byte[] digest) throws IOException;
+
+    /// As [#signDigest], for [DeviceKeyProvider].
+    final byte[] signForTls(byte[] digest) throws IOException {
+        try {
+            failure = null;
+            return signDigest(digest);
+        } catch (IOException e) {
+            failure = e;
+            throw e;
+        }
+    }
+
+    /// @throws KeyUnavailableException where the last signature for TLS failed
+    final void requireSignatures() {
+        IOException why = failure;
+        if (why != null) {
+            failure = null;
+            throw new KeyUnavailableException(why);
+        }
+    }
 
     /// Signs a message; the signature is DER, as certificates carry it.
     ///

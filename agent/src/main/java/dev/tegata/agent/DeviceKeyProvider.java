@@ -61,7 +61,7 @@ final class DeviceKeyProvider extends Provider {
                 throw new SignatureException("a chip signs SHA-256 digests only");
             }
             try {
-                return EcdsaSignature.derOf(signer.signDigest(digest));
+                return EcdsaSignature.derOf(signer.signForTls(digest));
             } catch (IOException e) {
                 throw new SignatureException("the device's key cannot be used: " + e.getMessage(), e);
             }

@@ -7,18 +7,21 @@ import java.util.Set;
 
 /// Where a device's keys live: the one that it was born with, and those that it makes in the field.
 ///
-/// A key has a name, which outlives a loss of power; what the name tells is the holder's business. A new
-/// key is durable before its name is known, and nothing destroys a key but [#forget]: whoever remembers a
-/// name finds its key.
+/// A key has a name, which outlives a loss of power; what the name tells is the holder's business. Nothing
+/// destroys a key but [#forget]: whoever remembers a name finds its key. The name is known before the key is
+/// made, so that who is stopped in between knows what to forget.
 public interface DeviceKeys extends AutoCloseable {
     /// The birth key, and the vendor's certificates around it.
     DeviceIdentity birth() throws IOException;
 
-    /// Makes a new key.
+    /// The name under which the next key will be made. To forget it does no harm where none was.
     ///
     /// @param inUse names of the keys that must stay as they are
     /// @throws NoRoomException where they leave no room for another
-    Made make(Set<String> inUse) throws IOException;
+    String nameNext(Set<String> inUse) throws IOException;
+
+    /// Makes the key of a name that [#nameNext] gave. It is durable when this returns.
+    Made make(String name) throws IOException;
 
     /// A key that was made earlier.
     ///
@@ -40,6 +43,6 @@ public interface DeviceKeys extends AutoCloseable {
         }
     }
 
-    /// A new key and its name.
+    /// A new key and its name, which is another one where the key itself is its name.
     record Made(String name, DeviceKey key) {}
 }

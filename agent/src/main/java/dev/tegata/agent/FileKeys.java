@@ -54,14 +54,18 @@ public final class FileKeys implements DeviceKeys {
     }
 
     @Override
-    public Made make(Set<String> inUse) throws IOException {
-        SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+    public String nameNext(Set<String> inUse) {
         byte[] id = new byte[8];
         random.nextBytes(id);
-        String name = PREFIX + HexFormat.of().formatHex(id);
+        return PREFIX + HexFormat.of().formatHex(id);
+    }
+
+    @Override
+    public Made make(String name) throws IOException {
+        SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
         byte[] pkcs8 = key.pkcs8();
         try {
-            disk.replace(folder.resolve(name), pkcs8);
+            disk.replace(file(name), pkcs8);
         } finally {
             Arrays.fill(pkcs8, (byte) 0);
         }
@@ -76,7 +80,7 @@ public final class FileKeys implements DeviceKeys {
 
     @Override
     public void forget(String name) throws IOException {
-        disk.delete(file(name));
+        disk.remove(file(name));
     }
 
     private Path file(String name) throws IOException {

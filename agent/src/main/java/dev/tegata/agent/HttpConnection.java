@@ -72,7 +72,7 @@ final class HttpConnection implements Network.Connection {
             return socket;
         } catch (IOException | RuntimeException e) {
             socket.close();
-            throw e;
+            throw new IOException(host + ":" + port + " cannot be reached: " + e.getMessage(), e);
         }
     }
 

@@ -24,11 +24,13 @@ public final class Pkcs11Keys implements DeviceKeys {
     private final Pkcs11Vault vault;
     private final KeySpace label;
     private final DeviceIdentity birth;
+    private final SecureRandom random;
 
-    private Pkcs11Keys(Pkcs11Vault vault, KeySpace label, DeviceIdentity birth) {
+    private Pkcs11Keys(Pkcs11Vault vault, KeySpace label, DeviceIdentity birth, SecureRandom random) {
         this.vault = vault;
         this.label = label;
         this.birth = birth;
+        this.random = random;
     }
 
     /// The keys in a token.
@@ -43,7 +45,7 @@ public final class Pkcs11Keys implements DeviceKeys {
         try {
             vault = Pkcs11Vault.open(token.withSessions(1), random);
             DeviceKey key = new TokenKey(vault, label, birthKey, vault.publicKey(label, birthKey));
-            return new Pkcs11Keys(vault, label, DeviceIdentity.of(key, birthChain));
+            return new Pkcs11Keys(vault, label, DeviceIdentity.of(key, birthChain), random);
         } catch (VaultException e) {
             if (vault != null) {
                 vault.close();
@@ -58,10 +60,16 @@ public final class Pkcs11Keys implements DeviceKeys {
     }
 
     @Override
-    public Made make(Set<String> inUse) throws IOException {
+    public String nameNext(Set<String> inUse) {
+        return PREFIX + KeyHandle.random(random).id();
+    }
+
+    @Override
+    public Made make(String name) throws IOException {
         try {
-            KeyHandle handle = vault.generate(label, KeyAlgorithm.EC_P256);
-            return new Made(PREFIX + handle.id(), key(handle));
+            KeyHandle handle = handle(name);
+            vault.generate(label, handle, KeyAlgorithm.EC_P256);
+            return new Made(name, key(handle));
         } catch (VaultException e) {
             throw failed(e);
         }

@@ -61,8 +61,14 @@ public final class TpmKeys implements DeviceKeys {
         return DeviceIdentity.of(birthKey, birthChain);
     }
 
+    /// The name of no key: one has its own when it is made.
     @Override
-    public Made make(Set<String> inUse) throws IOException {
+    public String nameNext(Set<String> inUse) {
+        return PREFIX;
+    }
+
+    @Override
+    public Made make(String name) throws IOException {
         long parent = tpm.createPrimary(Tpm.OWNER, Kind.STORAGE).handle();
         try {
             Tpm.Created made = tpm.create(parent, Kind.SIGNING);

@@ -304,8 +304,6 @@ final class AgentTest {
     @DisplayName("checks in where it was shut out before its first certificate arrived, and comes back when it may")
     void shutOutBeforeItsFirstCertificate() throws Exception {
         server.state = State.SUSPENDED;
-        server.refusals.put("/simpleenroll", 403);
-        server.refusal = "device-not-active: the device is suspended";
         Agent agent = start();
         assertThat(agent.step()).isEqualTo(Duration.ofSeconds(3600));
         assertThat(agent.state().device()).contains(DeviceServer.DEVICE);
@@ -316,7 +314,6 @@ final class AgentTest {
                 .isOne();
 
         server.state = State.ACTIVE;
-        server.refusals.clear();
         agent.step();
         assertThat(server.lastShown()).isEqualTo(certificate(agent));
     }
@@ -478,6 +475,7 @@ final class AgentTest {
                         now.minusSeconds(60),
                         content)));
         bad.forEach(order -> server.open.put(UUID.randomUUID(), order));
+        server.ordersAtOnce = bad.size();
         agent.step();
 
         assertThat(agent.state().objects()).containsOnlyKeys("a");
@@ -587,6 +585,11 @@ final class AgentTest {
             after.step();
             assertThat(result(order).status()).isEqualTo(Status.DONE);
             assertThat(server.lastShown()).isEqualTo(certificate(after));
+            after.step();
+            assertThat(disk.files(folder))
+                    .as("keys after a cut at step %s", at)
+                    .containsExactly(folder.resolve(
+                            after.state().identity().orElseThrow().key()));
         }
     }
 }

@@ -67,7 +67,7 @@ final class CompressedLeafInChipTest {
         try (ChipKeys keys = ChipKeys.of(new Ecc608(
                 Transport.of(new ChipFactory(RANDOM).make(Preset.TRUST_GO, Instant.parse("2026-01-01T00:00:00Z"))),
                 RANDOM))) {
-            DeviceKeys.Made made = keys.make(Set.of());
+            DeviceKeys.Made made = keys.make(keys.nameNext(Set.of()));
             UUID device = UUID.randomUUID();
             Certificate leaf = issue(
                     issuance,

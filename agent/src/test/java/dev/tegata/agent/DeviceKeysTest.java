@@ -5,6 +5,7 @@ package dev.tegata.agent;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.tegata.agent.store.CutDisk;
 import dev.tegata.agent.store.Disk;
 import dev.tegata.agent.store.StateStore;
 import dev.tegata.agent.tpm.Swtpm;
@@ -22,11 +23,13 @@ import dev.tegata.pki.key.KeyHandle;
 import dev.tegata.pki.key.KeySpace;
 import dev.tegata.pki.key.Pkcs11Config;
 import dev.tegata.pki.key.Pkcs11Vault;
+import dev.tegata.pki.key.PublicKeyInfo;
 import dev.tegata.pki.key.Secret;
 import dev.tegata.pki.key.SignatureAlgorithm;
 import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.OrderContent;
+import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Files;
@@ -59,27 +62,35 @@ final class DeviceKeysTest {
         }
     }
 
+    private Agent.Setup setup(
+            DeviceServer server, DeviceKeys keys, String serial, Optional<Attester> attester, List<AgentEvent> events)
+            throws Exception {
+        return new Agent.Setup(
+                keys,
+                serial,
+                server.home(),
+                List.of(),
+                attester,
+                Agent.Habits.USUAL,
+                StateStore.inFile(Disk.local(), folder.resolve("state")),
+                Network.ofThisMachine(),
+                InstantSource.system(),
+                new Random(1),
+                Agent.Pace.USUAL,
+                events::add);
+    }
+
     /// Enrols, renews with a new key, refurbishes; the key in use is another each time, and works after a
     /// restart.
     private void live(DeviceKeys keys, String serial, Optional<Attester> attester) throws Exception {
         List<AgentEvent> events = new ArrayList<>();
         try (DeviceServer server = new DeviceServer(serial)) {
-            Agent.Setup setup = new Agent.Setup(
-                    keys,
-                    serial,
-                    server.home(),
-                    List.of(),
-                    attester,
-                    Agent.Habits.USUAL,
-                    StateStore.inFile(Disk.local(), folder.resolve("state")),
-                    Network.ofThisMachine(),
-                    InstantSource.system(),
-                    new Random(1),
-                    Agent.Pace.USUAL,
-                    events::add);
+            Agent.Setup setup = setup(server, keys, serial, attester, events);
             Agent.start(setup).step();
             assertThat(server.issued).as(events.toString()).hasSize(1);
             server.place(new OrderContent.RenewKey());
+            Agent killed = Agent.start(setup(server, new Deadly(keys), serial, attester, events));
+            assertThatThrownBy(killed::step).isInstanceOf(CutDisk.PowerCut.class);
             Agent.start(setup).step();
             server.state = dev.tegata.protocol.CheckInAnswer.State.REFURBISHING;
             server.place(new OrderContent.Refurbish());
@@ -101,17 +112,50 @@ final class DeviceKeysTest {
     }
 
     private static void contract(DeviceKeys keys) throws Exception {
-        DeviceKeys.Made made = keys.make(Set.of());
+        DeviceKeys.Made made = keys.make(keys.nameNext(Set.of()));
         byte[] message = {7};
         DeviceKey again = keys.open(made.name());
         assertThat(again.publicKey()).isEqualTo(made.key().publicKey());
         assertThat(again.publicKey().verifies(SignatureAlgorithm.ECDSA_SHA256, message, again.sign(message)))
                 .isTrue();
-        DeviceKeys.Made other = keys.make(Set.of(made.name()));
+        DeviceKeys.Made other = keys.make(keys.nameNext(Set.of(made.name())));
         assertThat(other.name()).isNotEqualTo(made.name());
         assertThat(keys.open(made.name()).publicKey()).isEqualTo(made.key().publicKey());
-        assertThatThrownBy(() -> keys.open("nonsense")).isInstanceOf(java.io.IOException.class);
+        assertThatThrownBy(() -> keys.open("nonsense")).isInstanceOf(IOException.class);
         keys.forget(other.name());
+        keys.forget(keys.nameNext(Set.of(made.name())));
+    }
+
+    /// Keys of an agent that is killed as soon as one is made.
+    private record Deadly(DeviceKeys keys) implements DeviceKeys {
+        @Override
+        public DeviceIdentity birth() throws IOException {
+            return keys.birth();
+        }
+
+        @Override
+        public String nameNext(Set<String> inUse) throws IOException {
+            return keys.nameNext(inUse);
+        }
+
+        @Override
+        public Made make(String name) throws IOException {
+            keys.make(name);
+            throw new CutDisk.PowerCut();
+        }
+
+        @Override
+        public DeviceKey open(String name) throws IOException {
+            return keys.open(name);
+        }
+
+        @Override
+        public void forget(String name) throws IOException {
+            keys.forget(name);
+        }
+
+        @Override
+        public void close() {}
     }
 
     @Test
@@ -139,11 +183,12 @@ final class DeviceKeysTest {
                         .publicKey())
                 .as("made once")
                 .isEqualTo(keys.birth().key().publicKey());
-        assertThat(keys.make(Set.of()).name()).isEqualTo("slot-3");
-        assertThatThrownBy(() -> keys.make(Set.of("slot-3"))).isInstanceOf(DeviceKeys.NoRoomException.class);
+        assertThat(keys.make(keys.nameNext(Set.of())).name()).isEqualTo("slot-3");
+        assertThatThrownBy(() -> keys.make(keys.nameNext(Set.of("slot-3"))))
+                .isInstanceOf(DeviceKeys.NoRoomException.class);
         for (String none : List.of("slot-0", "slot-1", "slot-2", "slot-19", "slot-", "nonsense")) {
-            assertThatThrownBy(() -> keys.open(none)).isInstanceOf(java.io.IOException.class);
-            assertThatThrownBy(() -> keys.forget(none)).isInstanceOf(java.io.IOException.class);
+            assertThatThrownBy(() -> keys.open(none)).isInstanceOf(IOException.class);
+            assertThatThrownBy(() -> keys.forget(none)).isInstanceOf(IOException.class);
         }
         String serial = java.util.HexFormat.of().formatHex(keys.chip().serial());
         List<AgentEvent> events = new ArrayList<>();
@@ -210,7 +255,7 @@ final class DeviceKeysTest {
                 try {
                     return PosixFilePermissions.toString(Files.getPosixFilePermissions(file))
                             .equals("rw-------");
-                } catch (java.io.IOException e) {
+                } catch (IOException e) {
                     throw new AssertionError(e);
                 }
             });
@@ -241,7 +286,7 @@ final class DeviceKeysTest {
         assertThat(token.nonce()).isEqualTo(nonce);
         assertThat(token.components()).hasSize(1);
         assertThatThrownBy(() -> attester.attest(Bytes.of(new byte[20]), Optional.empty()))
-                .isInstanceOf(java.io.IOException.class);
+                .isInstanceOf(IOException.class);
     }
 
     @Test
@@ -294,7 +339,21 @@ final class DeviceKeysTest {
         }
         try (Pkcs11Keys keys = Pkcs11Keys.open(token, label, birth, chain, RANDOM)) {
             contract(keys);
+            String name = keys.nameNext(Set.of());
+            keys.make(name);
+            PublicKeyInfo last = keys.make(name).key().publicKey();
+            assertThat(keys.open(name).publicKey()).isEqualTo(last);
+            keys.forget(name);
+            long before = objects();
             live(keys, SERIAL, Optional.empty());
+            assertThat(objects()).as("both halves of the key in use").isEqualTo(before + 2);
+        }
+    }
+
+    /// In the token, in its files.
+    private long objects() throws IOException {
+        try (var files = Files.walk(folder.resolve("tokens"))) {
+            return files.filter(file -> file.toString().endsWith(".object")).count();
         }
     }
 }

@@ -35,12 +35,13 @@ import java.security.spec.ECGenParameterSpec;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
-import java.util.ArrayList;
 import java.util.Date;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
@@ -64,7 +65,8 @@ import org.bouncycastle.operator.jcajce.JcaContentSignerBuilder;
 import org.jspecify.annotations.Nullable;
 
 /// A small server of the device protocol with one device: real TLS, real certificates, orders that a test
-/// places.
+/// places. Who may what in which state is as the real one has it (`CheckIns`, `Enrolments`): where it were
+/// kinder, it would hide how an agent locks itself out.
 public final class DeviceServer implements AutoCloseable {
     static final UUID DEVICE = UUID.fromString("6c3f0b43-5d0e-4a70-9c39-0d1f1d1f9a01");
     static final String FLEET = "fleet-1";
@@ -93,10 +95,14 @@ public final class DeviceServer implements AutoCloseable {
 
     String refusal = "refused";
 
+    /// How many orders the device gets at once.
+    int ordersAtOnce = 4;
+
     final Map<UUID, Bytes> open = new LinkedHashMap<>();
     final List<CheckIn> checkIns = new CopyOnWriteArrayList<>();
     final Map<UUID, CheckIn.Result> results = new LinkedHashMap<>();
     final List<Certificate> issued = new CopyOnWriteArrayList<>();
+    private final Set<Certificate> withdrawn = new HashSet<>();
     final List<Bytes> shown = new CopyOnWriteArrayList<>();
     final List<String> paths = new CopyOnWriteArrayList<>();
 
@@ -256,11 +262,12 @@ public final class DeviceServer implements AutoCloseable {
                 if (refused.isPresent()) {
                     status = refused.get().getValue();
                     answer = refusal.getBytes(StandardCharsets.US_ASCII);
-                } else if (path.endsWith("/check-in") && hasGoodCertificate() && !isIssued(certificate)) {
-                    status = 403;
-                    answer = "{\"code\":\"operational-identity-required\"}".getBytes(StandardCharsets.US_ASCII);
                 } else {
-                    answer = answer(path, body);
+                    Optional<String> code = refusal(path, certificate);
+                    status = code.isPresent() ? 403 : 200;
+                    answer = code.isPresent()
+                            ? (code.get() + ": no").getBytes(StandardCharsets.US_ASCII)
+                            : answer(path, body, certificate);
                 }
             }
             exchange.sendResponseHeaders(status, answer.length);
@@ -270,17 +277,50 @@ public final class DeviceServer implements AutoCloseable {
         }
     }
 
+    /// Why this is not to be had with this certificate, in the real server's word for it.
+    private Optional<String> refusal(String path, Bytes shown) {
+        if (state != CheckInAnswer.State.ACTIVE && state != CheckInAnswer.State.SUSPENDED) {
+            withdrawn.addAll(issued);
+        }
+        boolean asksOnly = path.endsWith("/cacerts") || path.endsWith("/nonce");
+        Optional<Certificate> own = own(shown);
+        if (asksOnly) {
+            return Optional.empty();
+        } else if (own.isPresent() && own.get().validity().isOver(time.instant())) {
+            return Optional.of("certificate-expired");
+        } else if (path.endsWith("enroll")) {
+            return own.isPresent() && (isShutOut() || withdrawn.contains(own.get()))
+                    ? Optional.of("certificate-revoked")
+                    : state == CheckInAnswer.State.CLAIMED || state == CheckInAnswer.State.ACTIVE
+                            ? Optional.empty()
+                            : Optional.of("device-not-active");
+        } else if (own.isPresent() && withdrawn.contains(own.get())) {
+            return isShutOut() || state == CheckInAnswer.State.REFURBISHING
+                    ? Optional.empty()
+                    : Optional.of("certificate-revoked");
+        }
+        return own.isEmpty() && state == CheckInAnswer.State.ACTIVE && hasGoodCertificate()
+                ? Optional.of("operational-identity-required")
+                : Optional.empty();
+    }
+
+    private boolean isShutOut() {
+        return state == CheckInAnswer.State.SUSPENDED
+                || state == CheckInAnswer.State.REVOKED
+                || state == CheckInAnswer.State.RETIRED;
+    }
+
+    private Optional<Certificate> own(Bytes shown) {
+        return issued.stream().filter(each -> each.encoded().equals(shown)).findFirst();
+    }
+
     private boolean hasGoodCertificate() {
-        return state == CheckInAnswer.State.ACTIVE
-                && !issued.isEmpty()
+        return !issued.isEmpty()
+                && !withdrawn.contains(newest())
                 && !newest().validity().isOver(time.instant());
     }
 
-    private boolean isIssued(Bytes certificate) {
-        return issued.stream().anyMatch(each -> each.encoded().equals(certificate));
-    }
-
-    private byte[] answer(String path, Bytes body) throws Exception {
+    private byte[] answer(String path, Bytes body, Bytes shown) throws Exception {
         if (path.endsWith("/cacerts")) {
             return CertsOnlyCms.encode(List.of(Certificate.parse(root())))
                     .base64()
@@ -293,6 +333,12 @@ public final class DeviceServer implements AutoCloseable {
             String text = new String(body.toArray(), StandardCharsets.US_ASCII);
             CertificateRequest request = CertificateRequest.parse(Bytes.ofBase64(text));
             request.prove();
+            if (own(shown).isEmpty()
+                    && hasGoodCertificate()
+                    && newest().publicKeyEncoded().equals(request.publicKey().encoded())) {
+                // The answer was lost: the same key gets the same certificate.
+                return CertsOnlyCms.encode(List.of(newest())).base64().getBytes(StandardCharsets.US_ASCII);
+            }
             Instant from = issueFrom.equals(Instant.EPOCH) ? time.instant().minus(backdate) : issueFrom;
             X509Certificate made = make(
                     "CN=device",
@@ -309,7 +355,8 @@ public final class DeviceServer implements AutoCloseable {
         }
         CheckIn checkIn = CheckInCodec.parseCheckIn(body, CheckInForm.CBOR);
         checkIns.add(checkIn);
-        for (CheckIn.Result result : checkIn.results()) {
+        boolean heard = !isShutOut() && own(shown).stream().noneMatch(withdrawn::contains);
+        for (CheckIn.Result result : heard ? checkIn.results() : List.<CheckIn.Result>of()) {
             CheckIn.Result before = results.putIfAbsent(result.order(), result);
             if (before != null && before.status() != result.status()) {
                 throw new IllegalStateException("a result has changed");
@@ -318,14 +365,13 @@ public final class DeviceServer implements AutoCloseable {
                 state = CheckInAnswer.State.CLAIMED;
             }
         }
-        boolean ordersAllowed = state == CheckInAnswer.State.ACTIVE || state == CheckInAnswer.State.REFURBISHING;
         CheckInAnswer answer = new CheckInAnswer(
                 time.instant(),
                 DEVICE,
                 3600,
                 state,
-                Optional.of(Bytes.of(new SecureRandom().generateSeed(8))),
-                ordersAllowed ? new ArrayList<>(open.values()) : List.of());
+                heard ? Optional.of(Bytes.of(new SecureRandom().generateSeed(8))) : Optional.empty(),
+                heard ? open.values().stream().limit(ordersAtOnce).toList() : List.of());
         return CheckInCodec.encode(answer, CheckInForm.CBOR).toArray();
     }
 

@@ -26,6 +26,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.logging.Level;
+import java.util.logging.Logger;
 
 /// The program `tegata-agent`.
 public final class Main {
@@ -48,6 +50,9 @@ public final class Main {
     private static final int REFUSED = 1;
     private static final int USAGE = 2;
 
+    /// Conscrypt writes stack traces of what the agent tells in a sentence. Held here, so that it stays quiet.
+    private static final Logger CONSCRYPT = Logger.getLogger("org.conscrypt");
+
     private final PrintStream out;
     private final PrintStream err;
 
@@ -58,6 +63,7 @@ public final class Main {
 
     /// Runs a command and ends with its exit code.
     public static void main(String[] arguments) {
+        CONSCRYPT.setLevel(Level.OFF);
         System.exit(new Main(System.out, System.err).run(arguments));
     }
 

@@ -35,11 +35,21 @@ public interface Disk {
     /// other.
     default void replace(Path file, byte[] content) throws IOException {
         Path folder = Objects.requireNonNull(file.toAbsolutePath().getParent(), "a file lies in a folder");
-        Path fresh = file.resolveSibling(file.getFileName() + ".new");
+        Path fresh = fresh(file);
         write(fresh, content);
         sync(fresh);
         rename(fresh, file);
         syncFolder(folder);
+    }
+
+    /// Deletes a file, and what a [#replace] of it left behind that was cut off.
+    default void remove(Path file) throws IOException {
+        delete(fresh(file));
+        delete(file);
+    }
+
+    private static Path fresh(Path file) {
+        return file.resolveSibling(file.getFileName() + ".new");
     }
 
     /// The disk of this machine.

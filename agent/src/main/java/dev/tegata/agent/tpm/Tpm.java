@@ -30,8 +30,16 @@ public final class Tpm implements AutoCloseable {
     private static final int NO_SESSIONS = 0x8001;
     private static final int SESSIONS = 0x8002;
 
+    /// Where the handles of keys in its memory begin, and of sessions there.
+    private static final long[] IN_MEMORY = {0x80000000L, 0x02000000L};
+
+    private static final int MOST_IN_MEMORY = 64;
+    private static final int CAP_HANDLES = 1;
+    private static final int STARTUP_CLEAR = 0;
+
     private static final int CC_EVICT_CONTROL = 0x120;
     private static final int CC_CREATE_PRIMARY = 0x131;
+    private static final int CC_STARTUP = 0x144;
     private static final int CC_ACTIVATE_CREDENTIAL = 0x147;
     private static final int CC_CERTIFY_CREATION = 0x14A;
     private static final int CC_NV_READ = 0x14E;
@@ -44,6 +52,7 @@ public final class Tpm implements AutoCloseable {
     private static final int CC_NV_READ_PUBLIC = 0x169;
     private static final int CC_READ_PUBLIC = 0x173;
     private static final int CC_START_AUTH_SESSION = 0x176;
+    private static final int CC_GET_CAPABILITY = 0x17A;
     private static final int CC_PCR_READ = 0x17E;
     private static final int CC_PCR_EXTEND = 0x182;
 
@@ -74,6 +83,9 @@ public final class Tpm implements AutoCloseable {
             Bytes.ofHex("837197674484b3f81a90cc8d46a5d724fd52d76e06520b64f2a1da1b331469aa");
 
     private final TpmPort port;
+
+    /// What is at the end of a new way was not started and cleared yet.
+    private boolean neglected;
 
     public Tpm(TpmPort port) {
         this.port = port;
@@ -192,14 +204,19 @@ public final class Tpm implements AutoCloseable {
                 new Writer().u32(persistent).bytes());
     }
 
-    /// Takes a key or a session out of the TPM's memory.
-    public void flush(long handle) throws IOException {
-        execute(
-                CC_FLUSH_CONTEXT,
-                0,
-                List.of(),
-                List.of(),
-                new Writer().u32(handle).bytes());
+    /// Takes a key or a session out of the TPM's memory, where it is still there. Where the TPM is not
+    /// reached, that was told already, or will be by the next command.
+    public void flush(long handle) {
+        try {
+            execute(
+                    CC_FLUSH_CONTEXT,
+                    0,
+                    List.of(),
+                    List.of(),
+                    new Writer().u32(handle).bytes());
+        } catch (IOException e) {
+            // A lost connection or a loss of power has cleared the TPM's memory, or the next one will.
+        }
     }
 
     /// Signs a SHA-256 digest; r ‖ s, 64 bytes.
@@ -368,7 +385,7 @@ public final class Tpm implements AutoCloseable {
             answer.u32();
             return answer.sized();
         } finally {
-            flushQuietly(session);
+            flush(session);
         }
     }
 
@@ -382,14 +399,6 @@ public final class Tpm implements AutoCloseable {
                 .bytes();
         return execute(CC_START_AUTH_SESSION, 1, List.of(NONE, NONE), List.of(), parameters)
                 .u32();
-    }
-
-    private void flushQuietly(long session) {
-        try {
-            flush(session);
-        } catch (IOException e) {
-            // A policy session ends by itself with the command that it was for.
-        }
     }
 
     // ---- the wire
@@ -407,6 +416,49 @@ public final class Tpm implements AutoCloseable {
     /// @param sessions handles of the sessions that authorize it, in the order of the handles
     private synchronized Reader execute(
             int command, int answerHandles, List<Long> handles, List<Long> sessions, byte[] parameters)
+            throws IOException {
+        neglected |= port.connect();
+        if (neglected) {
+            begin();
+            neglected = false;
+        }
+        return transmit(command, answerHandles, handles, sessions, parameters);
+    }
+
+    /// Starts the TPM where it was not, and clears its memory: it has room for three keys, and who was killed
+    /// in the middle of his work has left his there.
+    private void begin() throws IOException {
+        try {
+            transmit(
+                    CC_STARTUP,
+                    0,
+                    List.of(),
+                    List.of(),
+                    new Writer().u16(STARTUP_CLEAR).bytes());
+        } catch (TpmException e) {
+            if (e.code() != TpmException.INITIALIZE) {
+                throw e;
+            }
+        }
+        for (long first : IN_MEMORY) {
+            byte[] range =
+                    new Writer().u32(CAP_HANDLES).u32(first).u32(MOST_IN_MEMORY).bytes();
+            Reader answer = transmit(CC_GET_CAPABILITY, 0, List.of(), List.of(), range);
+            answer.u8();
+            answer.u32();
+            long count = answer.u32();
+            for (int i = 0; i < Math.min(count, MOST_IN_MEMORY); i++) {
+                transmit(
+                        CC_FLUSH_CONTEXT,
+                        0,
+                        List.of(),
+                        List.of(),
+                        new Writer().u32(answer.u32()).bytes());
+            }
+        }
+    }
+
+    private Reader transmit(int command, int answerHandles, List<Long> handles, List<Long> sessions, byte[] parameters)
             throws IOException {
         Writer body = new Writer();
         handles.forEach(body::u32);
@@ -472,11 +524,31 @@ public final class Tpm implements AutoCloseable {
     public static final class TpmException extends IOException {
         private static final long serialVersionUID = 1L;
 
+        static final long INITIALIZE = 0x100;
+        private static final long FAILURE = 0x101;
+        private static final long OBJECT_MEMORY = 0x902;
+        private static final long LOCKOUT = 0x921;
+
         private final long code;
 
         TpmException(int command, long code) {
-            super("the TPM answered command %x with code %x".formatted(command, code));
+            super("the TPM answered command %x with code %x%s".formatted(command, code, meaning(code)));
             this.code = code;
+        }
+
+        /// Of the codes that people meet.
+        private static String meaning(long code) {
+            if (code == INITIALIZE) {
+                return ": it has not been started";
+            } else if (code == FAILURE) {
+                return ": it has failed its tests, or is a simulator that was not switched on"
+                        + " (swtpm: --flags not-need-init)";
+            } else if (code == OBJECT_MEMORY) {
+                return ": others have left no room in its memory (tpm2_flushcontext -t)";
+            } else if (code == LOCKOUT) {
+                return ": it takes itself for under attack (tpm2_dictionarylockout -c)";
+            }
+            return "";
         }
 
         public long code() {

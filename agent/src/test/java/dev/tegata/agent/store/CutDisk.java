@@ -9,7 +9,9 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.random.RandomGenerator;
+import java.util.stream.Collectors;
 
 /// A disk whose power fails at a chosen step, and which then has what a real one may have: all that was
 /// synced, and of the rest whatever chance leaves.
@@ -40,6 +42,13 @@ public final class CutDisk implements Disk {
     /// How many steps there were.
     public int steps() {
         return steps;
+    }
+
+    /// The names in a folder.
+    public Set<Path> files(Path folder) {
+        return names.keySet().stream()
+                .filter(name -> folder.equals(name.getParent()))
+                .collect(Collectors.toSet());
     }
 
     /// Lets the power fail at step `step` from now on, counted from 0.

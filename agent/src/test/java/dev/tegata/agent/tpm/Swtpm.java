@@ -19,13 +19,13 @@ public final class Swtpm implements AutoCloseable {
     private static final Path PROGRAM = Path.of("/usr/bin/swtpm");
 
     private final Path folder;
-    private final Process process;
-    private final InetSocketAddress address;
+    private final int port = freePort();
+    private final int controlPort = freePort();
+    private Process process;
 
-    private Swtpm(Path folder, Process process, InetSocketAddress address) {
+    private Swtpm(Path folder) throws IOException, InterruptedException {
         this.folder = folder;
-        this.process = process;
-        this.address = address;
+        this.process = switchOn("not-need-init,startup-clear");
     }
 
     /// Starts one and waits until it answers.
@@ -33,9 +33,11 @@ public final class Swtpm implements AutoCloseable {
         if (!Files.isExecutable(PROGRAM)) {
             throw new IllegalStateException("swtpm is not installed: apt-get install swtpm");
         }
-        Path folder = Files.createTempDirectory("swtpm");
-        int port = freePort();
-        Process process = new ProcessBuilder(
+        return new Swtpm(Files.createTempDirectory("swtpm"));
+    }
+
+    private Process switchOn(String flags) throws IOException, InterruptedException {
+        Process fresh = new ProcessBuilder(
                         PROGRAM.toString(),
                         "socket",
                         "--tpm2",
@@ -44,15 +46,20 @@ public final class Swtpm implements AutoCloseable {
                         "--server",
                         "type=tcp,port=" + port + ",bindaddr=127.0.0.1",
                         "--ctrl",
-                        "type=tcp,port=" + freePort() + ",bindaddr=127.0.0.1",
+                        "type=tcp,port=" + controlPort + ",bindaddr=127.0.0.1",
                         "--flags",
-                        "not-need-init,startup-clear")
+                        flags)
                 .redirectErrorStream(true)
                 .redirectOutput(folder.resolve("log").toFile())
                 .start();
-        Swtpm swtpm = new Swtpm(folder, process, new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
-        swtpm.awaitListening();
-        return swtpm;
+        awaitListening(fresh);
+        return fresh;
+    }
+
+    /// Takes its power away and gives it back. As real ones do, it waits for whoever starts it then.
+    public void powerCut() throws IOException, InterruptedException {
+        process.destroyForcibly().waitFor();
+        process = switchOn("not-need-init");
     }
 
     /// A port for a program that cannot be told to take any: below those that the system gives to whoever
@@ -69,11 +76,11 @@ public final class Swtpm implements AutoCloseable {
     }
 
     /// The log says nothing of it; and a connection to see would be the only one that swtpm takes.
-    private void awaitListening() throws IOException, InterruptedException {
-        String listening = "0100007F:%04X 00000000:0000 0A".formatted(address.getPort());
+    private void awaitListening(Process fresh) throws IOException, InterruptedException {
+        String listening = "0100007F:%04X 00000000:0000 0A".formatted(port);
         long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
         while (!Files.readString(Path.of("/proc/net/tcp")).contains(listening)) {
-            if (!process.isAlive() || System.nanoTime() > deadline) {
+            if (!fresh.isAlive() || System.nanoTime() > deadline) {
                 throw new IllegalStateException("swtpm does not start: " + Files.readString(folder.resolve("log")));
             }
             Thread.sleep(20);
@@ -81,12 +88,12 @@ public final class Swtpm implements AutoCloseable {
     }
 
     public InetSocketAddress address() {
-        return address;
+        return new InetSocketAddress(InetAddress.getLoopbackAddress(), port);
     }
 
     /// The one connection that it takes at a time.
-    public Tpm connect() throws IOException {
-        return new Tpm(TpmPort.tcp(address, 30_000));
+    public Tpm connect() {
+        return new Tpm(TpmPort.tcp(address(), 30_000));
     }
 
     @Override

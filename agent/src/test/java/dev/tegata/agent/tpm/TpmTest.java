@@ -148,6 +148,29 @@ final class TpmTest {
     }
 
     @Test
+    @DisplayName("is cleared of what was left in its memory by who was killed, and started after a loss of power")
+    void leftBehind() throws Exception {
+        try (Swtpm own = Swtpm.start()) {
+            for (int user = 0; user < 3; user++) {
+                try (Tpm killed = own.connect()) {
+                    for (int key = 0; key < 3; key++) {
+                        killed.createPrimary(Tpm.OWNER, Kind.STORAGE);
+                    }
+                    assertThatThrownBy(() -> killed.createPrimary(Tpm.OWNER, Kind.STORAGE))
+                            .hasMessageContaining("no room");
+                }
+            }
+            try (Tpm living = own.connect()) {
+                living.evict(living.createPrimary(Tpm.OWNER, Kind.SIGNING).handle(), PERSISTENT);
+                Bytes key = living.readPublic(PERSISTENT);
+                own.powerCut();
+                assertThatThrownBy(() -> living.readPublic(PERSISTENT)).isInstanceOf(IOException.class);
+                assertThat(living.readPublic(PERSISTENT)).isEqualTo(key);
+            }
+        }
+    }
+
+    @Test
     @DisplayName("is asked again while it tests itself or is busy, and not for ever")
     void busy() throws Exception {
         AtomicInteger asked = new AtomicInteger();
@@ -155,6 +178,12 @@ final class TpmTest {
         try (Swtpm real = Swtpm.start();
                 TpmPort port = TpmPort.tcp(real.address(), 30_000);
                 Tpm patient = new Tpm(new TpmPort() {
+                    @Override
+                    public boolean connect() throws IOException {
+                        port.connect();
+                        return false;
+                    }
+
                     @Override
                     public byte[] exchange(byte[] command) throws IOException {
                         asked.incrementAndGet();
@@ -182,6 +211,11 @@ final class TpmTest {
         Random random = new Random(42);
         byte[] answer = new byte[200];
         try (Tpm liar = new Tpm(new TpmPort() {
+            @Override
+            public boolean connect() {
+                return random.nextInt(4) == 0;
+            }
+
             @Override
             public byte[] exchange(byte[] command) {
                 random.nextBytes(answer);

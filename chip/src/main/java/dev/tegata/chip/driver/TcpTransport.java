@@ -3,40 +3,55 @@
 package dev.tegata.chip.driver;
 
 import dev.tegata.chip.Packet;
-import java.io.BufferedInputStream;
 import java.io.EOFException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetSocketAddress;
 import java.net.Socket;
+import org.jspecify.annotations.Nullable;
 
-/// A chip behind a TCP port: word addresses and packets as on the bus.
+/// A chip behind a TCP port: word addresses and packets as on the bus. A connection that was lost is made
+/// again with the next wake.
 final class TcpTransport implements Transport {
     private static final int SHORTEST_ANSWER = 4;
 
-    private final Socket socket;
-    private final InputStream in;
+    private final InetSocketAddress address;
+    private final int timeoutMillis;
+    private @Nullable Socket socket;
 
-    private TcpTransport(Socket socket) throws IOException {
-        this.socket = socket;
-        this.in = new BufferedInputStream(socket.getInputStream(), 512);
+    private TcpTransport(InetSocketAddress address, int timeoutMillis) {
+        this.address = address;
+        this.timeoutMillis = timeoutMillis;
     }
 
     static TcpTransport connect(InetSocketAddress address, int timeoutMillis) throws IOException {
-        Socket socket = new Socket();
+        TcpTransport transport = new TcpTransport(address, timeoutMillis);
+        transport.connect();
+        return transport;
+    }
+
+    private Socket connect() throws IOException {
+        Socket fresh = new Socket();
         try {
-            socket.connect(address, timeoutMillis);
-            socket.setSoTimeout(timeoutMillis);
-            socket.setTcpNoDelay(true);
-            return new TcpTransport(socket);
+            fresh.connect(address, timeoutMillis);
+            fresh.setSoTimeout(timeoutMillis);
+            fresh.setTcpNoDelay(true);
         } catch (IOException e) {
-            socket.close();
-            throw e;
+            fresh.close();
+            throw new IOException(
+                    "the chip at " + address.getHostString() + ":" + address.getPort() + " cannot be reached: "
+                            + e.getMessage(),
+                    e);
         }
+        socket = fresh;
+        return fresh;
     }
 
     @Override
     public void wake() throws IOException {
+        if (socket == null) {
+            connect();
+        }
         send(Packet.WORD_RESET, new byte[0]);
         if (!WakeAnswer.isIn(answer())) {
             throw new IOException("what answered the wake is no chip");
@@ -51,22 +66,52 @@ final class TcpTransport implements Transport {
 
     @Override
     public void idle() throws IOException {
-        send(Packet.WORD_IDLE, new byte[0]);
+        rest(Packet.WORD_IDLE);
     }
 
     @Override
     public void sleep() throws IOException {
-        send(Packet.WORD_SLEEP, new byte[0]);
+        rest(Packet.WORD_SLEEP);
+    }
+
+    /// Where the connection was lost, the caller knows already.
+    private void rest(int word) throws IOException {
+        if (socket != null) {
+            send(word, new byte[0]);
+        }
     }
 
     private void send(int word, byte[] packet) throws IOException {
         byte[] bytes = new byte[1 + packet.length];
         bytes[0] = (byte) word;
         System.arraycopy(packet, 0, bytes, 1, packet.length);
-        socket.getOutputStream().write(bytes);
+        try {
+            connected().getOutputStream().write(bytes);
+        } catch (IOException e) {
+            close();
+            throw e;
+        }
+    }
+
+    private Socket connected() throws IOException {
+        Socket way = socket;
+        if (way == null) {
+            throw new IOException("there is no connection to the chip");
+        }
+        return way;
     }
 
     private byte[] answer() throws IOException {
+        try {
+            return answer(connected().getInputStream());
+        } catch (IOException e) {
+            // What comes behind a broken answer would be taken for the next.
+            close();
+            throw e;
+        }
+    }
+
+    private static byte[] answer(InputStream in) throws IOException {
         int count = in.read();
         if (count < 0) {
             throw new EOFException("the chip's port closed the connection");
@@ -84,6 +129,9 @@ final class TcpTransport implements Transport {
 
     @Override
     public void close() throws IOException {
-        socket.close();
+        if (socket != null) {
+            socket.close();
+            socket = null;
+        }
     }
 }

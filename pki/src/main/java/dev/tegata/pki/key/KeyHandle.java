@@ -13,7 +13,8 @@ public record KeyHandle(String id) {
         }
     }
 
-    static KeyHandle random(SecureRandom random) {
+    /// One that no key has.
+    public static KeyHandle random(SecureRandom random) {
         byte[] id = new byte[16];
         random.nextBytes(id);
         return new KeyHandle(HexFormat.of().formatHex(id));

@@ -171,6 +171,15 @@ final class Pkcs11Engine {
                 session -> generate(session, new Address(space, KeyHandle.random(random)), algorithm));
     }
 
+    void generate(KeySpace space, KeyHandle key, KeyAlgorithm algorithm) {
+        Address address = new Address(space, key);
+        making(space, "generating a key of " + algorithm.id(), session -> {
+            destroyAll(session, address);
+            return generate(session, address, algorithm);
+        });
+        token(space).keys().remove(address);
+    }
+
     private KeyHandle generate(long session, Address address, KeyAlgorithm algorithm) throws CryptokiException {
         try {
             Cryptoki.KeyPair pair = generatePair(session, address, algorithm, privateTemplate(address));

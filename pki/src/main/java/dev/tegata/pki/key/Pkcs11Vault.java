@@ -170,6 +170,12 @@ public final class Pkcs11Vault implements Vault {
         return call(present -> present.generate(space, algorithm));
     }
 
+    /// Makes a key pair under a handle of the caller's choice, who so knows it before there is a key. What a
+    /// call before left under it is destroyed.
+    public void generate(KeySpace space, KeyHandle key, KeyAlgorithm algorithm) {
+        run(present -> present.generate(space, key, algorithm));
+    }
+
     @Override
     public KeyHandle importKey(KeySpace space, byte[] pkcs8) {
         return call(present -> present.importKey(space, pkcs8));

@@ -201,9 +201,9 @@ final class AgentEvidenceTest {
         Unit unit = new Unit();
         Unit other = new Unit();
         String elsewhere = NEIGHBOUR.fleet(POLICY);
-        Made first = unit.keys.make(Set.of());
-        Made second = unit.keys.make(Set.of(first.name()));
-        Made foreign = other.keys.make(Set.of());
+        Made first = unit.keys.make(unit.keys.nameNext(Set.of()));
+        Made second = unit.keys.make(unit.keys.nameNext(Set.of(first.name())));
+        Made foreign = other.keys.make(other.keys.nameNext(Set.of()));
         for (Map.Entry<Attester, Attester> kind :
                 Map.of(unit.element(), other.element(), unit.psa(), other.psa()).entrySet()) {
             Attester own = kind.getKey();

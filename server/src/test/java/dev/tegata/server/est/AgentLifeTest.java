@@ -21,6 +21,7 @@ import dev.tegata.chip.port.ChipServer;
 import dev.tegata.pki.Bytes;
 import dev.tegata.protocol.CheckIn;
 import dev.tegata.protocol.CheckInAnswer;
+import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.http.HttpResponse;
@@ -34,6 +35,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
@@ -62,6 +64,10 @@ final class AgentLifeTest {
     }
 
     private Agent start(ChipKeys keys, Duration clockError) throws Exception {
+        return start(keys, clockError, Network.ofThisMachine());
+    }
+
+    private Agent start(ChipKeys keys, Duration clockError, Network network) throws Exception {
         Home home = new Home(TENANT.running.server().devicesUrl(), fleet, List.of(TENANT.tlsAuthority()));
         return Agent.start(new Agent.Setup(
                 keys,
@@ -71,7 +77,7 @@ final class AgentLifeTest {
                 Optional.of(new ChipAttester(keys.chip())),
                 Agent.Habits.USUAL,
                 StateStore.inFile(Disk.local(), folder.resolve("state")),
-                Network.ofThisMachine(),
+                network,
                 InstantSource.offset(InstantSource.system(), clockError),
                 new Random(1),
                 Agent.Pace.USUAL,
@@ -174,6 +180,67 @@ final class AgentLifeTest {
                             .get(TENANT.tenant.ownerKey(), "/api/v1/devices/" + device)
                             .statusCode())
                     .isEqualTo(404);
+        }
+    }
+
+    /// A network that loses the first answer to a request for a certificate.
+    private static Network losing(AtomicInteger enrolments) {
+        return (server, identity, anchors, clock) -> {
+            Network.Connection connection = Network.ofThisMachine().connect(server, identity, anchors, clock);
+            return new Network.Connection() {
+                @Override
+                public Network.HttpAnswer ask(Network.Question question) throws IOException {
+                    Network.HttpAnswer answer = connection.ask(question);
+                    if (question.path().endsWith("/simpleenroll") && enrolments.incrementAndGet() == 1) {
+                        throw new IOException("the answer was lost");
+                    }
+                    return answer;
+                }
+
+                @Override
+                public void close() {
+                    connection.close();
+                }
+            };
+        };
+    }
+
+    @Test
+    @DisplayName("suspended before its first certificate arrived, it keeps still, and has that one when it is resumed")
+    void suspendedBeforeItsFirstCertificate() throws Exception {
+        HttpResponse<String> early = TENANT.running.post(
+                TENANT.tenant.ownerKey(), "/api/v1/devices/" + device + "/suspend", "{\"reason\":\"test\"}");
+        assertThat(early.statusCode())
+                .as("nothing to suspend yet: " + early.body())
+                .isEqualTo(409);
+        AtomicInteger enrolments = new AtomicInteger();
+        try (ChipKeys keys = ChipKeys.of(new Ecc608(Transport.of(chip), new SecureRandom()))) {
+            Agent agent = start(keys, Duration.ZERO, losing(enrolments));
+            agent.step();
+            assertThat(agent.state().identity()).isEmpty();
+            assertThat(TENANT.state(device)).isEqualTo("active");
+            TENANT.change(device, "suspend");
+            for (int i = 0; i < 3; i++) {
+                agent.step();
+                assertThat(events.getLast())
+                        .isInstanceOfSatisfying(
+                                AgentEvent.CheckedIn.class,
+                                heard -> assertThat(heard.state()).isEqualTo(CheckInAnswer.State.SUSPENDED));
+            }
+            assertThat(agent.state().identity()).isEmpty();
+            assertThat(enrolments).as("asks once, is refused, and waits").hasValue(2);
+
+            TENANT.change(device, "resume");
+            agent.step();
+            assertThat(agent.state().identity()).as(events.toString()).isPresent();
+            assertThat(TENANT.certificates(device))
+                    .singleElement()
+                    .satisfies(certificate -> assertThat(certificate.encoded())
+                            .isEqualTo(agent.state()
+                                    .identity()
+                                    .orElseThrow()
+                                    .chain()
+                                    .getFirst()));
         }
     }
 

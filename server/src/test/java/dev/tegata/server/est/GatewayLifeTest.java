@@ -249,7 +249,7 @@ final class GatewayLifeTest {
         assertRefused(unit.asks(fleet, nonce(fleet), Unit.request(unit.key())), 403, "evidence-required");
         VirtualChip chip = FACTORY.make(Preset.TRUST_GO, Instant.now());
         try (ChipKeys keys = ChipKeys.of(new Ecc608(Transport.of(chip), new SecureRandom()))) {
-            DeviceKeys.Made made = keys.make(Set.of());
+            DeviceKeys.Made made = keys.make(keys.nameNext(Set.of()));
             AttestationBundle bundle =
                     new AttestationBundle(new ChipAttester(keys.chip()).vouch(nonce(fleet), made), List.of());
             Bytes request = CertificateRequest.create(
