@@ -191,8 +191,7 @@ public final class Authorities {
     /// The authorities that somebody relies on, oldest first; a thousand at the most: those that issue, and
     /// retired ones by whose status certificates of devices are judged still.
     public List<Authority> reliedOn(Handle tx, TenantId tenant) {
-        return tx
-                .createQuery("""
+        List<Authority> relied = tx.createQuery("""
                         WITH RECURSIVE relied AS (
                             SELECT a.authority_id, a.parent_id FROM authority a
                             WHERE a.tenant_id = :tenant AND (a.state = 'ACTIVE' OR a.state = 'RETIRED' AND :now < (
@@ -209,10 +208,20 @@ public final class Authorities {
                 .bind("tenant", tenant)
                 .bind("now", clock.instant())
                 .map((row, context) -> authority(row))
-                .list()
-                .stream()
+                .list();
+        Set<Bytes> revoked = tx.createQuery("""
+                        SELECT encoded FROM certificate
+                        WHERE tenant_id = :tenant AND serial_number = ANY (:serials) AND revoked_at IS NOT NULL""")
+                .bind("tenant", tenant)
+                .bind(
+                        "serials",
+                        array(relied.stream()
+                                .map(it -> it.requireCertificate().serial().content())))
+                .mapTo(Bytes.class)
+                .set();
+        return relied.stream()
                 .filter(authority -> authority.state() == State.ACTIVE
-                        || revokedAt(tx, authority).isEmpty())
+                        || !revoked.contains(authority.requireCertificate().encoded()))
                 .toList();
     }
 
@@ -670,11 +679,13 @@ public final class Authorities {
     }
 
     private static Argument encoded(List<Certificate> certificates) {
-        byte[][] encoded = certificates.stream()
-                .map(certificate -> certificate.encoded().toArray())
-                .toArray(byte[][]::new);
+        return array(certificates.stream().map(Certificate::encoded));
+    }
+
+    private static Argument array(Stream<Bytes> values) {
+        byte[][] all = values.map(Bytes::toArray).toArray(byte[][]::new);
         return (position, statement, context) ->
-                statement.setArray(position, statement.getConnection().createArrayOf("bytea", encoded));
+                statement.setArray(position, statement.getConnection().createArrayOf("bytea", all));
     }
 
     private static @Nullable Bytes encoded(@Nullable Certificate certificate) {

@@ -44,8 +44,20 @@ public record IssuingAuthority(
     public List<Certificate> path() {
         return Stream.concat(
                         chain.stream().filter(certificate -> !certificate.isSelfIssued() || isCross(certificate)),
-                        beside.stream().filter(IssuingAuthority::isCross))
+                        beside.stream().filter(this::leadsOn))
                 .toList();
+    }
+
+    /// The chain with whatever leads from its root to the other one; the root comes last.
+    public List<Certificate> shown() {
+        return beside.isEmpty()
+                ? chain
+                : Stream.concat(path().stream(), Stream.of(chain.getLast())).toList();
+    }
+
+    private boolean leadsOn(Certificate certificate) {
+        return isCross(certificate)
+                && certificate.publicKeyEncoded().equals(chain.getLast().publicKeyEncoded());
     }
 
     /// Whether a self-issued certificate joins two roots, and is none itself. Ours name the key that signed

@@ -366,7 +366,7 @@ public final class Enrolments {
                         "the device was changed by another request at the same moment",
                         device.id());
             }
-            return new EnrolmentOutcome.Issued(device.id(), certificate, authority.chain());
+            return new EnrolmentOutcome.Issued(device.id(), certificate, authority.shown());
         }
 
         /// The appraisal of the device's evidence; null where the fleet asks for none.
@@ -536,7 +536,7 @@ public final class Enrolments {
                             .equals(authority.certificate().subjectKeyIdentifier())) {
                 return Optional.empty();
             }
-            return Optional.of(new EnrolmentOutcome.Issued(device.id(), certificate, authority.chain()));
+            return Optional.of(new EnrolmentOutcome.Issued(device.id(), certificate, authority.shown()));
         }
 
         /// Whether a certificate for the same key is what this request wants: one for host names has these and
@@ -592,7 +592,7 @@ public final class Enrolments {
             Certificate certificate = sign(found, proven, issuing, partition, longestLife);
             boolean stored = journal.store(tenant, entry(found, proven, certificate, authority, partition, appraisal));
             if (stored) {
-                return new EnrolmentOutcome.Issued(device.id(), certificate, authority.chain());
+                return new EnrolmentOutcome.Issued(device.id(), certificate, authority.shown());
             }
             return answerOfTheWinner(found, proven);
         }
@@ -722,7 +722,7 @@ public final class Enrolments {
                 return new EnrolmentOutcome.Issued(
                         device.id(),
                         stored(current.encoded()),
-                        issuers.of(fleet, device.id()).authority().chain());
+                        issuers.of(fleet, device.id()).authority().shown());
             }
             throw new Refusal(
                     ErrorCode.ENROLMENT_IN_PROGRESS,

@@ -87,7 +87,7 @@ public final class CampaignIssuers implements IssuerChoice {
         Campaign campaign = found.get();
         return steps.ask(fleet.tenant(), new Asked(campaign.id(), device.value()))
                 .map(step -> switch (step) {
-                    case RENEWAL, MOVED -> campaign.fresh();
+                    case RENEWAL, OWN_RENEWAL, MOVED, ENDED -> campaign.fresh();
                     case WAITING, ANCHORS, FAILED, GONE, RETURNING, RETURNED -> campaign.old();
                 })
                 .map(authority -> fleets.under(fleet, authority))

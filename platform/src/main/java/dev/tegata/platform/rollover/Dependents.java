@@ -43,8 +43,11 @@ public final class Dependents {
     /// @param authorities active ones below it
     /// @param fleets whose devices could get no certificate any more
     /// @param certificates of devices that are good, were not renewed and lead to it; counted up to a limit
+    /// @param suspended devices that would come back from their suspension to certificates that lead to it; counted
+    /// up to a limit
     /// @param more whether there are more than were counted
-    public record Summary(List<AuthorityId> authorities, List<FleetId> fleets, long certificates, boolean more) {
+    public record Summary(
+            List<AuthorityId> authorities, List<FleetId> fleets, long certificates, long suspended, boolean more) {
         public Summary {
             authorities = List.copyOf(authorities);
             fleets = List.copyOf(fleets);
@@ -67,6 +70,7 @@ public final class Dependents {
     public Summary summary(TenantId tenant, AuthorityId id) {
         Authority authority = authorities.get(tenant, id);
         List<UUID> issuers = issuers(tenant, authority);
+        long suspended = suspended(tenant, issuers).size();
         return database.inTenant(tenant, tx -> {
             List<FleetId> fleets = tx.createQuery("""
                             SELECT fleet_id FROM fleet WHERE tenant_id = :tenant
@@ -94,7 +98,8 @@ public final class Dependents {
                             .toList(),
                     fleets,
                     Math.min(certificates, Broken.COUNTED),
-                    certificates > Broken.COUNTED);
+                    Math.min(suspended, Broken.COUNTED),
+                    Math.max(certificates, suspended) > Broken.COUNTED);
         });
     }
 
@@ -115,12 +120,12 @@ public final class Dependents {
                     "devices live by certificates that lead to it",
                     "device",
                     who.certificates(),
-                    who.more(),
+                    who.more() && who.certificates() == Broken.COUNTED,
                     first,
                     "/api/v1/authorities/" + id + "/dependents/devices",
                     "tegata authority dependent-devices " + id));
         }
-        List<String> suspended = suspended(tenant, id);
+        List<String> suspended = suspended(tenant, issuers(tenant, authorities.get(tenant, id)));
         if (!suspended.isEmpty()) {
             broken.add(new Broken(
                     "suspended-device",
@@ -135,17 +140,18 @@ public final class Dependents {
         return broken;
     }
 
-    private List<String> suspended(TenantId tenant, AuthorityId id) {
-        List<UUID> issuers = issuers(tenant, authorities.get(tenant, id));
+    private List<String> suspended(TenantId tenant, List<UUID> issuers) {
         return database.inTenant(
                 tenant,
                 tx -> tx.createQuery("""
-                                SELECT d.device_id::text FROM device d
-                                WHERE d.tenant_id = :tenant AND d.state = 'SUSPENDED' AND EXISTS (
-                                    SELECT FROM certificate c WHERE c.tenant_id = d.tenant_id
+                                SELECT DISTINCT device_id::text FROM (
+                                    SELECT d.device_id FROM certificate c JOIN device d ON d.tenant_id = c.tenant_id
+                                        AND d.device_id = c.device_id AND d.state = 'SUSPENDED'
                                         AND c.serial_number IN (d.certificate, d.parallel_certificate)
-                                        AND c.authority_id = ANY (:issuers) AND c.not_after > :now)
-                                ORDER BY d.device_id LIMIT :limit""")
+                                    WHERE c.tenant_id = :tenant AND c.authority_id = ANY (:issuers)
+                                        AND c.revocation_reason = 6 AND c.revoked_at IS NOT NULL AND c.not_after > :now
+                                    LIMIT :limit) AS held
+                                ORDER BY device_id""")
                         .bind("tenant", tenant)
                         .bindArray("issuers", UUID.class, issuers)
                         .bind("now", clock.instant())

@@ -22,6 +22,8 @@ import org.jspecify.annotations.Nullable;
 /// @param note why it pauses by itself
 /// @param job that works on it now, or did last
 /// @param progress how many devices stand where
+/// @param ownRenewalsBy when the last certificate ends of those devices that are waited for and told nothing,
+/// since they have never checked in; null where there are none
 public record Rollover(
         RolloverId id,
         Cause cause,
@@ -42,7 +44,8 @@ public record Rollover(
         String createdBy,
         Instant createdAt,
         Instant updatedAt,
-        Map<Step, Long> progress) {
+        Map<Step, Long> progress,
+        @Nullable Instant ownRenewalsBy) {
     /// Why authorities are replaced.
     public enum Cause {
         RENEWAL,
@@ -65,7 +68,13 @@ public record Rollover(
         ANCHORS,
         /// It was told to renew, and is given a certificate of the new authority when it does.
         RENEWAL,
+        /// It has never checked in, and so is told nothing: it is given a certificate of the new authority when
+        /// it renews by itself.
+        OWN_RENEWAL,
         MOVED,
+        /// Its certificate has ended before it moved. One that comes back is given a certificate of the new
+        /// authority.
+        ENDED,
         /// It could not, several times.
         FAILED,
         /// It was suspended, revoked, retired or taken away meanwhile. One that is in operation again is
@@ -98,14 +107,15 @@ public record Rollover(
         return progress.getOrDefault(step, 0L);
     }
 
+    /// Those of them that are told what to do.
+    long told() {
+        return devices(Step.WAITING) + devices(Step.ANCHORS) + devices(Step.RENEWAL);
+    }
+
     /// Devices with which something is still to be done.
     public long outstanding() {
         return state == RolloverState.ROLLING_BACK
-                ? devices(Step.WAITING)
-                        + devices(Step.ANCHORS)
-                        + devices(Step.RENEWAL)
-                        + devices(Step.MOVED)
-                        + devices(Step.RETURNING)
-                : devices(Step.WAITING) + devices(Step.ANCHORS) + devices(Step.RENEWAL);
+                ? told() + devices(Step.OWN_RENEWAL) + devices(Step.MOVED) + devices(Step.RETURNING)
+                : told() + devices(Step.OWN_RENEWAL);
     }
 }

@@ -9,10 +9,12 @@ import org.jspecify.annotations.Nullable;
 /// A device in a campaign.
 ///
 /// @param detail what the device said of the order that failed last
+/// @param renewsBy when its certificate ends; null where it is told when to renew
 public record RolloverDevice(
         DeviceId device,
         int wave,
         Rollover.Step step,
         int attempts,
         @Nullable String detail,
+        @Nullable Instant renewsBy,
         Instant changedAt) {}

@@ -21,6 +21,7 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.OffsetDateTime;
+import java.time.ZoneOffset;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.EnumMap;
@@ -140,7 +141,8 @@ final class RolloverRows {
                 row.getString("created_by"),
                 row.getObject("created_at", OffsetDateTime.class).toInstant(),
                 row.getObject("updated_at", OffsetDateTime.class).toInstant(),
-                progress(tx, tenant, id));
+                progress(tx, tenant, id),
+                ownRenewalsBy(tx, tenant, id));
     }
 
     private static Map<AuthorityId, AuthorityId> authorities(Handle tx, TenantId tenant, RolloverId id) {
@@ -167,11 +169,20 @@ final class RolloverRows {
         return progress;
     }
 
+    private static @Nullable Instant ownRenewalsBy(Handle tx, TenantId tenant, RolloverId id) {
+        return tx.createQuery(
+                        "SELECT max(renews_by) FROM rollover_device WHERE tenant_id = :tenant AND rollover_id = :id")
+                .bind("tenant", tenant)
+                .bind("id", id.value())
+                .map((row, context) -> Columns.instant(row, "max"))
+                .one();
+    }
+
     static List<RolloverDevice> devices(
             Handle tx, TenantId tenant, RolloverId id, @Nullable Step step, Page.Request page) {
         find(tx, tenant, id);
         return tx.createQuery("""
-                        SELECT device_id, wave, step, attempts, detail, changed_at FROM rollover_device
+                        SELECT device_id, wave, step, attempts, detail, renews_by, changed_at FROM rollover_device
                         WHERE tenant_id = :tenant AND rollover_id = :id %s AND device_id > :after
                         ORDER BY device_id LIMIT :limit""".formatted(step == null ? "" : "AND step = '" + step.name() + "'"))
                 .bind("tenant", tenant)
@@ -184,26 +195,28 @@ final class RolloverRows {
                         Step.valueOf(row.getString(3)),
                         row.getInt(4),
                         row.getString(5),
-                        row.getObject(6, OffsetDateTime.class).toInstant()))
+                        Columns.instant(row, "renews_by"),
+                        row.getObject("changed_at", OffsetDateTime.class).toInstant()))
                 .list();
     }
 
-    /// Devices that were not in operation when the campaign looked at them, are in one of these states now,
-    /// and hold a certificate of one of these authorities.
+    /// Devices that were not in operation when the campaign looked at them, or whose certificate had ended,
+    /// that are in one of these states now and hold a certificate of one of these authorities.
     static List<UUID> gone(
             Handle tx,
             TenantId tenant,
             RolloverId id,
             Set<DeviceState> states,
             Collection<AuthorityId> authorities,
+            Instant now,
             int limit) {
         return tx.createQuery("""
                         SELECT r.device_id FROM rollover_device r JOIN device d ON d.tenant_id = r.tenant_id
                             AND d.device_id = r.device_id AND d.state = ANY (:states)
-                        WHERE r.tenant_id = :tenant AND r.rollover_id = :id AND r.step = 'GONE'
+                        WHERE r.tenant_id = :tenant AND r.rollover_id = :id AND r.step IN ('GONE', 'ENDED')
                             AND EXISTS (SELECT FROM certificate c WHERE c.tenant_id = d.tenant_id
                                 AND c.serial_number IN (d.certificate, d.parallel_certificate)
-                                AND c.authority_id = ANY (:authorities))
+                                AND c.authority_id = ANY (:authorities) AND c.not_after > :now)
                         ORDER BY r.device_id LIMIT :limit""")
                 .bindArray(
                         "states",
@@ -215,6 +228,7 @@ final class RolloverRows {
                         "authorities",
                         UUID.class,
                         authorities.stream().map(AuthorityId::value).toList())
+                .bind("now", now)
                 .bind("limit", limit)
                 .mapTo(UUID.class)
                 .list();
@@ -243,7 +257,7 @@ final class RolloverRows {
                             WHERE tenant_id = :tenant AND rollover_id = :id AND device_id = ANY (:devices)
                             GROUP BY wave, step),
                         moved AS (
-                            UPDATE rollover_device SET step = :step, changed_at = :now, detail = :detail,
+                            UPDATE rollover_device SET step = :step, changed_at = :now, detail = :detail, renews_by = NULL,
                                 attempts = CASE WHEN :failed THEN attempts + 1
                                     WHEN step = :step THEN attempts ELSE 0 END
                             WHERE tenant_id = :tenant AND rollover_id = :id AND device_id = ANY (:devices))
@@ -261,6 +275,25 @@ final class RolloverRows {
                 .bind("failed", failed)
                 .bind("detail", detail)
                 .bind("now", now)
+                .execute();
+    }
+
+    /// Puts devices that are told nothing on a step, and says until when each is waited for.
+    static void await(Handle tx, TenantId tenant, RolloverId id, Map<UUID, Instant> devices, Step step, Instant now) {
+        List<UUID> ids = List.copyOf(devices.keySet());
+        put(tx, tenant, id, ids, step, false, null, now);
+        OffsetDateTime[] ends = ids.stream()
+                .map(devices::get)
+                .map(at -> at.atOffset(ZoneOffset.UTC))
+                .toArray(OffsetDateTime[]::new);
+        tx.createUpdate("""
+                        UPDATE rollover_device
+                        SET renews_by = (:ends::timestamptz[])[array_position(:devices::uuid[], device_id)]
+                        WHERE tenant_id = :tenant AND rollover_id = :id AND device_id = ANY (:devices)""")
+                .bindArray("ends", OffsetDateTime.class, (Object[]) ends)
+                .bindArray("devices", UUID.class, ids)
+                .bind("tenant", tenant)
+                .bind("id", id.value())
                 .execute();
     }
 

@@ -29,6 +29,7 @@ import java.time.OffsetDateTime;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -39,7 +40,8 @@ import org.jspecify.annotations.Nullable;
 /// The work on a campaign, in bounded steps that can be repeated:
 ///
 /// 1. Find the devices whose certificate is one of the old authorities'. After a compromise, revoke all of these.
-/// 2. Begin with the devices of the open waves: an order for the new root, or for a new certificate.
+/// 2. Begin with the devices of the open waves: an order for the new root, or for a new certificate. Those that have
+///    never checked in are told nothing; they are waited for until their certificates end.
 /// 3. Look at those that were begun with, until none is left; then look whether more have come.
 /// 4. Until the campaign is closed, watch for devices that were suspended and are in operation again.
 public final class RolloverSteps {
@@ -157,11 +159,11 @@ public final class RolloverSteps {
             List<AuthorityId> old = rollover.authorities().keySet().stream()
                     .sorted(Comparator.comparing(AuthorityId::value))
                     .toList();
-            if (position.authority() == old.size()) {
-                boolean compromised = rollover.cause() == Cause.COMPROMISE;
-                return listSuspended() == LISTED_AT_ONCE || compromised && revokeHeld() == LISTED_AT_ONCE
-                        ? position.advance(0)
-                        : settleOr(Phase.BEGIN);
+            if (position.authority() == 2 * old.size()) {
+                return settleOr(Phase.BEGIN);
+            }
+            if (position.authority() >= old.size()) {
+                return listHeld(position, old.get(position.authority() - old.size()));
             }
             String[] after = (position.after().isEmpty() ? Listed.START : position.after()).split("~", 2);
             List<Listed> page = tx.createQuery("""
@@ -204,47 +206,43 @@ public final class RolloverSteps {
                             .withTotal(rollover.listed() + added);
         }
 
-        /// Suspended devices cannot be moved; nor do they go unnoticed when they are in operation again.
-        private int listSuspended() {
-            record Held(UUID device, Bytes serial) {}
+        /// Suspended devices cannot be moved; nor do they go unnoticed when they are in operation again. After a
+        /// compromise what is on hold is revoked: it would be good again one day.
+        private Advance listHeld(Position position, AuthorityId authority) {
+            record Held(Bytes serial, @Nullable UUID device) {}
             List<Held> page = tx.createQuery("""
-                            SELECT DISTINCT ON (d.device_id) d.device_id, c.serial_number FROM device d JOIN certificate c
-                                ON c.tenant_id = d.tenant_id AND c.serial_number IN (d.certificate, d.parallel_certificate)
-                            WHERE d.tenant_id = :tenant AND d.state = 'SUSPENDED' AND c.authority_id = ANY (:old)
-                                AND NOT EXISTS (SELECT FROM rollover_device r WHERE r.tenant_id = d.tenant_id
-                                    AND r.rollover_id = :id AND r.device_id = d.device_id)
-                            ORDER BY d.device_id LIMIT :limit""")
+                            SELECT c.serial_number, d.device_id FROM certificate c
+                            LEFT JOIN device d ON d.tenant_id = c.tenant_id AND d.device_id = c.device_id
+                                AND c.serial_number IN (d.certificate, d.parallel_certificate) AND d.state = 'SUSPENDED'
+                            WHERE c.tenant_id = :tenant AND c.authority_id = :authority
+                                AND c.revocation_reason = 6 AND c.revoked_at IS NOT NULL AND c.serial_number > :after
+                            ORDER BY c.serial_number LIMIT :limit""")
                     .bind("tenant", tenant)
-                    .bindArray("old", UUID.class, ids(rollover.authorities().keySet()))
-                    .bind("id", rollover.id().value())
+                    .bind("authority", authority)
+                    .bind("after", Bytes.ofHex(position.after()))
                     .bind("limit", LISTED_AT_ONCE)
-                    .map((row, context) -> new Held(row.getObject(1, UUID.class), Bytes.of(row.getBytes(2))))
+                    .map((row, context) -> new Held(Bytes.of(row.getBytes(1)), row.getObject(2, UUID.class)))
                     .list();
-            RolloverRows.add(
-                    tx,
-                    tenant,
-                    rollover,
-                    page.stream().map(Held::device).toList(),
-                    page.stream().map(Held::serial).toList(),
-                    Step.GONE,
-                    now);
-            return page.size();
-        }
-
-        /// What is on hold would be good again one day.
-        private int revokeHeld() {
-            List<Bytes> held = tx.createQuery("""
-                            SELECT serial_number FROM certificate
-                            WHERE tenant_id = :tenant AND authority_id = ANY (:old) AND revoked_at IS NOT NULL
-                                AND revocation_reason = :hold LIMIT :limit""")
-                    .bind("tenant", tenant)
-                    .bindArray("old", UUID.class, ids(rollover.authorities().keySet()))
-                    .bind("hold", RevocationReason.CERTIFICATE_HOLD.code())
-                    .bind("limit", LISTED_AT_ONCE)
-                    .mapTo(Bytes.class)
-                    .list();
-            revoke(held);
-            return held.size();
+            List<UUID> devices = new ArrayList<>();
+            List<Bytes> held = new ArrayList<>();
+            for (Held one : page) {
+                if (one.device() != null) {
+                    devices.add(one.device());
+                    held.add(one.serial());
+                }
+            }
+            RolloverRows.add(tx, tenant, rollover, devices, held, Step.GONE, now);
+            if (rollover.cause() == Cause.COMPROMISE) {
+                revoke(page.stream().map(Held::serial).toList());
+            }
+            return page.size() < LISTED_AT_ONCE
+                    ? new Position(Phase.LIST, position.authority() + 1, "", false).advance(0)
+                    : new Position(
+                                    Phase.LIST,
+                                    position.authority(),
+                                    page.getLast().serial().hex(),
+                                    false)
+                            .advance(0);
         }
 
         /// For good; those that somebody has revoked so meanwhile keep their reason.
@@ -309,8 +307,8 @@ public final class RolloverSteps {
         private int takeBack() {
             List<AuthorityId> both = new ArrayList<>(rollover.authorities().keySet());
             both.addAll(rollover.authorities().values());
-            List<UUID> back =
-                    RolloverRows.gone(tx, tenant, rollover.id(), Set.of(DeviceState.ACTIVE), both, HANDLED_AT_ONCE);
+            List<UUID> back = RolloverRows.gone(
+                    tx, tenant, rollover.id(), Set.of(DeviceState.ACTIVE), both, now, HANDLED_AT_ONCE);
             RolloverRows.put(tx, tenant, rollover.id(), back, first(), false, null, now);
             return back.size();
         }
@@ -342,7 +340,8 @@ public final class RolloverSteps {
             record Open(long all, long through) {}
             Open open = tx.createQuery("""
                             SELECT coalesce(sum(devices), 0),
-                                coalesce(sum(devices) FILTER (WHERE step IN ('MOVED', 'FAILED', 'GONE')), 0)
+                                coalesce(sum(devices) FILTER (
+                                    WHERE step IN ('OWN_RENEWAL', 'MOVED', 'ENDED', 'FAILED', 'GONE')), 0)
                             FROM rollover_count WHERE tenant_id = :tenant AND rollover_id = :id AND wave <= :wave""")
                     .bind("tenant", tenant)
                     .bind("id", rollover.id().value())
@@ -370,7 +369,7 @@ public final class RolloverSteps {
         }
 
         private Advance look(Position position) {
-            List<UUID> devices = page(position, "step IN ('ANCHORS', 'RENEWAL')");
+            List<UUID> devices = page(position, "step IN ('ANCHORS', 'RENEWAL', 'OWN_RENEWAL')");
             int changed = next(see(devices));
             if (tooManyFailures()) {
                 return Advance.complete(changed, List.of());
@@ -379,11 +378,20 @@ public final class RolloverSteps {
             if (devices.size() == HANDLED_AT_ONCE) {
                 return new Position(Phase.LOOK, 0, devices.getLast().toString(), changes).advance(changed);
             }
-            if (RolloverRows.find(tx, tenant, rollover.id()).outstanding() == 0) {
+            Rollover left = RolloverRows.find(tx, tenant, rollover.id());
+            if (left.outstanding() == 0) {
                 return Position.of(Phase.LIST).advance(changed);
             }
-            Advance again = Position.of(Phase.BEGIN).advance(changed);
-            return changes || takeBack() > 0 ? again : again.after(pause);
+            if (changes || takeBack() > 0) {
+                return Position.of(Phase.BEGIN).advance(changed);
+            }
+            // Nobody hurries where devices renew by themselves: many of them are looked at once an hour.
+            long own = left.devices(Step.OWN_RENEWAL);
+            return left.outstanding() == own
+                    ? Position.of(Phase.LIST)
+                            .advance(changed)
+                            .after(pause.multipliedBy(Math.clamp(own / 1_000, 1, 240)))
+                    : Position.of(Phase.BEGIN).advance(changed).after(pause);
         }
 
         private List<UUID> page(Position position, String condition) {
@@ -422,6 +430,8 @@ public final class RolloverSteps {
         /// @param anchored whether it has said that it trusts the new root
         /// @param moved whether its certificates of the campaign's chains are all of new authorities
         /// @param reachable whether it can be given orders: the certificate that it comes with is good
+        /// @param silent whether it has never checked in
+        /// @param ends when its last certificate of the campaign's chains ends; null where it has none
         /// @param order how the last order of this step ended; null where it is open, or there was none
         private record Seen(
                 UUID device,
@@ -431,6 +441,8 @@ public final class RolloverSteps {
                 boolean anchored,
                 boolean moved,
                 boolean reachable,
+                boolean silent,
+                @Nullable Instant ends,
                 boolean ordered,
                 @Nullable String order,
                 @Nullable String said,
@@ -442,6 +454,7 @@ public final class RolloverSteps {
                             SELECT r.device_id, r.step, r.attempts, coalesce(d.state = 'ACTIVE', false) AS active,
                                 coalesce(jsonb_exists(p.trust_anchors, :anchor), false) AS anchored,
                                 coalesce(c.moved, false) AS moved, coalesce(c.reachable, false) AS reachable,
+                                p.digest IS NULL AS silent, c.ends,
                                 o.order_id IS NOT NULL AS ordered,
                                 CASE WHEN o.state IN ('PLACED', 'DELIVERED') AND o.expires_at > :now THEN NULL
                                     WHEN o.state IN ('PLACED', 'DELIVERED') THEN 'EXPIRED' ELSE o.state END AS state,
@@ -450,11 +463,12 @@ public final class RolloverSteps {
                             LEFT JOIN device d ON d.tenant_id = r.tenant_id AND d.device_id = r.device_id
                             LEFT JOIN device_report p ON p.tenant_id = r.tenant_id AND p.device_id = r.device_id
                             LEFT JOIN LATERAL (
-                                SELECT bool_and(c.authority_id = ANY (:fresh))
-                                        FILTER (WHERE c.authority_id = ANY (:old) OR c.authority_id = ANY (:fresh))
-                                        AS moved,
+                                SELECT bool_and(c.authority_id = ANY (:fresh)) FILTER (WHERE c.ours) AS moved,
+                                    max(c.not_after) FILTER (WHERE c.ours) AS ends,
                                     bool_or(c.serial_number = d.certificate AND c.revoked_at IS NULL) AS reachable
-                                FROM certificate c WHERE c.tenant_id = d.tenant_id
+                                FROM (SELECT *, authority_id = ANY (:old) OR authority_id = ANY (:fresh) AS ours
+                                    FROM certificate) c
+                                WHERE c.tenant_id = d.tenant_id
                                     AND c.serial_number IN (d.certificate, d.parallel_certificate)) c ON true
                             LEFT JOIN LATERAL (SELECT * FROM device_order o
                                 WHERE o.tenant_id = r.tenant_id AND o.device_id = r.device_id
@@ -484,6 +498,8 @@ public final class RolloverSteps {
                     row.getBoolean("anchored"),
                     row.getBoolean("moved"),
                     row.getBoolean("reachable"),
+                    row.getBoolean("silent"),
+                    Columns.instant(row, "ends"),
                     row.getBoolean("ordered"),
                     row.getString("state"),
                     row.getString("detail"),
@@ -498,29 +514,44 @@ public final class RolloverSteps {
             List<Seen> moved = new ArrayList<>();
             List<Seen> anchors = new ArrayList<>();
             List<Seen> renewals = new ArrayList<>();
+            List<Seen> ended = new ArrayList<>();
+            Map<UUID, Instant> silent = new HashMap<>();
             int changed = 0;
             for (Seen seen : devices) {
                 if (!seen.active()) {
                     gone.add(seen);
                 } else if (seen.moved()) {
                     moved.add(seen);
-                } else if (rollover.cause() == Cause.COMPROMISE && !seen.reachable()) {
+                } else if (rollover.cause() == Cause.COMPROMISE && (!seen.reachable() || seen.silent())) {
                     continue; // it is told by being refused
+                } else if (rollover.cause() == Cause.RENEWAL && ended(seen)) {
+                    ended.add(seen);
+                } else if (seen.silent() && seen.ends() != null) {
+                    if (seen.step() != Step.OWN_RENEWAL) {
+                        silent.put(seen.device(), seen.ends());
+                    }
                 } else if (seen.step() == Step.RENEWAL) {
                     changed += again(seen, new OrderContent.RenewCertificate()) ? 1 : 0;
                 } else if (rollover.newAnchor() == null || seen.anchored()) {
                     renewals.add(seen);
-                } else if (seen.step() == Step.WAITING) {
-                    anchors.add(seen);
-                } else {
+                } else if (seen.step() == Step.ANCHORS) {
                     changed += again(seen, anchors()) ? 1 : 0;
+                } else {
+                    anchors.add(seen);
                 }
             }
+            RolloverRows.await(tx, tenant, rollover.id(), silent, Step.OWN_RENEWAL, now);
             return changed
+                    + silent.size()
                     + put(gone, Step.GONE)
                     + put(moved, Step.MOVED)
+                    + put(ended, Step.ENDED)
                     + (anchors.isEmpty() ? 0 : order(anchors, Step.ANCHORS, anchors()))
                     + order(renewals, Step.RENEWAL, new OrderContent.RenewCertificate());
+        }
+
+        private boolean ended(Seen seen) {
+            return seen.ends() != null && !seen.ends().isAfter(now);
         }
 
         private static List<UUID> ids(Collection<AuthorityId> authorities) {
@@ -575,7 +606,7 @@ public final class RolloverSteps {
         }
 
         private Advance giveBack(Position position) {
-            List<UUID> devices = page(position, "step NOT IN ('RETURNED', 'GONE', 'FAILED')");
+            List<UUID> devices = page(position, "step NOT IN ('RETURNED', 'ENDED', 'GONE', 'FAILED')");
             int changed = giveBack(see(devices));
             boolean changes = position.changes() || changed > 0;
             if (devices.size() == HANDLED_AT_ONCE) {
@@ -598,21 +629,32 @@ public final class RolloverSteps {
             List<Seen> gone = new ArrayList<>();
             List<Seen> returned = new ArrayList<>();
             List<Seen> renewals = new ArrayList<>();
+            List<Seen> ended = new ArrayList<>();
+            Map<UUID, Instant> silent = new HashMap<>();
             int changed = 0;
             for (Seen seen : devices) {
                 if (!seen.active()) {
                     gone.add(seen);
                 } else if (!seen.moved()) {
                     returned.add(seen);
+                } else if (ended(seen)) {
+                    ended.add(seen);
+                } else if (seen.silent() && seen.ends() != null) {
+                    if (seen.step() != Step.RETURNING) {
+                        silent.put(seen.device(), seen.ends());
+                    }
                 } else if (seen.step() == Step.RETURNING) {
                     changed += again(seen, new OrderContent.RenewCertificate()) ? 1 : 0;
                 } else {
                     renewals.add(seen);
                 }
             }
+            RolloverRows.await(tx, tenant, rollover.id(), silent, Step.RETURNING, now);
             return changed
+                    + silent.size()
                     + put(gone, Step.GONE)
                     + put(returned, Step.RETURNED)
+                    + put(ended, Step.ENDED)
                     + order(renewals, Step.RETURNING, new OrderContent.RenewCertificate());
         }
     }

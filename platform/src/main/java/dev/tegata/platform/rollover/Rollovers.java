@@ -37,6 +37,7 @@ import dev.tegata.platform.rollover.RolloverState.Action;
 import dev.tegata.platform.rollover.Successors.Made;
 import dev.tegata.platform.store.Database;
 import java.security.SecureRandom;
+import java.time.Instant;
 import java.time.InstantSource;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -261,7 +262,8 @@ public final class Rollovers {
                 actor.toString(),
                 clock.instant(),
                 clock.instant(),
-                Map.of());
+                Map.of(),
+                null);
     }
 
     private static void requireFree(Handle tx, TenantId tenant, Map<AuthorityId, AuthorityId> places) {
@@ -405,15 +407,15 @@ public final class Rollovers {
     }
 
     /// Gives the fleets to the new authorities. Devices that have not moved keep what they have, and are
-    /// moved still.
+    /// moved still; those that renew by themselves need not be waited for.
     ///
-    /// @param leaveBehind whether to do so though devices have not moved
+    /// @param leaveBehind whether to do so though other devices have not moved
     public Rollover finish(TenantId tenant, Actor actor, RolloverId id, boolean leaveBehind) {
         return database.inTenant(tenant, tx -> {
             Rollover before = RolloverRows.lock(tx, tenant, id);
             RolloverState after = after(before, Action.FINISH);
             if (!leaveBehind) {
-                requireAllMoved(tx, tenant, before);
+                requireAllMoved(tx, tenant, before, before.devices(Step.OWN_RENEWAL));
             }
             before.authorities().forEach((old, fresh) -> fleets.move(tx, tenant, actor, old, fresh));
             RolloverRows.state(tx, tenant, id, after, null, clock.instant());
@@ -422,16 +424,23 @@ public final class Rollovers {
         });
     }
 
-    private static void requireAllMoved(Handle tx, TenantId tenant, Rollover rollover) {
-        if (!rollover.settled() || rollover.devices(Step.FAILED) > 0) {
+    /// @param later so many are not waited for
+    private void requireAllMoved(Handle tx, TenantId tenant, Rollover rollover, long later) {
+        boolean through = later == 0 ? rollover.settled() : rollover.outstanding() == later;
+        if (!through || rollover.devices(Step.FAILED) > 0) {
+            Instant by = rollover.ownRenewalsBy();
             throw new RefusedException(
                     ErrorCode.CONFLICT,
-                    rollover.outstanding() + " devices have not moved yet, " + rollover.devices(Step.FAILED)
+                    rollover.outstanding() + " devices have not moved yet"
+                            + (by == null
+                                    ? ""
+                                    : " (those among them that do not check in move when they renew, by " + by + ")")
+                            + ", " + rollover.devices(Step.FAILED)
                             + " could not; wait for them, or leave them behind (--leave-behind, 'leaveBehind')");
         }
         Set<DeviceState> mayCome = Set.of(DeviceState.ACTIVE, DeviceState.SUSPENDED);
         List<UUID> suspended = RolloverRows.gone(
-                tx, tenant, rollover.id(), mayCome, rollover.authorities().keySet(), NAMED);
+                tx, tenant, rollover.id(), mayCome, rollover.authorities().keySet(), clock.instant(), NAMED);
         if (!suspended.isEmpty()) {
             throw new RefusedException(
                     ErrorCode.CONFLICT,
@@ -449,7 +458,7 @@ public final class Rollovers {
             Rollover before = RolloverRows.lock(tx, tenant, id);
             RolloverState after = after(before, Action.CLOSE);
             if (!leaveBehind) {
-                requireAllMoved(tx, tenant, before);
+                requireAllMoved(tx, tenant, before, 0);
             }
             RolloverRows.state(tx, tenant, id, after, null, clock.instant());
             authorities.withdrawCross(tx, tenant, actor, before.oldAuthority(), before.newAuthority());

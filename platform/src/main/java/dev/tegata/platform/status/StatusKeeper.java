@@ -189,14 +189,23 @@ public final class StatusKeeper implements AutoCloseable {
         Optional<Instant> responderEnds = Optional.empty();
         for (TenantId tenant : tenants()) {
             for (AuthorityId authority : database.inTenant(tenant, tx -> due(tx, tenant))) {
-                renewResponder(tenant, authority);
-                publish(new StatusNews(tenant, authority));
+                refresh(tenant, authority);
             }
             Freshness here = database.inTenant(tenant, tx -> freshness(tx, tenant));
             crlEnds = earlier(crlEnds, here.crlEnds());
             responderEnds = earlier(responderEnds, here.responderEnds());
         }
         freshness = new Freshness(crlEnds, responderEnds);
+    }
+
+    /// What is broken of one authority is no reason to let the status of others grow old.
+    private void refresh(TenantId tenant, AuthorityId authority) {
+        try {
+            renewResponder(tenant, authority);
+            publish(new StatusNews(tenant, authority));
+        } catch (RuntimeException e) {
+            LOG.error("The status of {} could not be refreshed, will try again.", authority, e);
+        }
     }
 
     private void move() {
@@ -240,7 +249,7 @@ public final class StatusKeeper implements AutoCloseable {
             responders.ready(tenant, authority);
         } catch (RefusedException e) {
             LOG.debug("{} gets no OCSP responder: {}", authority, e.getMessage());
-        } catch (UnavailableException e) {
+        } catch (UnavailableException | VaultException e) {
             LOG.warn("The OCSP responder of {} will be renewed later: {}", authority, e.getMessage());
         }
     }

@@ -271,6 +271,13 @@ final class RolloverTest {
     }
 
     private List<Unit> units(int count) throws Exception {
+        List<Unit> units = silent(count);
+        come(units);
+        return units;
+    }
+
+    /// Devices that have never checked in.
+    private List<Unit> silent(int count) throws Exception {
         String batch = java.util.UUID.randomUUID().toString().substring(0, 13);
         List<String> serials = java.util.stream.IntStream.range(0, count)
                 .mapToObj(number -> batch + number)
@@ -472,10 +479,16 @@ final class RolloverTest {
                 .containsExactlyInAnyOrderElementsOf(before.authority().published());
         for (IssuingFleet way : List.of(before, after)) {
             List<Certificate> between = way.authority().path();
-            assertThat(between).hasSize(3);
+            assertThat(between).hasSize(2);
+            assertThat(way.authority().shown())
+                    .as("in the order in which each certifies the one before")
+                    .containsExactly(
+                            between.getFirst(),
+                            between.getLast(),
+                            way.authority().chain().getLast());
             for (Certificate trusted : List.of(oldRoot, newRoot)) {
                 PathResult path = PATHS.check(
-                        new Presented(between.getFirst(), between.subList(1, 3)),
+                        new Presented(between.getFirst(), between.subList(1, 2)),
                         TrustAnchors.of(trusted),
                         world.clock.instant(),
                         Purpose.ANY);
@@ -508,6 +521,81 @@ final class RolloverTest {
         assertThat(issuer(away)).isEqualTo(issuing.id());
         live(units, rollover.id(), Rollover::settled);
         assertThat(issuer(away)).isNotEqualTo(issuing.id());
+    }
+
+    @Test
+    @DisplayName("waits for devices that never check in until they renew, and no longer than their certificates live")
+    void ownRenewals() throws Exception {
+        Unit agent = units(1).getFirst();
+        List<Unit> silent = silent(2);
+        Unit renewing = silent.getFirst();
+        Unit asleep = silent.getLast();
+        Rollover rollover = rollovers.prepare(tenant, OPERATOR, plan(root.id(), 1));
+        rollovers.start(tenant, OPERATOR, rollover.id());
+        Rollover waiting = live(
+                List.of(agent), rollover.id(), it -> it.devices(Step.MOVED) == 1 && it.devices(Step.OWN_RENEWAL) == 2);
+        assertThat(waiting.outstanding()).isEqualTo(2);
+        assertThat(waiting.ownRenewalsBy())
+                .isEqualTo(asleep.certificate().validity().notAfter());
+        assertThat(rollovers
+                        .devices(tenant, rollover.id(), Step.OWN_RENEWAL, Page.Request.first())
+                        .items())
+                .extracting(RolloverDevice::device, RolloverDevice::renewsBy)
+                .containsExactlyInAnyOrder(
+                        org.assertj.core.groups.Tuple.tuple(
+                                renewing.id(), renewing.certificate().validity().notAfter()),
+                        org.assertj.core.groups.Tuple.tuple(
+                                asleep.id(), asleep.certificate().validity().notAfter()));
+
+        renewing.anchors.add(
+                world.authorities.get(tenant, rollover.newAuthority()).requireCertificate());
+        renewing.hold(world.reEnrol(fleet, renewing.certificate(), renewing.key));
+        assertThat(issuer(renewing)).isEqualTo(rollover.authorities().get(issuing.id()));
+        await(rollover.id(), it -> it.devices(Step.MOVED) == 2);
+        rollovers.finish(tenant, OPERATOR, rollover.id(), false);
+        assertThatThrownBy(() -> rollovers.close(tenant, OPERATOR, rollover.id(), false))
+                .hasMessageContaining("1 devices have not moved yet")
+                .hasMessageContaining(asleep.certificate().validity().notAfter().toString());
+
+        world.clock.advance(Duration.between(
+                world.clock.instant(), asleep.certificate().validity().notAfter()));
+        Rollover settled = await(rollover.id(), Rollover::settled);
+        assertThat(settled.progress()).isEqualTo(Map.of(Step.MOVED, 2L, Step.ENDED, 1L));
+        assertThat(settled.ownRenewalsBy()).isNull();
+        asleep.anchors.add(
+                world.authorities.get(tenant, rollover.newAuthority()).requireCertificate());
+        asleep.hold(world.reEnrol(fleet, asleep.certificate(), asleep.key));
+        assertThat(issuer(asleep)).isEqualTo(rollover.authorities().get(issuing.id()));
+        await(rollover.id(), it -> it.settled() && it.devices(Step.MOVED) == 3);
+        rollovers.close(tenant, OPERATOR, rollover.id(), false);
+    }
+
+    @Test
+    @DisplayName("that is rolled back waits for devices that never check in until they renew")
+    void ownReturns() throws Exception {
+        List<Unit> silent = silent(2);
+        Unit returning = silent.getFirst();
+        Rollover rollover = rollovers.prepare(tenant, OPERATOR, plan(issuing.id(), 10));
+        rollovers.start(tenant, OPERATOR, rollover.id());
+        await(rollover.id(), it -> it.devices(Step.OWN_RENEWAL) == 2);
+        world.clock.advance(Duration.ofSeconds(3));
+        for (Unit unit : silent) {
+            unit.hold(world.reEnrol(fleet, unit.certificate(), unit.key));
+        }
+        await(rollover.id(), Rollover::settled);
+
+        rollovers.rollBack(tenant, OPERATOR, rollover.id());
+        world.clock.advance(Duration.ofSeconds(3));
+        Rollover waiting = await(rollover.id(), it -> it.devices(Step.RETURNING) == 2);
+        assertThat(waiting.ownRenewalsBy())
+                .isEqualTo(returning.certificate().validity().notAfter());
+        returning.hold(world.reEnrol(fleet, returning.certificate(), returning.key));
+        assertThat(issuer(returning)).isEqualTo(issuing.id());
+        await(rollover.id(), it -> it.devices(Step.RETURNED) == 1);
+        world.clock.advance(Duration.ofDays(366));
+        Rollover back = await(rollover.id(), it -> it.state() == RolloverState.ROLLED_BACK);
+        assertThat(back.progress()).isEqualTo(Map.of(Step.RETURNED, 1L, Step.ENDED, 1L));
+        assertThat(called(silent)).as("orders that nobody fetches").isEmpty();
     }
 
     @Test
@@ -720,7 +808,7 @@ final class RolloverTest {
     @DisplayName("is preceded by the question who breaks if the authority ends today")
     void dependents() throws Exception {
         Dependents dependents = new Dependents(world.database, world.authorities, world.clock);
-        List<Unit> units = units(3);
+        List<Unit> units = silent(3);
         Unit silent = units.get(0);
         Unit heard = units.get(1);
         heard.live();
@@ -728,7 +816,7 @@ final class RolloverTest {
         world.devices.revoke(tenant, units.get(2).id(), OPERATOR, "stolen");
 
         assertThat(dependents.summary(tenant, root.id()))
-                .isEqualTo(new Dependents.Summary(List.of(issuing.id()), List.of(fleet), 2, false));
+                .isEqualTo(new Dependents.Summary(List.of(issuing.id()), List.of(fleet), 2, 0, false));
         assertThat(dependents
                         .devices(tenant, issuing.id(), Page.Request.first())
                         .items())
@@ -737,6 +825,8 @@ final class RolloverTest {
                         org.assertj.core.groups.Tuple.tuple(silent.id(), false),
                         org.assertj.core.groups.Tuple.tuple(heard.id(), true));
         world.devices.suspend(tenant, silent.id(), OPERATOR, "lost");
+        assertThat(dependents.summary(tenant, root.id()))
+                .isEqualTo(new Dependents.Summary(List.of(issuing.id()), List.of(fleet), 1, 1, false));
         assertThat(dependents.broken(tenant, issuing.id()))
                 .filteredOn(broken -> broken.reason().equals("suspended-device"))
                 .singleElement()

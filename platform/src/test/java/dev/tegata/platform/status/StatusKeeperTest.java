@@ -12,6 +12,7 @@ import dev.tegata.pki.der.Oid;
 import dev.tegata.pki.der.Tag;
 import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.authority.Authority;
 import dev.tegata.platform.store.Database;
 import dev.tegata.platform.tenant.CreatedTenant;
 import dev.tegata.platform.testing.TestClock;
@@ -21,6 +22,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.security.SecureRandom;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.BooleanSupplier;
@@ -287,6 +289,31 @@ class StatusKeeperTest {
                     "the responder is renewed",
                     () -> restarted.keeper.responderSecondsLeft()
                             > Duration.ofDays(13).toSeconds());
+        }
+    }
+
+    @Test
+    @DisplayName("an authority without its key does not keep others, and other tenants, from fresh lists")
+    void lostKey() {
+        CreatedTenant broken = one.platform.tenant();
+        Authority lost = broken.authorities().getFirst();
+        one.platform.vault.destroy(broken.tenant().id().keySpace(), lost.key());
+        List<Authority> sound = new ArrayList<>(broken.authorities().subList(1, 2));
+        for (int i = 0; i < 4; i++) {
+            sound.addAll(one.platform.tenant().authorities());
+        }
+        clock.advance(Duration.ofDays(5));
+        try (Node restarted = new Node()) {
+            for (Authority authority : sound) {
+                await("a list of " + authority.name(), () -> {
+                    restarted.crls.forget(authority.tenant(), authority.id(), 0);
+                    return restarted
+                            .crls
+                            .find(authority.tenant(), authority.id(), 0)
+                            .filter(list -> list.nextUpdate().isAfter(clock.instant()))
+                            .isPresent();
+                });
+            }
         }
     }
 }

@@ -28,6 +28,7 @@ import dev.tegata.platform.acme.AcmePolicy;
 import dev.tegata.platform.acme.AcmeSettings;
 import dev.tegata.platform.acme.DeviceAttestation;
 import dev.tegata.platform.audit.RefusalLog;
+import dev.tegata.platform.authority.IssuingAuthority;
 import dev.tegata.platform.enrol.DeviceCredential;
 import dev.tegata.platform.enrol.EnrolmentOutcome;
 import dev.tegata.platform.enrol.EnrolmentRequest;
@@ -556,7 +557,7 @@ public final class AcmeEndpoint {
         List<Bytes> chain = new ArrayList<>();
         chain.add(issued.certificate().encoded());
         issued.chain().stream()
-                .filter(above -> !above.isSelfIssued())
+                .filter(above -> !above.isSelfIssued() || IssuingAuthority.isCross(above))
                 .map(Certificate::encoded)
                 .forEach(chain::add);
         return chain;

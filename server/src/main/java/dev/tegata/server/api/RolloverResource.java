@@ -112,6 +112,7 @@ final class RolloverResource {
             long outstanding,
             boolean settled,
             Map<String, Long> progress,
+            @Nullable Instant ownRenewalsBy,
             @Nullable String note,
             @Nullable String job,
             String createdBy,
@@ -140,6 +141,7 @@ final class RolloverResource {
                     rollover.outstanding(),
                     rollover.settled(),
                     progress,
+                    rollover.ownRenewalsBy(),
                     rollover.note(),
                     rollover.job() == null ? null : rollover.job().toString(),
                     rollover.createdBy(),
@@ -154,6 +156,7 @@ final class RolloverResource {
             String step,
             int attempts,
             @Nullable String detail,
+            @Nullable Instant renewsBy,
             Instant changedAt) {
         static DeviceView of(RolloverDevice device) {
             return new DeviceView(
@@ -162,16 +165,18 @@ final class RolloverResource {
                     Names.of(device.step()),
                     device.attempts(),
                     device.detail(),
+                    device.renewsBy(),
                     device.changedAt());
         }
     }
 
-    record SummaryView(List<String> authorities, List<String> fleets, long certificates, boolean more) {
+    record SummaryView(List<String> authorities, List<String> fleets, long certificates, long suspended, boolean more) {
         static SummaryView of(Dependents.Summary summary) {
             return new SummaryView(
                     summary.authorities().stream().map(AuthorityId::toString).toList(),
                     summary.fleets().stream().map(FleetId::toString).toList(),
                     summary.certificates(),
+                    summary.suspended(),
                     summary.more());
         }
     }

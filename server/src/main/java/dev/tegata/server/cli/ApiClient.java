@@ -327,17 +327,21 @@ final class ApiClient implements AutoCloseable {
     private static String breaks(JsonNode breaks) {
         StringBuilder text = new StringBuilder();
         for (JsonNode one : breaks) {
-            text.append("  %s%s %s(s), %s: %s%n"
+            text.append("  %s%s %s, %s: %s%n"
                     .formatted(
                             one.path("count").asString(),
                             one.path("more").asBoolean(false) ? " and more" : "",
-                            one.path("what").asString(),
+                            counted(one.path("count").asLong(), one.path("what").asString()),
                             one.path("reason").asString(),
                             one.path("detail").asString()));
             one.path("first").forEach(id -> text.append("    %s%n".formatted(id.asString())));
             text.append("    All: %s%n".formatted(one.path("command").asString()));
         }
         return text.toString();
+    }
+
+    private static String counted(long count, String what) {
+        return count == 1 ? what : what.equals("authority") ? "authorities" : what + "s";
     }
 
     private static String sentence(String detail) {

@@ -140,7 +140,8 @@ final class RolloverCommands {
                             names = "--step",
                             paramLabel = "STEP",
                             description =
-                                    "waiting, anchors, renewal, moved, failed, gone, returning or returned; otherwise all.")
+                                    "waiting, anchors, renewal, own-renewal, moved, ended, failed, gone, returning or"
+                                            + " returned; otherwise all.")
                     @Nullable
                     String step,
             @Mixin Paging paging) {
@@ -156,6 +157,7 @@ final class RolloverCommands {
                             "step",
                             "attempts",
                             "SINCE=changedAt",
+                            "renewsBy",
                             "detail");
         }
     }

@@ -11,6 +11,8 @@ import java.io.UncheckedIOException;
 import java.security.SecureRandom;
 import java.time.InstantSource;
 import java.util.Date;
+import java.util.List;
+import java.util.stream.Stream;
 import org.bouncycastle.asn1.ASN1GeneralizedTime;
 import org.bouncycastle.asn1.ASN1Object;
 import org.bouncycastle.asn1.DERBitString;
@@ -49,21 +51,27 @@ final class CmpAnswers {
         return Bytes.of(nonce);
     }
 
-    /// @param nonce ours
+    /// What is said to somebody.
+    ///
+    /// @param nonce ours, which the next message must repeat
     /// @param implicitConfirm whether the device is told that no confirmation is needed
-    byte[] protectedAnswer(
-            CmpMessage request,
-            Protection protection,
-            IssuingAuthority authority,
-            PKIBody body,
-            Bytes nonce,
-            boolean implicitConfirm) {
-        PKIHeaderBuilder header = header(request, sender(authority), nonce);
-        if (implicitConfirm) {
+    /// @param chain of the certificate in it; empty where there is none
+    record Reply(PKIBody body, Bytes nonce, boolean implicitConfirm, List<Certificate> chain) {}
+
+    byte[] protectedAnswer(CmpMessage request, Protection protection, IssuingAuthority authority, Reply reply) {
+        PKIBody body = reply.body();
+        PKIHeaderBuilder header = header(request, sender(authority), reply.nonce());
+        if (reply.implicitConfirm()) {
             header.setGeneralInfo(new InfoTypeAndValue(CMPObjectIdentifiers.it_implicitConfirm, DERNull.INSTANCE));
         }
-        CMPCertificate[] extra = authority.chain().stream()
-                .filter(certificate -> authority.chain().size() == 1 || !certificate.isSelfIssued())
+        // While the authority is being replaced, the certificate may be of the new one already, or the peer may not
+        // know the root of this one yet.
+        CMPCertificate[] extra = Stream.of(List.of(authority.certificate()), authority.shown(), reply.chain())
+                .flatMap(List::stream)
+                .distinct()
+                .filter(certificate -> certificate.equals(authority.certificate())
+                        || !certificate.isSelfIssued()
+                        || IssuingAuthority.isCross(certificate))
                 .map(CmpAnswers::cmp)
                 .toArray(CMPCertificate[]::new);
         return switch (protection) {

@@ -22,6 +22,7 @@ import dev.tegata.platform.enrol.EnrolmentOutcome;
 import dev.tegata.platform.enrol.EnrolmentRequest;
 import dev.tegata.platform.enrol.Enrolments;
 import dev.tegata.platform.fleet.IssuingFleet;
+import dev.tegata.server.cmp.CmpAnswers.Reply;
 import dev.tegata.server.http.Request;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
@@ -138,13 +139,9 @@ public final class CmpEndpoint {
         try {
             reply = conversation.reply();
         } catch (CmpFailure e) {
-            reply = new Reply(error(e), answers.nonce(), false);
+            reply = new Reply(error(e), answers.nonce(), false, List.of());
         }
-        return Response.of(
-                200,
-                MEDIA_TYPE,
-                answers.protectedAnswer(
-                        message, protection, fleet.authority(), reply.body(), reply.nonce(), reply.implicitConfirm()));
+        return Response.of(200, MEDIA_TYPE, answers.protectedAnswer(message, protection, fleet.authority(), reply));
     }
 
     /// Audits a wrong secret or signature; what is wrong in form alone says nothing about trust.
@@ -160,9 +157,6 @@ public final class CmpEndpoint {
                             e.sentence()));
         }
     }
-
-    /// @param nonce ours, which the next message must repeat
-    private record Reply(PKIBody body, Bytes nonce, boolean implicitConfirm) {}
 
     /// One message of a sender whose protection has been verified.
     private final class Conversation {
@@ -208,7 +202,7 @@ public final class CmpEndpoint {
         }
 
         private Reply plain(PKIBody body) {
-            return new Reply(body, nonce, false);
+            return new Reply(body, nonce, false, List.of());
         }
 
         private Reply enrol(CmpMessage asked, Protection proven) throws CmpFailure {
@@ -254,7 +248,7 @@ public final class CmpEndpoint {
                     new PKIStatusInfo(PKIStatus.granted),
                     new CertifiedKeyPair(new CertOrEncCert(CmpAnswers.cmp(issued.certificate()))),
                     null);
-            return new Reply(wanted.answer(anchors, response), nonce, implicit);
+            return new Reply(wanted.answer(anchors, response), nonce, implicit, issued.chain());
         }
 
         private Reply waiting(Wanted wanted, EnrolmentOutcome.Pending pending) {

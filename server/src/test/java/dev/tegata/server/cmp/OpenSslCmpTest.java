@@ -6,13 +6,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.certificate.Certificate;
+import dev.tegata.pki.certificate.Name;
 import dev.tegata.server.RunningServer;
 import dev.tegata.server.est.EstTenant;
 import dev.tegata.server.est.Tool;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
@@ -200,6 +204,62 @@ class OpenSslCmpTest {
         assertThat(refused("ir", FLEET, with(secret), request + "-1")).contains("badCertTemplate");
         assertThat(refused("ir", FLEET, with(secret), request + "0")).contains("badCertTemplate");
         assertThat(TENANT.certificates(secret.device())).isEmpty();
+    }
+
+    @Test
+    @DisplayName("kur while the root is replaced: whoever trusts the old root alone can follow all the way")
+    void rollover() {
+        EstTenant tenant = new EstTenant("Replaced CMP");
+        String fleet = tenant.fleet("");
+        JsonNode authorities = tenant.get("/api/v1/authorities").path("items");
+        String root = authorities.get(0).path("id").asString();
+        tool.write(
+                "root.pem",
+                tenant.authorities().stream()
+                        .filter(Certificate::isSelfIssued)
+                        .findFirst()
+                        .orElseThrow()
+                        .pem());
+        key("first");
+        cmp("ir", fleet, with(secret(tenant, fleet)), "-newkey first.key -subject /CN=device -certout first.pem");
+        String rollovers = "/api/v1/rollovers";
+        tenant.post(rollovers, "{\"authority\":\"%s\"}".formatted(root));
+        String rollover = rollovers + "/"
+                + tenant.get(rollovers).path("items").get(0).path("id").asString();
+        tenant.post(rollover + "/start", "{}");
+        Instant end = Instant.now().plus(Duration.ofMinutes(2));
+        while (tenant.get(rollover).at("/progress/own-renewal").asInt() == 0) {
+            assertThat(Instant.now()).isBefore(end);
+            LockSupport.parkNanos(50_000_000);
+        }
+
+        // What is known of fleets and rollovers is remembered for two seconds.
+        Name old = pem("first.pem").issuer();
+        String held = "first";
+        while (pem(held + ".pem").issuer().equals(old)) {
+            assertThat(Instant.now()).isBefore(end);
+            held = follow(fleet, held);
+        }
+        assertThat(tenant.post(rollover + "/finish", "{\"leaveBehind\":true}").statusCode())
+                .isEqualTo(200);
+        while (pem("chain.pem").subject().equals(old)) {
+            assertThat(Instant.now()).isBefore(end);
+            held = follow(fleet, held);
+        }
+    }
+
+    /// Renews, and verifies what comes by the old root and the certificates that came with it.
+    private String follow(String fleet, String held) {
+        String next = held + "x";
+        key(next);
+        cmp(
+                "kur",
+                fleet,
+                signing(held),
+                "-newkey %1$s.key -certout %1$s.pem -extracertsout all.pem".formatted(next));
+        tool.run("sh", "-c", "openssl x509 -in all.pem -out chain.pem");
+        tool.run("openssl", "verify", "-CAfile", "root.pem", "-untrusted", "all.pem", next + ".pem");
+        return next;
     }
 
     /// Claims a device by its key. Its birth certificate is of a vendor's CA, since openssl leaves

@@ -211,13 +211,13 @@ public final class EstTenant {
         }
     }
 
-    JsonNode get(String path) {
+    public JsonNode get(String path) {
         HttpResponse<String> response = running.get(tenant.ownerKey(), path);
         assertThat(response.statusCode()).as(response.body()).isEqualTo(200);
         return RunningServer.body(response);
     }
 
-    HttpResponse<String> post(String path, String body) {
+    public HttpResponse<String> post(String path, String body) {
         return running.post(tenant.ownerKey(), path, body);
     }
 

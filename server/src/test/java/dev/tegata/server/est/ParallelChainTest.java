@@ -193,7 +193,7 @@ final class ParallelChainTest {
                 .run("fleet", "update", fleet, "--parallel-authority", "");
         assertThat(told.exitCode()).as(told.err()).isEqualTo(1);
         assertThat(told.err())
-                .contains("1 device(s), second-chain-ends")
+                .contains("1 device, second-chain-ends")
                 .contains("    " + device)
                 .contains("All: tegata authority dependent-devices ");
     }
