@@ -59,8 +59,8 @@ final class AlternativeNameTemplate {
     private static GeneralName ip(String value) {
         try {
             // Forms such as 192.0.513 mean different addresses to different readers.
-            if (!value.contains(":") && !value.matches("\\d+\\.\\d+\\.\\d+\\.\\d+")) {
-                throw new IllegalArgumentException("not four numbers");
+            if (!value.matches("[0-9a-fA-F.]*:[0-9a-fA-F:.]*|\\d+\\.\\d+\\.\\d+\\.\\d+")) {
+                throw new IllegalArgumentException("neither four numbers nor IPv6, or with a zone");
             }
             return new GeneralName.Ip(Bytes.of(InetAddress.ofLiteral(value).getAddress()));
         } catch (IllegalArgumentException e) {

@@ -169,7 +169,10 @@ public record CertificateProfile(
         keyUsages = List.copyOf(keyUsages);
         extendedKeyUsages = List.copyOf(extendedKeyUsages);
         alternativeNames = List.copyOf(alternativeNames);
-        require(name.matches("[\\p{Graph} ]{1,64}") && !name.isBlank(), "name", "must have 1 to 64 characters");
+        require(
+                name.matches("[\\p{Graph} ]{1,64}") && !name.isBlank(),
+                "name",
+                "must have 1 to 64 letters, digits and signs of plain ASCII");
         checkSubject(kind, subject, alternativeNames);
         checkLifetime(kind, lifetime, backdate);
         checkKeyAlgorithms(keyAlgorithms);
@@ -210,6 +213,31 @@ public record CertificateProfile(
                 locations,
                 requestedExtensions,
                 Form.FULL);
+    }
+
+    /// Refuses a profile by which some of the certificates that it promises could never be made. For profiles that
+    /// are to be stored: one that was stored before can always be read.
+    ///
+    /// @param variables values for the templates; those that differ from device to device by an example
+    /// @throws IllegalArgumentException naming the field that is wrong
+    public void requireUsable(Map<String, String> variables) {
+        for (KeyAlgorithm algorithm : keyAlgorithms) {
+            for (KeyUsage usage : KeyUsage.unfitFor(algorithm)) {
+                require(
+                        !keyUsages.contains(usage),
+                        "keyUsages",
+                        usage.text() + " is not for keys of the kind " + algorithm.id()
+                                + ", which keyAlgorithms allows");
+            }
+        }
+        Stream.concat(locations.ocsp().stream(), locations.issuers().stream())
+                .forEach(url -> require(
+                        !url.contains(Locations.PARTITION),
+                        "locations",
+                        Locations.PARTITION + " stands for the number of a CRL, and may stand in crls alone"));
+        named("subject", () -> NameTemplate.parse(subject).render(variables));
+        alternativeNames.forEach(entry -> named(
+                "alternativeNames", () -> AlternativeNameTemplate.parse(entry).render(variables)));
     }
 
     /// Whether all its certificates have this subject.
@@ -484,13 +512,15 @@ public record CertificateProfile(
             require(
                     keyUsages.contains(usage) == kind.isAuthority(),
                     "keyUsages",
-                    kind.isAuthority() ? "must have " + usage : "may have " + usage + " for authorities only");
+                    kind.isAuthority()
+                            ? "must have " + usage.text()
+                            : "may have " + usage.text() + " for authorities only");
         }
         require(
                 !keyUsages.contains(KeyUsage.ENCIPHER_ONLY) && !keyUsages.contains(KeyUsage.DECIPHER_ONLY)
                         || keyUsages.contains(KeyUsage.KEY_AGREEMENT),
                 "keyUsages",
-                "may have ENCIPHER_ONLY or DECIPHER_ONLY only beside KEY_AGREEMENT");
+                "may have encipherOnly or decipherOnly only beside keyAgreement");
     }
 
     private static void checkExtendedKeyUsages(Kind kind, List<String> extendedKeyUsages) {
@@ -616,7 +646,11 @@ public record CertificateProfile(
     private static <T> T named(String field, Supplier<T> check) {
         try {
             return check.get();
-        } catch (IllegalArgumentException | DateTimeException | ArithmeticException e) {
+        } catch (DateTimeParseException e) {
+            throw new IllegalArgumentException(field + ": is no ISO 8601 period or duration, such as P90D or PT12H", e);
+        } catch (DateTimeException | ArithmeticException e) {
+            throw new IllegalArgumentException(field + ": is too long", e);
+        } catch (IllegalArgumentException e) {
             throw new IllegalArgumentException(field + ": " + e.getMessage(), e);
         }
     }

@@ -28,6 +28,7 @@ public final class Issuance {
     private final NameTemplate subject;
     private final List<AlternativeNameTemplate> alternativeNames;
     private final Function<Instant, Validity> profileValidity;
+
     private final TbsTemplate template;
     private final Linter linter;
     private volatile boolean signerProven;
@@ -54,6 +55,9 @@ public final class Issuance {
         }
         if (!issuer.isAuthority() || !issuer.allows(KeyUsage.KEY_CERT_SIGN)) {
             throw new InvalidCertificateException("the issuer's certificate is not that of an authority");
+        }
+        if (!profile.purposes().stream().allMatch(issuer::allows)) {
+            throw new InvalidCertificateException("the issuer's certificate is only for other extended key usages");
         }
         if (profile.kind().isAuthority()) {
             requirePathLength(issuer, profile);
@@ -144,7 +148,8 @@ public final class Issuance {
                     isCompressible(profile) ? CompressedLeaf.serial(key, validity) : serial,
                     validity);
         } catch (IllegalArgumentException e) {
-            throw new InvalidRequestException(Reason.NAME_INVALID, String.valueOf(e.getMessage()));
+            throw new InvalidRequestException(
+                    Reason.NAME_INVALID, "the profile '" + profile.name() + "' gives no valid name: " + e.getMessage());
         }
     }
 

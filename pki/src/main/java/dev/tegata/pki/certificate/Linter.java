@@ -9,11 +9,9 @@ import dev.tegata.pki.der.DerReader;
 import dev.tegata.pki.der.DerWriter;
 import dev.tegata.pki.der.EncodingException;
 import dev.tegata.pki.der.Oid;
-import dev.tegata.pki.key.KeyAlgorithm;
 import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Objects;
@@ -296,30 +294,13 @@ final class Linter {
                         usages.contains(usage) == profile.kind().isAuthority(),
                         usage + " does not fit the kind " + profile.kind());
             }
-            Set<KeyUsage> unfit = unfitUsages(granted.publicKey().algorithm());
+            Set<KeyUsage> unfit = KeyUsage.unfitFor(granted.publicKey().algorithm());
             unfit.retainAll(usages);
             demand(
                     LintRule.KEY_USAGE_FITS,
                     unfit.isEmpty(),
                     "a key of the kind " + granted.publicKey().algorithm().id() + " is not for " + unfit);
             checkPurposes(known);
-        }
-
-        // spec| RFC 8813 §3, RFC 4055 §1.2, RFC 8410 §5, RFC 9881 §3: which usages keys of each kind may have
-        private static Set<KeyUsage> unfitUsages(KeyAlgorithm algorithm) {
-            return switch (algorithm) {
-                case EC_P256, EC_P384 -> EnumSet.of(KeyUsage.KEY_ENCIPHERMENT, KeyUsage.DATA_ENCIPHERMENT);
-                case ED25519 ->
-                    EnumSet.of(KeyUsage.KEY_ENCIPHERMENT, KeyUsage.DATA_ENCIPHERMENT, KeyUsage.KEY_AGREEMENT);
-                case RSA_2048, RSA_3072, RSA_4096 -> EnumSet.of(KeyUsage.KEY_AGREEMENT);
-                // spec| RFC 9881 §3: digitalSignature, nonRepudiation, keyCertSign or cRLSign, and no others
-                case ML_DSA_44, ML_DSA_65, ML_DSA_87 ->
-                    EnumSet.complementOf(EnumSet.of(
-                            KeyUsage.DIGITAL_SIGNATURE,
-                            KeyUsage.CONTENT_COMMITMENT,
-                            KeyUsage.KEY_CERT_SIGN,
-                            KeyUsage.CRL_SIGN));
-            };
         }
 
         private void checkPurposes(KnownExtensions known) {

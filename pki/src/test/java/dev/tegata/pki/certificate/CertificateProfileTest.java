@@ -11,7 +11,9 @@ import dev.tegata.pki.certificate.CertificateProfile.RequestedExtensions;
 import dev.tegata.pki.key.KeyAlgorithm;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -74,6 +76,7 @@ class CertificateProfileTest {
                     "dns:a..b",
                     "ip:1.2.3",
                     "ip:host",
+                    "ip:fe80::1%1",
                     "uri:x",
                     "uri:urn:{device.x}",
                     "uri:http://a b"
@@ -87,9 +90,9 @@ class CertificateProfileTest {
         @Test
         void usages() {
             assertThatThrownBy(() -> with(Kind.DEVICE, null, List.of(KeyUsage.KEY_CERT_SIGN), List.of()))
-                    .hasMessageStartingWith("keyUsages: may have KEY_CERT_SIGN for authorities only");
+                    .hasMessageStartingWith("keyUsages: may have keyCertSign for authorities only");
             assertThatThrownBy(() -> with(Kind.ISSUING, 0, List.of(KeyUsage.KEY_CERT_SIGN), List.of()))
-                    .hasMessageStartingWith("keyUsages: must have CRL_SIGN");
+                    .hasMessageStartingWith("keyUsages: must have crlSign");
             assertThatThrownBy(() -> with(Kind.DEVICE, null, List.of(), List.of()))
                     .hasMessageStartingWith("keyUsages: ");
             assertThatThrownBy(() -> with(
@@ -102,6 +105,45 @@ class CertificateProfileTest {
                 assertThatThrownBy(() -> with(Kind.DEVICE, null, List.of(KeyUsage.DIGITAL_SIGNATURE), List.of(purpose)))
                         .hasMessageStartingWith("extendedKeyUsages: ");
             }
+        }
+
+        @ParameterizedTest
+        @ValueSource(strings = {"", "x", "P1YT1H", "P99999999999Y", "P999999999Y", "PT9223372036854775807S"})
+        @DisplayName("a lifetime that cannot be read is named in our own words")
+        void lifetimes(String lifetime) {
+            assertThatThrownBy(() -> CertificateProfile.device().withLifetime(lifetime))
+                    .hasMessageMatching("lifetime: is (no ISO 8601 period or duration, such as .*|too long)");
+        }
+
+        @Test
+        @DisplayName("a profile that is to be stored is one by which certificates can be made")
+        void usable() {
+            Map<String, String> variables = TestAuthority.VARIABLES;
+            CertificateProfile device = CertificateProfile.device();
+            device.requireUsable(variables);
+            with(Kind.DEVICE, null, List.of(KeyUsage.KEY_AGREEMENT), List.of()).requireUsable(variables);
+            for (KeyUsage usage : List.of(KeyUsage.KEY_ENCIPHERMENT, KeyUsage.DATA_ENCIPHERMENT)) {
+                assertThatThrownBy(() -> with(Kind.DEVICE, null, List.of(usage), List.of())
+                                .requireUsable(variables))
+                        .hasMessage("keyUsages: " + usage.text()
+                                + " is not for keys of the kind ec-p256, which keyAlgorithms allows");
+            }
+            String url = "http://a.example/{part}";
+            device.withLocations(new Locations(List.of(url), List.of(), List.of()))
+                    .requireUsable(variables);
+            for (Locations locations : List.of(
+                    new Locations(List.of(), List.of(url), List.of()),
+                    new Locations(List.of(), List.of(), List.of(url)))) {
+                assertThatThrownBy(() -> device.withLocations(locations).requireUsable(variables))
+                        .hasMessageStartingWith("locations: {part} ");
+            }
+            for (String subject : List.of("C={device.id}", "CN=" + "{device.id}".repeat(9))) {
+                assertThatThrownBy(() -> device.withSubject(subject).requireUsable(variables))
+                        .hasMessageStartingWith("subject: ");
+            }
+            assertThatThrownBy(() -> CertificateProfile.tlsServer(List.of("ip:{device.id}"))
+                            .requireUsable(variables))
+                    .hasMessageStartingWith("alternativeNames: ");
         }
 
         @Test

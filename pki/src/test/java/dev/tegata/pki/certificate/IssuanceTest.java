@@ -171,6 +171,23 @@ class IssuanceTest {
         assertThatThrownBy(() -> Issuance.of(device, CertificateProfile.device()))
                 .isInstanceOf(InvalidCertificateException.class)
                 .hasMessageContaining("not that of an authority");
+        CertificateProfile forServers = new CertificateProfile(
+                "servers",
+                CertificateProfile.Kind.ISSUING,
+                "CN=Servers only",
+                "P1Y",
+                "PT1H",
+                List.of(KeyAlgorithm.EC_P256),
+                0,
+                List.of(KeyUsage.KEY_CERT_SIGN, KeyUsage.CRL_SIGN),
+                List.of("serverAuth"),
+                List.of(),
+                CertificateProfile.Locations.NONE,
+                CertificateProfile.RequestedExtensions.IGNORE);
+        Certificate servers = ROOT.issuing(forServers).certificate();
+        assertThatThrownBy(() -> Issuance.of(servers, CertificateProfile.device()))
+                .isInstanceOf(InvalidCertificateException.class)
+                .hasMessageContaining("extended key usages");
         assertThatThrownBy(() -> Issuance.of(ISSUING.certificate(), CertificateProfile.issuing()))
                 .isInstanceOf(InvalidCertificateException.class)
                 .hasMessageContaining("pathLength 0");

@@ -39,6 +39,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import org.jdbi.v3.core.Handle;
 import org.jdbi.v3.core.argument.Argument;
@@ -377,7 +378,11 @@ public final class Authorities {
     public Authority importAuthority(TenantId tenant, Actor actor, String name, Bytes certificates, byte[] pkcs8) {
         try {
             requireTenant(tenant);
-            return store(tenant, actor, maker.imported(tenant, name, CertificateChain.read(certificates), pkcs8));
+            PreparedAuthority imported = maker.imported(tenant, name, CertificateChain.read(certificates), pkcs8);
+            return store(tenant, imported, tx -> {
+                requireNew(tx, tenant, imported.authority());
+                return insert(tx, tenant, actor, imported);
+            });
         } finally {
             Arrays.fill(pkcs8, (byte) 0);
         }
@@ -397,9 +402,26 @@ public final class Authorities {
         }
     }
 
+    /// Two of one name and key would publish two series of revocation lists, and relying parties see one issuer.
+    private static void requireNew(Handle tx, TenantId tenant, Authority authority) {
+        tx.createQuery("SELECT authority_id FROM authority WHERE tenant_id = :tenant AND certificate = :certificate")
+                .bind("tenant", tenant)
+                .bind("certificate", encoded(authority.certificate()))
+                .mapTo(AuthorityId.class)
+                .findFirst()
+                .ifPresent(other -> {
+                    throw new RefusedException(
+                            ErrorCode.CONFLICT, "the tenant has this certificate's authority already: " + other);
+                });
+    }
+
     private Authority store(TenantId tenant, Actor actor, PreparedAuthority prepared) {
+        return store(tenant, prepared, tx -> insert(tx, tenant, actor, prepared));
+    }
+
+    private Authority store(TenantId tenant, PreparedAuthority prepared, Function<Handle, Authority> storing) {
         try {
-            return database.inTenant(tenant, tx -> insert(tx, tenant, actor, prepared));
+            return database.inTenant(tenant, storing::apply);
         } catch (UnavailableException e) {
             // Nobody knows whether it was stored; a key that nothing names does no harm, a missing one would.
             throw e;

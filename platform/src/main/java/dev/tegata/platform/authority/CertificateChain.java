@@ -37,10 +37,13 @@ public final class CertificateChain {
     /// @throws RefusedException naming the field, where they cannot be read
     public static List<Certificate> read(Bytes encoded) {
         String text = new String(encoded.toArray(), StandardCharsets.ISO_8859_1);
+        if (text.contains("PRIVATE KEY-----")) {
+            throw Fields.invalid(FIELD, "comes with a private key, which was not read: send certificates alone");
+        }
         try {
             return text.contains("-----BEGIN ") ? Certificate.parsePem(text) : readDer(encoded);
         } catch (InvalidCertificateException e) {
-            throw Fields.invalid(FIELD, "cannot be read: " + e.getMessage());
+            throw Fields.invalid(FIELD, "is not accepted: " + e.getMessage());
         }
     }
 
@@ -118,6 +121,10 @@ public final class CertificateChain {
     }
 
     private static void checkAuthority(Certificate certificate, int below, Instant now) {
+        // spec| RFC 5280 §4.1.2.6: the subject of an authority must not be empty; it is the issuer of what it signs
+        if (certificate.subject().isEmpty()) {
+            throw Fields.invalid(FIELD, "has an empty subject, which no authority may have");
+        }
         if (!certificate.isAuthority()) {
             throw Fields.invalid(FIELD, quoted(certificate) + " is not that of an authority (CA:TRUE is missing)");
         }

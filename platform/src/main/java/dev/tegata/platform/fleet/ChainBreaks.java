@@ -78,7 +78,7 @@ final class ChainBreaks {
                                 .filter(purpose -> !after.extendedKeyUsages().contains(purpose)),
                         before.keyUsages().stream()
                                 .filter(usage -> !after.keyUsages().contains(usage))
-                                .map(usage -> usage.name()))
+                                .map(usage -> usage.text()))
                 .toList();
         if (!lost.isEmpty()) {
             inService(found, "purpose-lost", "their next certificates would not be for " + String.join(", ", lost));

@@ -301,6 +301,7 @@ public final class Fleets {
         if (authority.isForAuthorities()) {
             throw Fields.invalid("authority", "is a root for other authorities; use one of those below it");
         }
+        requireUsable(tx, settings, id);
         if (authority.certificate() != null) {
             try {
                 Issuance.of(authority.certificate(), settings.profile());
@@ -310,6 +311,35 @@ public final class Fleets {
         }
         if (settings.parallelAuthority() != null) {
             checkParallel(tx, settings, settings.parallelAuthority(), id);
+        }
+    }
+
+    /// An example stands for what differs from device to device.
+    private static void requireUsable(Handle tx, FleetSettings settings, FleetId id) {
+        String organization = tx.createQuery("SELECT subject->>'organization' FROM tenant WHERE tenant_id = :tenant")
+                .bind("tenant", id.tenant())
+                .mapTo(String.class)
+                .one();
+        Map<String, String> variables = Map.of(
+                "device.id",
+                "01900000-0000-7000-8000-000000000000",
+                "device.serial",
+                "0",
+                "fleet.id",
+                id.value(),
+                "fleet.name",
+                settings.name(),
+                "tenant.id",
+                id.tenant().value(),
+                "tenant.organization",
+                organization);
+        try {
+            settings.profile().requireUsable(variables);
+            if (settings.parallelAuthority() != null) {
+                IssuingFleets.parallel(settings.profile()).requireUsable(variables);
+            }
+        } catch (IllegalArgumentException e) {
+            throw new RefusedException(ErrorCode.INVALID_FIELD, "profile." + e.getMessage());
         }
     }
 

@@ -207,6 +207,8 @@ final class AuthoritiesTest {
         assertUploadRefused(tenant, id, "cannot be read", "nothing");
         assertUploadRefused(
                 tenant, id, "cannot be read", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----");
+        assertUploadRefused(
+                tenant, id, "comes with a private key", issued + root + Files.readString(folder.resolve("root.key")));
         assertUploadRefused(tenant, id, "whole chain", issued);
         assertUploadRefused(tenant, id, "not for the key", root);
         assertUploadRefused(tenant, id, "not for the key", other + root);
@@ -303,7 +305,25 @@ final class AuthoritiesTest {
                 ErrorCode.INVALID_FIELD,
                 "privateKey",
                 () -> platform.authorities.importAuthority(tenant, ACTOR, "Sub", bytes(sub + root), new byte[] {1, 2}));
+        assertRefused(
+                ErrorCode.CONFLICT,
+                "already: " + imported.id(),
+                () -> platform.authorities.importAuthority(tenant, ACTOR, "Again", bytes(root + sub), pkcs8.clone()));
         assertThat(keys(tenant)).as("keys of refused imports are destroyed").isEqualTo(keys);
+    }
+
+    @Test
+    @DisplayName("RFC 5280 §4.1.2.6: an authority has a name")
+    void oneWithoutANameIsRefused() throws Exception {
+        openssl("req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout nameless.key -out nameless.pem "
+                + "-subj / -days 10 -addext basicConstraints=critical,CA:TRUE");
+        byte[] pkcs8 = Files.readAllBytes(folder.resolve(pkcs8("nameless.key")));
+        Bytes certificate = bytes(Files.readString(folder.resolve("nameless.pem")));
+        TenantId tenant = platform.tenant().tenant().id();
+        assertRefused(
+                ErrorCode.INVALID_FIELD,
+                "empty subject",
+                () -> platform.authorities.importAuthority(tenant, ACTOR, "Nameless", certificate, pkcs8));
     }
 
     private static int keys(TenantId tenant) {

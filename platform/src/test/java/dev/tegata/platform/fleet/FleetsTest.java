@@ -222,6 +222,25 @@ final class FleetsTest {
     }
 
     @Test
+    @DisplayName("a profile by which a device could get no certificate is refused when it is stored")
+    void anUnusableProfileIsNotStored() {
+        CertificateProfile device = CertificateProfile.device();
+        for (CertificateProfile profile : List.of(
+                device.withSubject("C={device.id}"),
+                device.withSubject("CN={fleet.id}{fleet.id}{device.id}"),
+                device.withLocations(new CertificateProfile.Locations(
+                        List.of(), List.of("http://status.example/{part}"), List.of())))) {
+            assertRefused(
+                    ErrorCode.INVALID_FIELD,
+                    "profile.",
+                    () -> platform.fleets.create(
+                            tenant,
+                            ACTOR,
+                            new FleetSettings("X", settings.authority(), profile, FleetPolicy.standard())));
+        }
+    }
+
+    @Test
     void theRootOfATreeOfOneTierSignsDevices() {
         CreatedTenant oneTier = platform.tenants.create(
                 ACTOR,

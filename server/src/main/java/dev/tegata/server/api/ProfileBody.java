@@ -39,7 +39,7 @@ record ProfileBody(
                 profile.lifetime(),
                 profile.backdate(),
                 profile.keyAlgorithms().stream().map(KeyAlgorithm::id).toList(),
-                profile.keyUsages().stream().map(Names::camelCase).toList(),
+                profile.keyUsages().stream().map(KeyUsage::text).toList(),
                 profile.extendedKeyUsages(),
                 profile.alternativeNames(),
                 new LocationsBody(
@@ -83,7 +83,7 @@ record ProfileBody(
     }
 
     private static KeyUsage keyUsage(String name) {
-        return Names.constant(KeyUsage.class, Names::camelCase, "profile.keyUsages", name);
+        return Names.constant(KeyUsage.class, KeyUsage::text, "profile.keyUsages", name);
     }
 
     private static Locations locations(LocationsBody body, Locations base) {

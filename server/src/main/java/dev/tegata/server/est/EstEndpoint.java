@@ -121,9 +121,8 @@ public final class EstEndpoint {
             throw new RefusedException(ErrorCode.UNSUPPORTED_MEDIA_TYPE, "send " + NONCE_TYPE);
         }
         try {
-            Integer size =
-                    Json.mapper().readValue(request.body(), NonceRequest.class).len();
-            return size == null ? Nonces.USUAL_SIZE : size;
+            NonceRequest wanted = Json.mapper().readValue(request.body(), NonceRequest.class);
+            return wanted == null || wanted.len() == null ? Nonces.USUAL_SIZE : wanted.len();
         } catch (JacksonException e) {
             throw new RefusedException(ErrorCode.MALFORMED_REQUEST, "the body must be JSON, such as {\"len\":32}");
         }

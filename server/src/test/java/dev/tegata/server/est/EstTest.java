@@ -441,6 +441,18 @@ final class EstTest {
         }
 
         @Test
+        @DisplayName("a request for a nonce that is null asks for the usual one")
+        void nullNonce() {
+            HttpRequest.Builder request = HttpRequest.newBuilder(TENANT.est(FLEET, "nonce"))
+                    .header("Content-Type", "application/est-attestation-freshness+json")
+                    .POST(BodyPublishers.ofString("null"));
+            try (EstDevice device = EstDevice.anonymous(TLS_CA)) {
+                HttpResponse<byte[]> response = device.send(request);
+                assertThat(response.statusCode()).as(EstDevice.text(response)).isEqualTo(200);
+            }
+        }
+
+        @Test
         @DisplayName("a GET of what is a POST: 405 and Allow")
         void method() {
             try (EstDevice device = EstDevice.anonymous(TLS_CA)) {
