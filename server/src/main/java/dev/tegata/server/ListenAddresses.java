@@ -4,6 +4,7 @@ package dev.tegata.server;
 
 import dev.tegata.platform.Texts;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.DatagramSocket;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
@@ -13,6 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.function.Supplier;
 
 /// Whether addresses and ports can be had, tried out, so that all that is wrong is said by the settings'
 /// names before anything else is begun.
@@ -45,6 +47,20 @@ public final class ListenAddresses {
         }
         if (!wrong.isEmpty()) {
             throw new InvalidConfigException(wrong);
+        }
+    }
+
+    /// What `opening` opens at a port that somebody may have taken since it was tried.
+    ///
+    /// @throws InvalidConfigException where the port cannot be had
+    static <T> T open(ServerConfig.Ports ports, Setting setting, int port, Supplier<T> opening) {
+        try {
+            return opening.get();
+        } catch (UncheckedIOException e) {
+            objection("listen", ports.listen(), setting.key(), port).ifPresent(problem -> {
+                throw new InvalidConfigException(List.of(problem));
+            });
+            throw e;
         }
     }
 

@@ -415,11 +415,15 @@ public final class Server implements AutoCloseable {
             this.apiRoutes = routes.routes();
             this.identity = supplied.isPresent() ? supplied.get() : localIdentity();
             HttpStack http = opened(new HttpStack(registry, identity));
-            this.metrics = http.listen(
+            this.metrics = listen(
+                    http,
+                    Setting.METRICS_PORT,
                     options("metrics", config.ports().metrics(), Transport.PLAIN),
                     List.of(Route.get(
                             "/metrics", _ -> Response.text(200, "text/plain; version=0.0.4", registry.scrape()))));
-            this.publicPki = http.listen(
+            this.publicPki = listen(
+                    http,
+                    Setting.PUBLIC_PORT,
                     options("public", config.ports().publicPki(), Transport.PLAIN),
                     publicRoutes(
                             new PublicPki(
@@ -429,7 +433,9 @@ public final class Server implements AutoCloseable {
                                     clock,
                                     new PublicPki.Health(database::isReady, vault::condition)),
                             cmp));
-            this.devices = http.listen(
+            this.devices = listen(
+                    http,
+                    Setting.DEVICE_PORT,
                     options("devices", config.ports().devices(), Transport.MUTUAL_TLS),
                     Stream.of(
                                     new EstEndpoint(enrolments, verification.nonces()).routes(),
@@ -452,7 +458,8 @@ public final class Server implements AutoCloseable {
                     ? Optional.of(opened(CoapListener.start(
                             config.ports().listen(), config.waysIn().coapPort().getAsInt(), identity, enrolments)))
                     : Optional.empty();
-            this.api = http.listen(options("api", config.ports().api(), Transport.TLS), apiRoutes);
+            this.api =
+                    listen(http, Setting.API_PORT, options("api", config.ports().api(), Transport.TLS), apiRoutes);
             measure(
                     registry,
                     opened(new StatusKeeper(
@@ -655,6 +662,10 @@ public final class Server implements AutoCloseable {
         return config.waysIn().cmpOverHttp()
                 ? Stream.of(pki.routes(), cmp.routes()).flatMap(List::stream).toList()
                 : pki.routes();
+    }
+
+    private Listener listen(HttpStack http, Setting setting, ListenerOptions options, List<Route> routes) {
+        return ListenAddresses.open(config.ports(), setting, options.port(), () -> http.listen(options, routes));
     }
 
     private ListenerOptions options(String name, int port, Transport transport) {

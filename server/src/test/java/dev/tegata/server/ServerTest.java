@@ -9,6 +9,8 @@ import dev.tegata.pki.key.VaultException;
 import dev.tegata.platform.store.DatabaseConfig;
 import dev.tegata.platform.testing.TestDatabase;
 import dev.tegata.server.http.TlsClient;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.URI;
@@ -19,6 +21,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Map;
+import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
@@ -52,6 +55,25 @@ class ServerTest {
         try (HttpClient client = TlsClient.trusting(server.authorityFile().orElseThrow())) {
             return client.send(request, BodyHandlers.ofString()).statusCode();
         }
+    }
+
+    @Test
+    @DisplayName("a port that somebody takes between the check and the opening is said by the setting's name too")
+    void aPortThatIsTakenMeanwhile() throws Exception {
+        ServerConfig.Ports ports = ServerConfig.read(settings(), Map.of(), null).ports();
+        UncheckedIOException failed = new UncheckedIOException(new IOException("java.net.BindException"));
+        try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            assertThatThrownBy(() -> ListenAddresses.open(ports, Setting.API_PORT, taken.getLocalPort(), () -> {
+                        throw failed;
+                    }))
+                    .isInstanceOf(InvalidConfigException.class)
+                    .hasMessageContaining("api-port: port " + taken.getLocalPort())
+                    .hasMessageContaining("is taken");
+        }
+        assertThatThrownBy(() -> ListenAddresses.open(ports, Setting.API_PORT, 0, () -> {
+                    throw failed;
+                }))
+                .isSameAs(failed);
     }
 
     @Test

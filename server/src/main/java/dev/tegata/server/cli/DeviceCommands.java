@@ -8,6 +8,7 @@ import java.util.Base64;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -21,6 +22,7 @@ import tools.jackson.databind.node.ObjectNode;
 @Command
 final class DeviceCommands {
     private static final String PATH = "/devices";
+    private static final Pattern ID = Pattern.compile("[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}");
     private static final String NO_HISTORY = "Nothing has happened to it yet.";
 
     private final Session session;
@@ -31,12 +33,32 @@ final class DeviceCommands {
 
     /// Which device a command is about.
     static final class Target {
-        @Parameters(paramLabel = "DEVICE", description = "Its id, as listed.")
-        String id = "";
+        @Parameters(paramLabel = "DEVICE", description = "Its id, as listed, or its serial number.")
+        String idOrSerial = "";
 
-        String path() {
-            return PATH + "/" + ApiClient.segment(id);
+        String path(ApiClient api) {
+            return DeviceCommands.path(api, idOrSerial);
         }
+    }
+
+    static String path(ApiClient api, String idOrSerial) {
+        return PATH + "/" + ApiClient.segment(id(api, idOrSerial));
+    }
+
+    /// What is no id is looked for as the serial number that stands on the device's label.
+    static String id(ApiClient api, String idOrSerial) {
+        if (ID.matcher(idOrSerial).matches()) {
+            return idOrSerial;
+        }
+        JsonNode found = api.get(PATH, Map.of("serial", idOrSerial)).path("items");
+        if (found.size() == 1) {
+            return found.path(0).path("id").asString();
+        }
+        throw CommandFailure.refused(
+                found.isEmpty()
+                        ? "there is no device with the id or serial number '" + idOrSerial + "'"
+                        : "several devices have the serial number '" + idOrSerial + "': say the id, which 'device list"
+                                + " --serial' tells");
     }
 
     /// Why something is done to a device.
@@ -137,7 +159,7 @@ final class DeviceCommands {
     @Command(description = "Show a device.", footer = "  tegata device show DEVICE")
     void show(@Mixin Target device) {
         try (ApiClient api = session.api()) {
-            session.output().fields(api.get(device.path()));
+            session.output().fields(api.get(device.path(api)));
         }
     }
 
@@ -148,7 +170,7 @@ final class DeviceCommands {
         try (ApiClient api = session.api()) {
             session.output()
                     .table(
-                            api.get(device.path() + "/certificates"),
+                            api.get(device.path(api) + "/certificates"),
                             "It has no certificate yet: it gets one when it enrols.",
                             "SERIAL NUMBER=certificate.serialNumber",
                             "ISSUER=certificate.issuer",
@@ -164,7 +186,7 @@ final class DeviceCommands {
         try (ApiClient api = session.api()) {
             session.output()
                     .table(
-                            api.get(device.path() + "/history", paging.query()),
+                            api.get(device.path(api) + "/history", paging.query()),
                             NO_HISTORY,
                             "time",
                             "action",
@@ -180,7 +202,7 @@ final class DeviceCommands {
         try (ApiClient api = session.api()) {
             session.output()
                     .table(
-                            api.get(device.path() + "/orders", query),
+                            api.get(device.path(api) + "/orders", query),
                             "It was told nothing yet.",
                             OrderCommands.COLUMNS);
         }
@@ -242,7 +264,7 @@ final class DeviceCommands {
             content.anchors.forEach(file -> anchors.add(Inputs.text(file, session.terminal())));
         }
         try (ApiClient api = session.api()) {
-            session.output().fields(api.create(device.path() + "/orders", body));
+            session.output().fields(api.create(device.path(api) + "/orders", body));
         }
     }
 

@@ -22,9 +22,12 @@ final class DeviceSelection {
     private static final int LARGEST_FILE = 24 << 20;
     private static final Set<String> FLAGS = Set.of("waiting", "all");
 
-    @Parameters(paramLabel = "DEVICE", arity = "0..1", description = "One device: its id, as listed.")
+    @Parameters(
+            paramLabel = "DEVICE",
+            arity = "0..1",
+            description = "One device: its id, as listed, or its serial number.")
     @Nullable
-    String id;
+    String idOrSerial;
 
     @Option(
             names = "--filter",
@@ -54,12 +57,12 @@ final class DeviceSelection {
     /// @param change the body of the request: reason and such
     /// @return the exit code
     int change(Session session, String action, ObjectNode change) {
-        if ((id == null ? 0 : 1) + (filter == null ? 0 : 1) + (file == null ? 0 : 1) != 1) {
-            throw CommandFailure.usage("say which devices: an id, --filter or --from-file");
+        if ((idOrSerial == null ? 0 : 1) + (filter == null ? 0 : 1) + (file == null ? 0 : 1) != 1) {
+            throw CommandFailure.usage("say which devices: an id or serial number, --filter or --from-file");
         }
         try (ApiClient api = session.api()) {
-            if (id != null && !dryRun) {
-                JsonNode answer = api.act("/devices/" + ApiClient.segment(id) + "/" + action, change);
+            if (idOrSerial != null && !dryRun) {
+                JsonNode answer = api.act(DeviceCommands.path(api, idOrSerial) + "/" + action, change);
                 if (answer.isEmpty()) {
                     session.output().done("Done.");
                 } else {
@@ -68,7 +71,7 @@ final class DeviceSelection {
                 return 0;
             }
             JsonNode job = file == null
-                    ? api.create("/devices/bulk", body(action, change))
+                    ? api.create("/devices/bulk", body(api, action, change))
                     : upload(session, api, action, change);
             if (noWait) {
                 session.output().fields(job);
@@ -81,13 +84,13 @@ final class DeviceSelection {
         }
     }
 
-    private ObjectNode body(String action, ObjectNode change) {
+    private ObjectNode body(ApiClient api, String action, ObjectNode change) {
         ObjectNode body = change.deepCopy().put("action", action);
         if (dryRun) {
             body.put("dryRun", true);
         }
-        if (id != null) {
-            body.putArray("ids").add(id);
+        if (idOrSerial != null) {
+            body.putArray("ids").add(DeviceCommands.id(api, idOrSerial));
         }
         if (filter != null) {
             ObjectNode members = body.putObject("filter");

@@ -27,6 +27,8 @@ final class OutputFile {
             return writeInto(file, filling);
         }
         Path part = file.resolveSibling(file.getFileName() + ".part");
+        // Where Ctrl-C ends the process, nothing below is run.
+        part.toFile().deleteOnExit();
         try {
             Files.deleteIfExists(part);
             Files.createFile(part, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------")));

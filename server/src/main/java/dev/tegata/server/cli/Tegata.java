@@ -51,7 +51,10 @@ public final class Tegata {
     private static final int WIDTH = 100;
 
     private static final List<Entry> COMMANDS = List.of(
-            new Entry("demo", "Show the main job on this machine, with a virtual fleet.", _ -> new DemoCommand()),
+            new Entry(
+                    "demo",
+                    "Show the main job on this machine, with a virtual fleet.",
+                    session -> new DemoCommand(() -> session.json)),
             new Entry("serve", "Start the server.", ServeCommand::spec),
             new Entry("status", "Show what runs, who asks, and how many devices there are.", StatusCommand::new),
             new Entry("tenant", "Tenants: the organisations that share an installation.", TenantCommands::new),

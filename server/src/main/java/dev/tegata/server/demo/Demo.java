@@ -38,6 +38,8 @@ import java.util.concurrent.FutureTask;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+import tools.jackson.databind.node.ObjectNode;
 
 /// The story that `tegata demo` tells. Everything goes through the doors that users and devices use: the
 /// REST API with an API key, and EST with mutual TLS by keys that stay in their chips.
@@ -51,6 +53,9 @@ final class Demo {
     /// What the relying party is called.
     private static final String DOOR = "broker";
 
+    /// What of the summary is good while the server runs.
+    static final List<String> WAY_ON = List.of("url", "ca", "apiKeyFile");
+
     private static final Duration PROGRESS = Duration.ofMillis(200);
 
     private final Server server;
@@ -58,12 +63,18 @@ final class Demo {
     private final int devices;
     private final PrintWriter out;
     private final SecureRandom random = new SecureRandom();
+    private final ObjectNode summary = JsonMapper.shared().createObjectNode();
 
     Demo(Server server, Path folder, int devices, PrintWriter out) {
         this.server = server;
         this.folder = folder;
         this.devices = devices;
         this.out = out;
+    }
+
+    /// What came of it, for programs: each step with its time, what devices there are, and how to go on.
+    ObjectNode summary() {
+        return summary;
     }
 
     /// @return whether every device is active in the end
@@ -117,7 +128,13 @@ final class Demo {
         sample.ifPresent(certificate -> showChain(api, certificate));
         showHowToGoOn(keyFile, authority, fleet, status);
         // One is stolen and one is sold, where there are enough to tell the whole story.
-        return asTold && status.at("/devices/active").asLong() == devices - (lives > 0 ? 2 : 0);
+        boolean complete = asTold && status.at("/devices/active").asLong() == devices - (lives > 0 ? 2 : 0);
+        summary.put("complete", complete).set("devices", status.path("devices"));
+        summary.put("url", server.apiUrl())
+                .put("ca", authority.toString())
+                .put("apiKeyFile", keyFile.toString())
+                .put("fleet", fleet);
+        return complete;
     }
 
     /// Whether each device has its first certificate.
@@ -234,6 +251,7 @@ final class Demo {
             }
         }
         double seconds = (System.nanoTime() - begun) / 1e9;
+        step("devices enrolled over EST", seconds);
         out.printf(
                 Locale.ROOT,
                 (terminal ? "\r" : "")
@@ -345,7 +363,13 @@ final class Demo {
     }
 
     private void told(long begun, String what) {
-        out.printf(Locale.ROOT, "%6.2f s  %s%n", (System.nanoTime() - begun) / 1e9, what);
+        double seconds = (System.nanoTime() - begun) / 1e9;
+        out.printf(Locale.ROOT, "%6.2f s  %s%n", seconds, what);
         out.flush();
+        step(what, seconds);
+    }
+
+    private void step(String what, double seconds) {
+        summary.withArray("/steps").addObject().put("step", what).put("seconds", seconds);
     }
 }

@@ -12,9 +12,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
+import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -67,7 +69,11 @@ public final class DemoCommand implements Callable<Integer> {
     @Spec
     CommandSpec spec;
 
-    public DemoCommand() {
+    private final BooleanSupplier json;
+
+    /// @param json whether the story goes beside the output, and a summary of it for programs there
+    public DemoCommand(BooleanSupplier json) {
+        this.json = json;
         spec = CommandSpec.create();
     }
 
@@ -76,7 +82,9 @@ public final class DemoCommand implements Callable<Integer> {
         if (devices < 1 || devices > MAX_DEVICES) {
             throw new ParameterException(spec.commandLine(), "--devices must be from 1 to " + MAX_DEVICES);
         }
-        PrintWriter out = spec.commandLine().getOut();
+        PrintWriter out = json.getAsBoolean()
+                ? spec.commandLine().getErr()
+                : spec.commandLine().getOut();
         Path folder = data == null ? Files.createTempDirectory("tegata-demo") : data;
         CountDownLatch ended = new CountDownLatch(1);
         Thread story = Thread.currentThread();
@@ -103,7 +111,15 @@ public final class DemoCommand implements Callable<Integer> {
 
     private int tell(Server server, Path folder, PrintWriter out) throws IOException {
         try {
-            boolean allActive = new Demo(server, folder, devices, out).run();
+            Demo demo = new Demo(server, folder, devices, out);
+            boolean allActive = demo.run();
+            if (json.getAsBoolean()) {
+                PrintWriter summary = spec.commandLine().getOut();
+                // Where the server ends here, there is no way to go on.
+                summary.println(
+                        demo.summary().without(once ? Demo.WAY_ON : List.of()).toPrettyString());
+                summary.flush();
+            }
             if (!once) {
                 out.println("The server keeps running at " + server.apiUrl() + " until you press Ctrl-C.");
                 out.flush();

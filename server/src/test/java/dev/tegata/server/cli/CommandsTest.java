@@ -151,6 +151,15 @@ class CommandsTest {
 
         assertThat(placed.path("state").asString()).isEqualTo("placed");
         assertThat(shell.run("device", "orders", device).text()).contains("store", "placed");
+        assertThat(shell.run("device", "show", "7ACE0102030405060708", "--json")
+                        .json()
+                        .path("id")
+                        .asString())
+                .isEqualTo(device);
+        assertThat(shell.run("device", "orders", "7ace0102030405060708").text()).contains("store", "placed");
+        assertThat(shell.run("device", "show", "7ace01").err()).contains("no device with the id or serial number");
+        assertThat(shell.run("device", "retire", "7ace01", "--reason", "x").exitCode())
+                .isEqualTo(1);
         assertThat(shell.run("order", "list", "--state", "placed").text()).contains(device);
         shell.run("order", "withdraw", placed.path("id").asString()).text();
         assertThat(shell.run("order", "show", placed.path("id").asString()).text())

@@ -17,6 +17,7 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -78,6 +79,18 @@ class ServeCommandTest {
 
         assertThat(result.exitCode()).isEqualTo(2);
         assertThat(result.err()).contains("api-port", "vault must be", "'lisen'");
+    }
+
+    @Test
+    @DisplayName("the demo's story goes beside the output with --json, and a summary for programs there")
+    void theDemoForPrograms() {
+        Shell.Result demo = Shell.in(home).run("demo", "--devices", "2", "--once", "--json");
+        assertThat(demo.exitCode()).as(demo.err()).isZero();
+        assertThat(demo.err()).contains("2 of 2 devices are active");
+        assertThat(demo.json().path("complete").asBoolean()).isTrue();
+        assertThat(demo.json().at("/devices/active").asInt()).isEqualTo(2);
+        assertThat(demo.json().path("steps").size()).isGreaterThan(4);
+        assertThat(demo.json().has("url")).isFalse();
     }
 
     @Test
