@@ -192,12 +192,13 @@ public final class Usage implements AutoCloseable {
         return YearMonth.from(at.atOffset(ZoneOffset.UTC));
     }
 
-    /// The months in which something counted, newest first.
+    /// The months in which something counted, and those that were closed without, newest first.
     public List<UsageMonth> months(TenantId tenant) {
         return database.inTenant(
                 tenant,
                 tx -> tx.createQuery("""
-                                SELECT c.month, m.month AS gate, m.closed_at, m.digest, c.usage, c.late FROM (
+                                SELECT coalesce(c.month, to_char(m.month, 'YYYY-MM')) AS month, m.month AS gate,
+                                    m.closed_at, m.digest, c.usage, c.late FROM (
                                     SELECT right(counter, 7) AS month,
                                         sum(n) FILTER (WHERE counter LIKE 'usage:%') AS usage,
                                         sum(n) FILTER (WHERE counter LIKE 'late:%') AS late
@@ -206,9 +207,9 @@ public final class Usage implements AutoCloseable {
                                         WHERE tenant_id = :tenant) AS all_counters
                                     WHERE counter LIKE 'usage:%' OR counter LIKE 'late:%'
                                     GROUP BY 1) AS c
-                                LEFT JOIN usage_month m
-                                    ON m.tenant_id = :tenant AND m.month = to_date(c.month, 'YYYY-MM')
-                                ORDER BY c.month DESC""")
+                                FULL JOIN (SELECT * FROM usage_month WHERE tenant_id = :tenant) AS m
+                                    ON m.month = to_date(c.month, 'YYYY-MM')
+                                ORDER BY 1 DESC""")
                         .bind("tenant", tenant)
                         .map((row, context) -> new UsageMonth(
                                 YearMonth.parse(row.getString("month")),
@@ -228,24 +229,30 @@ public final class Usage implements AutoCloseable {
 
     /// The devices that count in a month, in the order of their ids.
     public Page<UsageRow> devices(TenantId tenant, YearMonth month, Page.Request page) {
-        requireUse(tenant, month);
+        requireMonth(tenant, month);
         UUID after = page.after(id -> DeviceId.parse(id).value(), new UUID(0, 0));
         List<UsageRow> rows = database.inTenant(tenant, tx -> rows(tx, tenant, month, after, page.limit() + 1, ""));
         return Page.of(rows, page, row -> row.device().toString());
     }
 
-    /// @throws RefusedException [ErrorCode#NOT_FOUND] where nothing counts in the month
-    public void requireUse(TenantId tenant, YearMonth month) {
-        boolean used = database.inTenant(
-                tenant,
-                tx -> tx.createQuery("""
-                                SELECT EXISTS (SELECT FROM usage_device WHERE tenant_id = :tenant AND month = :month)""")
-                        .bind("tenant", tenant)
-                        .bind("month", month.atDay(1))
-                        .mapTo(Boolean.class)
-                        .one());
-        if (!used) {
-            throw new RefusedException(ErrorCode.NOT_FOUND, "nothing counts in " + month);
+    /// A month in which nothing counts is one too, and comes to nothing.
+    ///
+    /// @throws RefusedException [ErrorCode#NOT_FOUND] where it has not begun, or the tenant came later
+    public void requireMonth(TenantId tenant, YearMonth month) {
+        boolean known = !month.isAfter(month(clock.instant()))
+                && database.inTenant(
+                        tenant,
+                        tx -> tx.createQuery("""
+                                SELECT EXISTS (SELECT FROM tenant WHERE tenant_id = :tenant AND created_at < :end)
+                                    OR EXISTS (SELECT FROM usage_device WHERE tenant_id = :tenant AND month = :month)""")
+                                .bind("tenant", tenant)
+                                .bind("month", month.atDay(1))
+                                .bind("end", month.plusMonths(1).atDay(1).atStartOfDay(ZoneOffset.UTC).toInstant())
+                                .mapTo(Boolean.class)
+                                .one());
+        if (!known) {
+            throw new RefusedException(
+                    ErrorCode.NOT_FOUND, "the month " + month + " has not begun, or was before the tenant's first");
         }
     }
 
@@ -329,7 +336,7 @@ public final class Usage implements AutoCloseable {
     ///
     /// @throws RefusedException where it is not over, or closed already
     public JobId close(TenantId tenant, YearMonth month, Actor actor) {
-        requireUse(tenant, month);
+        requireMonth(tenant, month);
         if (!month.isBefore(month(clock.instant()))) {
             throw new RefusedException(ErrorCode.CONFLICT, "the month " + month + " is not over");
         }

@@ -162,4 +162,29 @@ class UsageTest {
                         .items())
                 .anyMatch(record -> record.action().equals("usage.adjusted"));
     }
+
+    @Test
+    @DisplayName("closes a month without devices with a hash over none; before the tenant came there was no month")
+    void empty() throws IOException {
+        assertThat(usage.devices(world.tenant, JULY, Page.Request.first()).items())
+                .isEmpty();
+        for (YearMonth none : List.of(JULY.minusMonths(1), JULY.plusMonths(1))) {
+            assertThatThrownBy(() -> usage.close(world.tenant, none, Actor.OPERATOR))
+                    .isInstanceOf(RefusedException.class)
+                    .hasMessageContaining("has not begun");
+        }
+        world.clock.advance(Duration.ofDays(31));
+        try (JobWorkers _ = JobWorkers.start(world.database, world.jobs, usage.handlers())) {
+            JobId job = usage.close(world.tenant, JULY, Actor.OPERATOR);
+            assertThat(world.ended(job).state()).isEqualTo(Job.State.COMPLETED);
+        }
+        assertThat(usage.months(world.tenant)).singleElement().satisfies(month -> {
+            assertThat(month.month()).isEqualTo(JULY);
+            assertThat(month.state()).isEqualTo(UsageMonth.State.CLOSED);
+            assertThat(month.devices()).isZero();
+            assertThat(month.digest()).isEqualTo(Usage.firstHash(world.tenant, JULY));
+        });
+        count(usage, world.claim(fleet, "0c0a").id(), Operation.ENROL, Instant.parse("2026-07-20T00:00:00Z"));
+        assertThat(usage.months(world.tenant).getFirst().adjustments()).isOne();
+    }
 }

@@ -96,7 +96,7 @@ final class UsageResource {
     private Response export(Call call) {
         Queries.requireKnown(call.request(), Set.of("format"));
         YearMonth month = month(call);
-        usage.requireUse(call.tenant(), month);
+        usage.requireMonth(call.tenant(), month);
         String format = call.request().query("format").orElse("csv");
         return switch (format) {
             case "csv" -> Response.streamed("text/csv", out -> usage.writeCsv(call.tenant(), month, out));
