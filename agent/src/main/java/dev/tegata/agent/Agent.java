@@ -185,9 +185,14 @@ public final class Agent {
     /// Starts where the last start ended.
     public static Agent start(Setup setup) throws IOException {
         AgentState last = setup.store().load().orElseGet(() -> AgentState.first(setup.home()));
-        Agent agent = new Agent(setup, last);
-        agent.save(change -> change.bootCount++);
-        return agent;
+        AgentState started = last.with(change -> change.bootCount++);
+        try {
+            setup.store().save(started);
+        } catch (IOException e) {
+            // The disk is full, perhaps. It can still be heard of, and its next change saves this one too.
+            setup.events().accept(new AgentEvent.Failed(String.valueOf(e.getMessage()), Duration.ZERO));
+        }
+        return new Agent(setup, started);
     }
 
     public AgentState state() {

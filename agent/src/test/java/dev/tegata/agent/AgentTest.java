@@ -541,6 +541,28 @@ final class AgentTest {
     }
 
     @Test
+    @DisplayName("with a full disk, it starts and is heard of, and does what it was told when there is room again")
+    void fullDisk() throws Exception {
+        start().step();
+        UUID order = server.place(new OrderContent.RenewKey());
+        Certificate before = server.newest();
+        disk.full = true;
+        Agent agent = start();
+        int heard = server.checkIns.size();
+        agent.step();
+        agent.step();
+        assertThat(server.checkIns).hasSizeGreaterThan(heard);
+        assertThat(last(AgentEvent.Failed.class).why()).contains("cannot be written", "No space left");
+        assertThat(server.newest()).isEqualTo(before);
+
+        disk.full = false;
+        agent.step();
+        assertThat(result(order).status()).isEqualTo(Status.DONE);
+        assertThat(server.lastShown()).isEqualTo(certificate(agent)).isNotEqualTo(before.encoded());
+        assertThat(start().state().bootCount()).isEqualTo(3);
+    }
+
+    @Test
     @DisplayName("survives a power cut at each step of its first start")
     void powerCutsAtActivation() throws Exception {
         for (int at = 0; ; at++) {

@@ -147,12 +147,12 @@ public final class Main {
     }
 
     private int live(Agent agent, Published published, boolean once) throws IOException {
-        published.follow(agent.state());
         if (once) {
             agent.step();
             published.follow(agent.state());
             return agent.state().identity().isPresent() ? DONE : REFUSED;
         }
+        publish(agent, published);
         CountDownLatch stop = new CountDownLatch(1);
         CountDownLatch stopped = new CountDownLatch(1);
         Runtime.getRuntime().addShutdownHook(Thread.ofPlatform().unstarted(() -> {
@@ -163,12 +163,21 @@ public final class Main {
             Duration wait = Duration.ZERO;
             while (!awaitQuietly(stop, wait)) {
                 wait = agent.step();
-                published.follow(agent.state());
+                publish(agent, published);
             }
         } finally {
             stopped.countDown();
         }
         return DONE;
+    }
+
+    /// A full disk does not end the agent: the files are written after another step.
+    private void publish(Agent agent, Published published) {
+        try {
+            published.follow(agent.state());
+        } catch (IOException e) {
+            out.println(e.getMessage());
+        }
     }
 
     /// Whether the latch opened in this time.

@@ -36,10 +36,14 @@ public interface Disk {
     default void replace(Path file, byte[] content) throws IOException {
         Path folder = Objects.requireNonNull(file.toAbsolutePath().getParent(), "a file lies in a folder");
         Path fresh = fresh(file);
-        write(fresh, content);
-        sync(fresh);
-        rename(fresh, file);
-        syncFolder(folder);
+        try {
+            write(fresh, content);
+            sync(fresh);
+            rename(fresh, file);
+            syncFolder(folder);
+        } catch (IOException e) {
+            throw new IOException(file + " cannot be written: " + e.getMessage(), e);
+        }
     }
 
     /// Deletes a file, and what a [#replace] of it left behind that was cut off.

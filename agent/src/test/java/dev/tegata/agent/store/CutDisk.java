@@ -35,6 +35,9 @@ public final class CutDisk implements Disk {
     private int steps;
     private int cutAt = Integer.MAX_VALUE;
 
+    /// Whether there is no room left.
+    public boolean full;
+
     public CutDisk(RandomGenerator random) {
         this.random = random;
     }
@@ -98,7 +101,10 @@ public final class CutDisk implements Disk {
     }
 
     @Override
-    public void write(Path file, byte[] content) {
+    public void write(Path file, byte[] content) throws IOException {
+        if (full) {
+            throw new IOException("No space left on device");
+        }
         Path inode = Path.of("inode-" + inodes++);
         names.put(file, inode);
         cached.put(inode, Arrays.copyOf(content, content.length / 2));

@@ -247,7 +247,12 @@ public final class Usage implements AutoCloseable {
                                     OR EXISTS (SELECT FROM usage_device WHERE tenant_id = :tenant AND month = :month)""")
                                 .bind("tenant", tenant)
                                 .bind("month", month.atDay(1))
-                                .bind("end", month.plusMonths(1).atDay(1).atStartOfDay(ZoneOffset.UTC).toInstant())
+                                .bind(
+                                        "end",
+                                        month.plusMonths(1)
+                                                .atDay(1)
+                                                .atStartOfDay(ZoneOffset.UTC)
+                                                .toInstant())
                                 .mapTo(Boolean.class)
                                 .one());
         if (!known) {

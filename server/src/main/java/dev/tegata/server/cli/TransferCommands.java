@@ -138,10 +138,24 @@ final class TransferCommands {
         }
     }
 
-    @Command(description = "Show a transfer and how far its devices are.", footer = "  tegata transfer show TRANSFER")
+    @Command(
+            description = "Show a transfer that this tenant gives or is offered, and how far its devices are.",
+            footer = "  tegata transfer show TRANSFER")
     void show(@Parameters(paramLabel = "TRANSFER", description = "The transfer's id.") String transfer) {
+        String id = "/" + ApiClient.segment(transfer);
         try (ApiClient api = session.api()) {
-            session.output().fields(api.get(PATH + "/" + ApiClient.segment(transfer)));
+            session.output().fields(givenOrOffered(api, id));
+        }
+    }
+
+    private static JsonNode givenOrOffered(ApiClient api, String id) {
+        try {
+            return api.get(PATH + id);
+        } catch (CommandFailure e) {
+            if (e.exitCode() != CommandFailure.REFUSED) {
+                throw e;
+            }
+            return api.get(INCOMING + id);
         }
     }
 

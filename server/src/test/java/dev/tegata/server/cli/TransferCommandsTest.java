@@ -63,6 +63,9 @@ class TransferCommandsTest {
                         .at("/state")
                         .asString())
                 .isEqualTo("completed");
+        for (Shell side : List.of(seller, buyer)) {
+            assertThat(side.run("transfer", "show", transfer).text()).contains(transfer, "completed");
+        }
 
         assertThat(seller.run("device", "show", device).exitCode()).isEqualTo(1);
         assertThat(buyer.run("device", "show", device).text()).contains(serial);
