@@ -8,6 +8,7 @@ import java.util.Set;
 
 /// A function of a PKCS#11 module returned something other than CKR_OK.
 final class CryptokiException extends Exception {
+    static final long GENERAL_ERROR = 0x05;
     static final long DEVICE_ERROR = 0x30;
     static final long DEVICE_REMOVED = 0x32;
     static final long KEY_HANDLE_INVALID = 0x60;

@@ -119,8 +119,18 @@ final class Pkcs11Token {
         return generation;
     }
 
+    /// A module that cannot even say any more which tokens there are has lost them: SoftHSM, whose folder was away for
+    /// a moment, says so until it is started again.
+    private long open() throws CryptokiException {
+        try {
+            return openNow();
+        } catch (CryptokiException e) {
+            throw e.code() == CryptokiException.GENERAL_ERROR ? CryptokiException.noToken(label) : e;
+        }
+    }
+
     /// One at a time, so that a wrong PIN is offered once.
-    private synchronized long open() throws CryptokiException {
+    private synchronized long openNow() throws CryptokiException {
         refuse(refusedPins.told(label));
         if (slot.isEmpty()) {
             slot = Pkcs11Engine.slotOf(cryptoki, label);

@@ -36,9 +36,12 @@ class Pkcs11FaultsTest {
     private static final long PIN_LOCKED = 0xa4;
     private static final long SESSION_COUNT = 0xb1;
 
+    private static Path tokens;
+
     @BeforeAll
     static void configure(@TempDir Path directory) throws IOException {
         SoftHsm.configure(directory);
+        tokens = directory.resolve("tokens");
         try (Vault vault = Pkcs11Vault.open(Pkcs11Config.tokenPerSpace(SoftHsm.LIBRARY, SECRET), RANDOM)) {
             vault.createSpace(ACME);
         }
@@ -53,6 +56,38 @@ class Pkcs11FaultsTest {
         return vault.engine()
                 .use(ACME, "counting", session -> vault.engine().cryptoki.findObjects(session, List.of(label), 1000))
                 .length;
+    }
+
+    @Test
+    void tokensThatWereAwayForAMomentAreUsedAgain() throws Exception {
+        try (Pkcs11Vault vault = Pkcs11Vault.open(Pkcs11Config.tokenPerSpace(SoftHsm.LIBRARY, SECRET), RANDOM)) {
+            KeyHandle key = vault.generate(ACME, KeyAlgorithm.EC_P256);
+            assertThat(signs(vault, key)).isTrue();
+            Path gone = Files.move(tokens, tokens.resolveSibling("away"));
+            try {
+                assertThatThrownBy(() -> vault.sign(ACME, key, SignatureAlgorithm.ECDSA_SHA256, DATA))
+                        .isInstanceOfSatisfying(
+                                VaultException.class,
+                                e -> assertThat(e.retryable())
+                                        .as(e.getMessage())
+                                        .isTrue());
+            } finally {
+                Files.move(gone, tokens);
+            }
+            long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
+            while (!signs(vault, key)) {
+                assertThat(System.nanoTime()).isLessThan(end);
+            }
+        }
+    }
+
+    private static boolean signs(Pkcs11Vault vault, KeyHandle key) {
+        try {
+            vault.sign(ACME, key, SignatureAlgorithm.ECDSA_SHA256, DATA);
+            return true;
+        } catch (VaultException e) {
+            return false;
+        }
     }
 
     @Test

@@ -431,7 +431,8 @@ public final class Rollovers {
             Instant by = rollover.ownRenewalsBy();
             throw new RefusedException(
                     ErrorCode.CONFLICT,
-                    rollover.outstanding() + " devices have not moved yet"
+                    (rollover.outstanding() == 1 ? "1 device has" : rollover.outstanding() + " devices have")
+                            + " not moved yet"
                             + (by == null
                                     ? ""
                                     : " (those among them that do not check in move when they renew, by " + by + ")")

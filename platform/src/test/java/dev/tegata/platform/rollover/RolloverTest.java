@@ -554,7 +554,7 @@ final class RolloverTest {
         await(rollover.id(), it -> it.devices(Step.MOVED) == 2);
         rollovers.finish(tenant, OPERATOR, rollover.id(), false);
         assertThatThrownBy(() -> rollovers.close(tenant, OPERATOR, rollover.id(), false))
-                .hasMessageContaining("1 devices have not moved yet")
+                .hasMessageContaining("1 device has not moved yet")
                 .hasMessageContaining(asleep.certificate().validity().notAfter().toString());
 
         world.clock.advance(Duration.between(

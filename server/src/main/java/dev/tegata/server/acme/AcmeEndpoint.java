@@ -142,10 +142,7 @@ public final class AcmeEndpoint {
             } catch (AcmeProblem e) {
                 response = e.response();
             } catch (RuntimeException e) {
-                Problem problem = Problem.of(e);
-                if (problem.code() == ErrorCode.INTERNAL) {
-                    LOG.error("Request {} failed.", request.id(), e);
-                }
+                Problem problem = Problem.logged(e, LOG, request.id());
                 response = AcmeProblem.of(problem).response();
                 for (var header : problem.headers().entrySet()) {
                     response = response.with(header.getKey(), header.getValue());

@@ -128,10 +128,7 @@ final class EstOperation extends CoapResource {
                 case SKG, SKC -> generateKey(exchange);
             };
         } catch (RuntimeException e) {
-            Problem problem = Problem.of(e);
-            if (problem.code() == ErrorCode.INTERNAL) {
-                LOG.error("The request for {} of {} failed.", getName(), fleet, e);
-            }
+            Problem problem = Problem.logged(e, LOG, getName() + " of " + fleet);
             return refusal(problem.code(), problem.detail());
         }
     }

@@ -90,10 +90,7 @@ public final class EstEndpoint {
             try {
                 return handler.handle(request);
             } catch (RuntimeException e) {
-                Problem problem = Problem.of(e);
-                if (problem.code() == ErrorCode.INTERNAL) {
-                    LOG.error("request {} failed", request.id(), e);
-                }
+                Problem problem = Problem.logged(e, LOG, request.id());
                 return refusal(problem, problem.detail());
             }
         };

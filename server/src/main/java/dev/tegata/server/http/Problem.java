@@ -11,6 +11,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
 
 /// Why a request failed, before it takes the form of a protocol. This is the one place that maps what was
 /// thrown to a code, and a code to an RFC 9457 document.
@@ -45,8 +46,27 @@ public record Problem(ErrorCode code, String detail, Map<String, String> headers
             case UnavailableException _ -> new Problem(ErrorCode.UNAVAILABLE, "the storage cannot be used now");
             case VaultException e
             when e.retryable() -> new Problem(ErrorCode.UNAVAILABLE, "the key vault cannot be used now");
+            // A token that is locked, or a key that is lost: whoever asks can do nothing but come again.
+            case VaultException _ ->
+                new Problem(
+                                ErrorCode.UNAVAILABLE,
+                                "the key vault refuses; the operator finds the cause in the log, by the request id")
+                        .with("Retry-After", "60");
             default -> new Problem(ErrorCode.INTERNAL, "the operator finds the cause in the log, by the request id");
         };
+    }
+
+    /// The same, with the cause in the log where it is ours.
+    ///
+    /// @param request its id
+    public static Problem logged(Throwable thrown, Logger log, String request) {
+        Problem problem = of(thrown);
+        switch (problem.code()) {
+            case INTERNAL -> log.error("Request {} failed.", request, thrown);
+            case UNAVAILABLE -> log.warn("Request {} could not be answered: {}", request, thrown.getMessage());
+            default -> {}
+        }
+        return problem;
     }
 
     Response toResponse(String requestId) {
