@@ -17,6 +17,7 @@ import dev.tegata.pki.certificate.SerialNumber;
 import dev.tegata.pki.certificate.Validity;
 import dev.tegata.pki.key.InvalidKeyInfoException;
 import dev.tegata.pki.key.KeyAlgorithm;
+import dev.tegata.pki.key.PublicKeyInfo;
 import dev.tegata.pki.key.SoftwareKey;
 import dev.tegata.pki.path.PathCheck;
 import dev.tegata.pki.path.PathResult;
@@ -79,6 +80,9 @@ public final class Agent {
     private final DeviceClock clock;
 
     private AgentState state;
+
+    /// The operational identity, once its key was found to be its certificate's.
+    private @Nullable Identity complete;
 
     /// The server does not take the operational identity just now.
     private boolean identityRefused;
@@ -278,7 +282,23 @@ public final class Agent {
     private boolean hasGoodIdentity() throws IOException {
         return !identityRefused
                 && state.identity().isPresent()
-                && !leaf(state.identity().get()).validity().isOver(clock.now());
+                && !leaf(state.identity().get()).validity().isOver(clock.now())
+                && hasItsKey(state.identity().get());
+    }
+
+    /// Whoever brought an older state back, or took a key away, left a certificate without its key. The birth
+    /// identity brings another one.
+    private boolean hasItsKey(Identity identity) throws IOException {
+        if (identity.equals(complete)) {
+            return true;
+        }
+        try {
+            PublicKeyInfo key = setup.keys().open(identity.key()).publicKey();
+            complete = key.encoded().equals(leaf(identity).publicKeyEncoded()) ? identity : null;
+        } catch (DeviceKeys.NoSuchKeyException e) {
+            complete = null;
+        }
+        return complete != null;
     }
 
     private boolean isRenewalDue() throws IOException {

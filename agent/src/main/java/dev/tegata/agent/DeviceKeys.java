@@ -25,7 +25,7 @@ public interface DeviceKeys extends AutoCloseable {
 
     /// A key that was made earlier.
     ///
-    /// @throws IOException also where there is no such key
+    /// @throws NoSuchKeyException where it is certain that there is no such key
     DeviceKey open(String name) throws IOException;
 
     /// Destroys a key that was made. Does nothing where it is gone already.
@@ -39,6 +39,15 @@ public interface DeviceKeys extends AutoCloseable {
         private static final long serialVersionUID = 1L;
 
         NoRoomException(String message) {
+            super(message);
+        }
+    }
+
+    /// A key is gone.
+    final class NoSuchKeyException extends IOException {
+        private static final long serialVersionUID = 1L;
+
+        NoSuchKeyException(String message) {
             super(message);
         }
     }

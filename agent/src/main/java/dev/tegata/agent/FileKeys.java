@@ -75,7 +75,7 @@ public final class FileKeys implements DeviceKeys {
     @Override
     public DeviceKey open(String name) throws IOException {
         return new SoftKey(read(disk.read(file(name))
-                .orElseThrow(() -> new IOException("the key '" + name + "' is not in " + folder))));
+                .orElseThrow(() -> new NoSuchKeyException("the key '" + name + "' is not in " + folder))));
     }
 
     @Override

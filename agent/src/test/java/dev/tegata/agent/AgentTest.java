@@ -541,6 +541,23 @@ final class AgentTest {
     }
 
     @Test
+    @DisplayName("comes back where an older state was brought back, whose key is gone by now")
+    void olderState() throws Exception {
+        start().step();
+        AgentState old = StateStore.inFile(disk, STATE).load().orElseThrow();
+        server.place(new OrderContent.RenewKey());
+        Agent agent = start();
+        agent.step();
+        agent.step();
+        StateStore.inFile(disk, STATE).save(old);
+
+        Agent again = start();
+        again.step();
+        assertThat(server.issued).as(events.toString()).hasSize(3);
+        assertThat(server.lastShown()).isEqualTo(server.newest().encoded()).isEqualTo(certificate(again));
+    }
+
+    @Test
     @DisplayName("with a full disk, it starts and is heard of, and does what it was told when there is room again")
     void fullDisk() throws Exception {
         start().step();
