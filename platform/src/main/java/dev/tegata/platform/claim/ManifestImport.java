@@ -29,16 +29,23 @@ import org.slf4j.LoggerFactory;
 ///        │  hands each to
 /// WORKERS threads          look into the elements: this is where the CPU time goes
 ///        │  in the order of the file, through a queue that holds WORKERS + 2 batches at most
-/// the caller's thread      stores batch after batch, each in one transaction
+/// the caller's thread      stores them, a few batches in each transaction
 /// ```
 ///
-/// Whoever is slowest makes the others wait, so that memory is bounded by the size of a batch.
+/// Whoever is slowest makes the others wait, so that memory is bounded by the size of a few batches.
 final class ManifestImport {
     static final int WORKERS = Math.max(2, Runtime.getRuntime().availableProcessors());
 
     private static final Logger LOG = LoggerFactory.getLogger(ManifestImport.class);
     private static final int BATCH_ELEMENTS = 1000;
     private static final int BATCH_SIZE = 1 << 20;
+
+    /// How many batches are stored in one transaction where they come fast: neighbours in an index are then met
+    /// together.
+    private static final int STORED_TOGETHER = 4;
+
+    /// How long elements that were read wait for more of them.
+    private static final Duration PATIENCE = Duration.ofSeconds(1);
 
     /// How often the row is touched while no batch comes: a slow upload is not a dead one.
     private static final Duration HEARTBEAT = Duration.ofSeconds(15);
@@ -86,26 +93,38 @@ final class ManifestImport {
     }
 
     private End store() throws InterruptedException {
+        ManifestFormat format = ManifestFormat.MICROCHIP_JSON;
+        List<Element> waiting = new ArrayList<>();
+        int batches = 0;
         while (true) {
-            Item item = queue.poll(HEARTBEAT.toMillis(), TimeUnit.MILLISECONDS);
-            switch (item) {
-                case null -> {
-                    if (!writer.touch()) {
-                        return new End(null, false);
-                    }
-                }
-                case Item.Last(End end) -> {
-                    return end;
-                }
-                case Item.Batch(ManifestFormat format, Future<List<Element>> future) -> {
-                    ManifestReport report = writer.write(format, result(future));
-                    if (report.state() != ManifestReport.State.RUNNING) {
-                        return new End(null, false);
-                    }
-                    progress.accept(report);
+            Item item = queue.poll((batches == 0 ? HEARTBEAT : PATIENCE).toMillis(), TimeUnit.MILLISECONDS);
+            if (item instanceof Item.Batch batch) {
+                format = batches == 0 ? batch.format() : format;
+                waiting.addAll(result(batch.elements()));
+                if (++batches < STORED_TOGETHER) {
+                    continue;
                 }
             }
+            boolean goesOn = batches == 0 ? item != null || writer.touch() : isStored(format, waiting);
+            if (!goesOn) {
+                return new End(null, false);
+            }
+            if (item instanceof Item.Last(End end)) {
+                return end;
+            }
+            waiting = new ArrayList<>();
+            batches = 0;
         }
+    }
+
+    /// Whether elements could be stored: not where the import has been ended meanwhile.
+    private boolean isStored(ManifestFormat format, List<Element> elements) {
+        ManifestReport report = writer.write(format, elements);
+        if (report.state() != ManifestReport.State.RUNNING) {
+            return false;
+        }
+        progress.accept(report);
+        return true;
     }
 
     private static List<Element> result(Future<List<Element>> future) throws InterruptedException {
