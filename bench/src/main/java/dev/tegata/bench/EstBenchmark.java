@@ -53,6 +53,9 @@ final class EstBenchmark implements Benchmark {
                 clients.ask(i, request(fleet, "simpleenroll", units.get(i).request())));
         run.say("warming up …");
         Load.closed(CLIENTS, LONGEST_WARM_UP, new Load.Work(0, WARM_UP), enrol);
+        run.say("measuring over kept connections …");
+        Load.Outcome kept = kept(run, fleet, clients, units);
+
         run.say("measuring handshakes …");
         // TLS 1.3 lets a client think that it is done before the server has checked it; an answer proves that it has.
         byte[] nothing = TlsClients.get("/nothing");
@@ -63,9 +66,6 @@ final class EstBenchmark implements Benchmark {
                 new Load.Work(0, Integer.MAX_VALUE),
                 i -> clients.ask(i % units.size(), nothing));
         Cpu ofHandshakes = Cpu.of(server.handle()).since(before);
-
-        run.say("measuring over kept connections …");
-        Load.Outcome kept = kept(run, fleet, clients, units);
 
         // Last, because it wears the devices out: what came before has warmed the server up.
         run.say("measuring over fresh connections …");
