@@ -80,6 +80,8 @@ final class PostgresServer {
             Map.entry("wal_init_zero", "off"),
             // Cleaning is not urgent, and takes no whole core from those who wait for an answer.
             Map.entry("autovacuum_vacuum_cost_delay", "10ms"),
+            // That a table has grown is noticed soon: a plan from when it was empty reads all of it.
+            Map.entry("autovacuum_naptime", "10s"),
             // Statements are short: compiling them costs more than it saves.
             Map.entry("jit", "off"),
             Map.entry("random_page_cost", "1.1"),
