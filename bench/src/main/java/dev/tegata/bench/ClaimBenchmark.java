@@ -94,11 +94,12 @@ final class ClaimBenchmark implements Benchmark {
         double verifications = (double) kind.elements() * kind.verifications();
         double cpuSeconds = claimed.cpuSeconds() + claimed.databaseCpuSeconds();
         String of = kind.name() + ": ";
-        run.report(run.number(of + "elements", kind.elements() / claimed.seconds(), "/s")
+        Measure elements = run.number(of + "elements", kind.elements() / claimed.seconds(), "/s")
                 .of(
                         "/s: P-256 verifications, " + kind.verifications() + " each, all cores",
-                        onAllCores / kind.verifications())
-                .ratioAtLeast(0.6));
+                        onAllCores / kind.verifications());
+        // The aim is about the signature of a manifest; with keys, each chip brings another one and seven rows.
+        run.report(kind.verifications() == 1 ? elements.ratioAtLeast(0.6) : elements);
         run.report(run.number(of + "verifications per CPU second, database included", verifications / cpuSeconds, "/s")
                 .of("/s: verifications alone", perCpuSecond));
         run.report(

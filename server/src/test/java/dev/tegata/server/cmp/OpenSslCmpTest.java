@@ -252,11 +252,7 @@ class OpenSslCmpTest {
     private String follow(String fleet, String held) {
         String next = held + "x";
         key(next);
-        cmp(
-                "kur",
-                fleet,
-                signing(held),
-                "-newkey %1$s.key -certout %1$s.pem -extracertsout all.pem".formatted(next));
+        cmp("kur", fleet, signing(held), "-newkey %1$s.key -certout %1$s.pem -extracertsout all.pem".formatted(next));
         tool.run("sh", "-c", "openssl x509 -in all.pem -out chain.pem");
         tool.run("openssl", "verify", "-CAfile", "root.pem", "-untrusted", "all.pem", next + ".pem");
         return next;
