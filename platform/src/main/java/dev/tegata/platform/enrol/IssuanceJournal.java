@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.enrol;
 
+import static java.util.Objects.requireNonNull;
+
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.platform.AuthorityId;
@@ -74,7 +76,12 @@ final class IssuanceJournal {
 
     private Set<UUID> write(Handle tx, TenantId tenant, List<Entry> entries) {
         try {
-            Set<UUID> winners = writeCertificates(tx.getConnection(), tenant, entries);
+            List<Entry> binding = new ArrayList<>();
+            List<Entry> free = new ArrayList<>(entries);
+            free.removeIf(entry -> entry.newBirthKey() != null && !bindsBirthKey(tx, tenant, entry, binding));
+            Set<UUID> winners = writeCertificates(tx.getConnection(), tenant, free);
+            binding.removeIf(entry -> winners.contains(entry.device().value()));
+            binding.forEach(loser -> releaseBirthKey(tx, tenant, loser));
             List<Entry> first = new ArrayList<>();
             List<Entry> renewed = new ArrayList<>();
             List<AuditEvent> events = new ArrayList<>(winners.size());
@@ -110,9 +117,6 @@ final class IssuanceJournal {
         }
         if (entry.appraisal() != null) {
             recordEvidence(tx, tenant, entry, entry.appraisal());
-        }
-        if (entry.newBirthKey() != null) {
-            bindBirthKey(tx, tenant, entry.device(), entry.newBirthKey());
         }
     }
 
@@ -255,15 +259,39 @@ final class IssuanceJournal {
                 .execute();
     }
 
-    private static void bindBirthKey(Handle tx, TenantId tenant, DeviceId device, Bytes publicKey) {
-        tx.createUpdate("""
+    /// Whether the new key is its device's now: not where another device was given it at the same moment.
+    ///
+    /// @param binding to which the entry is added where its key was not there before
+    private static boolean bindsBirthKey(Handle tx, TenantId tenant, Entry entry, List<Entry> binding) {
+        Bytes publicKey = requireNonNull(entry.newBirthKey());
+        int inserted = tx.createUpdate("""
                         INSERT INTO device_key (tenant_id, fingerprint, device_id, slot, public_key)
                         VALUES (:tenant, :fingerprint, :device, 0, :key)
                         ON CONFLICT (tenant_id, fingerprint) DO NOTHING""")
-                .bind("tenant", tenant.value())
-                .bind("fingerprint", publicKey.sha256().toArray())
-                .bind("device", device.value())
-                .bind("key", publicKey.toArray())
+                .bind("tenant", tenant)
+                .bind("fingerprint", publicKey.sha256())
+                .bind("device", entry.device())
+                .bind("key", publicKey)
+                .execute();
+        if (inserted == 1) {
+            binding.add(entry);
+            return true;
+        }
+        return tx.createQuery("""
+                        SELECT device_id = :device FROM device_key
+                        WHERE tenant_id = :tenant AND fingerprint = :fingerprint""")
+                .bind("tenant", tenant)
+                .bind("fingerprint", publicKey.sha256())
+                .bind("device", entry.device())
+                .mapTo(boolean.class)
+                .findOne()
+                .orElse(false);
+    }
+
+    private static void releaseBirthKey(Handle tx, TenantId tenant, Entry entry) {
+        tx.createUpdate("DELETE FROM device_key WHERE tenant_id = :tenant AND fingerprint = :fingerprint")
+                .bind("tenant", tenant)
+                .bind("fingerprint", requireNonNull(entry.newBirthKey()).sha256())
                 .execute();
     }
 

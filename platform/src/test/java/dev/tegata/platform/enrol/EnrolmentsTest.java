@@ -45,6 +45,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.RepeatedTest;
+import org.junit.jupiter.api.RepetitionInfo;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
@@ -343,6 +345,31 @@ class EnrolmentsTest {
             world.clock.advance(Duration.ofHours(1));
             assertRefused(world.enrol(fleet, new DeviceCredential.ClaimToken(token), request), ErrorCode.TOKEN_INVALID);
         }
+    }
+
+    @RepeatedTest(8)
+    @DisplayName("with one key and two devices' claim tokens at the same moment, one of them gets a certificate")
+    void oneKeyForTwo(RepetitionInfo round) throws Exception {
+        SoftwareKey key = SoftwareKey.generate(KeyAlgorithm.EC_P256);
+        List<Callable<EnrolmentOutcome>> both = new ArrayList<>();
+        for (String chip : List.of("a", "b")) {
+            EnrolmentWorld.Unit unit = world.claimWithoutKey(fleet, "0123ce" + round.getCurrentRepetition() + chip);
+            DeviceCredential token = new DeviceCredential.ClaimToken(world.token(unit.id(), Duration.ofHours(1)));
+            both.add(() -> world.enrol(fleet, token, world.request(key)));
+        }
+        List<EnrolmentOutcome> outcomes = new ArrayList<>();
+        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+            for (Future<EnrolmentOutcome> outcome : threads.invokeAll(both)) {
+                outcomes.add(outcome.get());
+            }
+        }
+
+        assertThat(outcomes)
+                .filteredOn(EnrolmentOutcome.Issued.class::isInstance)
+                .hasSize(1);
+        assertThat(outcomes)
+                .filteredOn(EnrolmentOutcome.Refused.class::isInstance)
+                .hasSize(1);
     }
 
     @Test
