@@ -12,12 +12,24 @@ import dev.tegata.pki.der.Tag;
 import dev.tegata.pki.key.InvalidKeyInfoException;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /// Signs OCSP answers for one authority with a certificate that the authority gave out for it (RFC 6960
 /// §4.2.2.2). For use by many threads.
 public final class OcspResponder {
-    private static final Oid SHA256 = Oid.of("2.16.840.1.101.3.4.2.1");
+    /// The hashes by which a request may name an authority.
+    private static final Map<Oid, String> HASHES = Map.of(
+            CertificateId.SHA1,
+            "SHA-1",
+            Oid.of("2.16.840.1.101.3.4.2.1"),
+            "SHA-256",
+            Oid.of("2.16.840.1.101.3.4.2.2"),
+            "SHA-384",
+            Oid.of("2.16.840.1.101.3.4.2.3"),
+            "SHA-512");
+
     static final Oid BASIC = Oid.of("1.3.6.1.5.5.7.48.1.1");
     private static final byte[] SUCCESSFUL = {(byte) Tag.ENUMERATED, 1, 0};
     private static final byte[] GOOD = {(byte) Tag.contextPrimitive(0), 0};
@@ -27,13 +39,13 @@ public final class OcspResponder {
 
     private final Certificate certificate;
     private final Signer signer;
-    private final Bytes nameSha1;
-    private final Bytes keySha1;
-    private final Bytes nameSha256;
-    private final Bytes keySha256;
+    private final Map<Oid, Issuer> issuers;
     private final byte[] id;
     private final byte[] algorithm;
     private final byte[] certificates;
+
+    /// An authority's name and key under one hash.
+    private record Issuer(Bytes name, Bytes key) {}
 
     /// @param signer signs with the key of `certificate`
     /// @throws InvalidCertificateException where the key of one of the certificates cannot be used
@@ -42,10 +54,12 @@ public final class OcspResponder {
         this.certificate = certificate;
         this.signer = signer;
         byte[] name = authority.subject().encoded().toArray();
-        this.nameSha1 = CertificateId.hash("SHA-1", name);
-        this.keySha1 = CertificateId.keyHash(authority);
-        this.nameSha256 = CertificateId.hash("SHA-256", name);
-        this.keySha256 = CertificateId.hash("SHA-256", CertificateId.keyBits(authority));
+        byte[] key = CertificateId.keyBits(authority);
+        this.issuers = HASHES.entrySet().stream()
+                .collect(Collectors.toUnmodifiableMap(
+                        Map.Entry::getKey,
+                        hash -> new Issuer(
+                                CertificateId.hash(hash.getValue(), name), CertificateId.hash(hash.getValue(), key))));
         DerWriter byKey = new DerWriter();
         byKey.nested(
                 Tag.context(2),
@@ -72,12 +86,7 @@ public final class OcspResponder {
 
     /// Whether `id` names a certificate of this authority.
     public boolean answersFor(CertificateId id) {
-        if (id.hash().equals(CertificateId.SHA1)) {
-            return id.issuerName().equals(nameSha1) && id.issuerKey().equals(keySha1);
-        }
-        return id.hash().equals(SHA256)
-                && id.issuerName().equals(nameSha256)
-                && id.issuerKey().equals(keySha256);
+        return new Issuer(id.issuerName(), id.issuerKey()).equals(issuers.get(id.hash()));
     }
 
     /// Signs answers as one DER OCSPResponse.

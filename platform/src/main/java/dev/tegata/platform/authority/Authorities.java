@@ -402,8 +402,14 @@ public final class Authorities {
         }
     }
 
-    /// Two of one name and key would publish two series of revocation lists, and relying parties see one issuer.
+    /// Two of one name and key would publish two series of revocation lists, and relying parties see one
+    /// issuer.
     private static void requireNew(Handle tx, TenantId tenant, Authority authority) {
+        // Of two imports at the same moment the second one waits here, and finds what the first one has stored.
+        tx.createQuery("SELECT 1 FROM tenant WHERE tenant_id = :tenant FOR NO KEY UPDATE")
+                .bind("tenant", tenant)
+                .mapTo(Integer.class)
+                .one();
         tx.createQuery("SELECT authority_id FROM authority WHERE tenant_id = :tenant AND certificate = :certificate")
                 .bind("tenant", tenant)
                 .bind("certificate", encoded(authority.certificate()))

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.job;
 
+import dev.tegata.pki.key.VaultException;
 import dev.tegata.platform.DueWork;
 import dev.tegata.platform.JobId;
 import dev.tegata.platform.PeriodicWork;
@@ -32,6 +33,9 @@ public final class JobWorkers implements AutoCloseable {
     private static final Duration SLICE = Duration.ofSeconds(1);
     private static final int AT_ONCE = 4;
     private static final int ATTEMPTS = 5;
+
+    /// How long a job waits that could not go on because something else was away.
+    private static final Duration AWAY = Duration.ofSeconds(5);
 
     /// How long a node may be silent before its jobs are taken over.
     private static final String LEASE = "interval '20 seconds'";
@@ -122,14 +126,25 @@ public final class JobWorkers implements AutoCloseable {
         } catch (RefusedException e) {
             jobs.fail(open.tenant(), job, e.detail());
         } catch (UnavailableException e) {
-            LOG.warn("job {}: {}, will try again", open.job(), e.getMessage());
-            postpone(open);
+            comeBack(open, e);
         } catch (RuntimeException e) {
+            if (e instanceof VaultException vault && vault.retryable()) {
+                comeBack(open, e);
+                return;
+            }
             LOG.error("a step of job {} ({}) failed", open.job(), job.kind(), e);
             if (postpone(open) >= ATTEMPTS) {
                 jobs.fail(open.tenant(), job, "something went wrong inside; the server's log says what");
             }
         }
+    }
+
+    /// Puts the job back for a little while. What is away (the database, the vault) comes back by itself:
+    /// the job goes on soon after, however long it was gone, and it is no fault of the job, so none is
+    /// counted.
+    private void comeBack(Open open, RuntimeException e) {
+        LOG.warn("job {}: {}, will try again", open.job(), e.getMessage());
+        release(open, AWAY);
     }
 
     private @Nullable Job lease(Open open) {
@@ -224,9 +239,10 @@ public final class JobWorkers implements AutoCloseable {
                         .execute());
     }
 
-    /// Puts the job back for a while that doubles with each failure.
+    /// Puts the job back for a while that doubles with each failure: this is a fault of the job itself,
+    /// which does not pass by waiting.
     ///
-    /// @return how often it has failed in a row
+    /// @return how often it has failed since its last step that went well
     private int postpone(Open open) {
         return database.inTenant(
                 open.tenant(),

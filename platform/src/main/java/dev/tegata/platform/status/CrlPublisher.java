@@ -114,9 +114,15 @@ public final class CrlPublisher {
                     > 0;
         }
 
-        /// Goes on, and takes a number for the next list.
+        /// Goes on, and takes a number for the next list: at least the seconds since 1970, so that a
+        /// database that was brought back from an older backup does not give numbers that lists outside
+        /// have had.
+        ///
+        /// spec| RFC 5280 §5.2.3: a monotonically increasing number of at most 20 octets; ours have 8
         long next(Handle tx) {
-            return change(tx, "crl_number = crl_number + 1, leased_until = now() + interval '1 minute'");
+            return change(tx, """
+                    crl_number = greatest(crl_number + 1, extract(epoch FROM now())::bigint),
+                        leased_until = now() + interval '1 minute'""");
         }
 
         long extend(Handle tx) {

@@ -29,8 +29,14 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -273,6 +279,36 @@ final class AuthoritiesTest {
         assertThat(root.isForAuthorities()).isFalse();
         Authority below = platform.authorities.createIssuing(tenant, ACTOR, root.id(), wanted("Below the old root"));
         verifyWithOpenssl(root.requireCertificate(), below.requireCertificate());
+    }
+
+    @Test
+    void ofManyImportsAtTheSameMomentOneIsTakenIn() throws Exception {
+        Bytes pem = bytes(makeRoot());
+        TenantId tenant = platform.tenant().tenant().id();
+        byte[] pkcs8 = Files.readAllBytes(folder.resolve(pkcs8("root.key")));
+        int keys = keys(tenant);
+        CountDownLatch start = new CountDownLatch(1);
+        List<Future<Authority>> imports = new ArrayList<>();
+        int taken = 0;
+        try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+            for (int i = 0; i < 8; i++) {
+                imports.add(threads.submit(() -> {
+                    start.await();
+                    return platform.authorities.importAuthority(tenant, ACTOR, "Root", pem, pkcs8.clone());
+                }));
+            }
+            start.countDown();
+            for (Future<Authority> each : imports) {
+                try {
+                    each.get();
+                    taken++;
+                } catch (ExecutionException e) {
+                    assertThat(e).hasCauseInstanceOf(RefusedException.class).hasMessageContaining("already");
+                }
+            }
+        }
+        assertThat(taken).isOne();
+        assertThat(keys(tenant)).as("keys of the others are destroyed").isEqualTo(keys + 1);
     }
 
     @Test

@@ -5,11 +5,13 @@ package dev.tegata.platform.job;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.tegata.pki.key.VaultException;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.JobId;
 import dev.tegata.platform.Page;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.TenantId;
+import dev.tegata.platform.UnavailableException;
 import dev.tegata.platform.access.Actor;
 import dev.tegata.platform.event.RecordedEvent;
 import dev.tegata.platform.testing.TestClock;
@@ -198,6 +200,27 @@ class JobsTest {
             assertThat(broken.state()).isEqualTo(Job.State.FAILED);
             assertThat(broken.failure()).doesNotContain("a bug");
             assertThat(attempts).hasValue(1);
+        }
+    }
+
+    @Test
+    @DisplayName("that only wait for the storage or the vault go on soon, however often they have tried")
+    void awayForAWhile() throws InterruptedException {
+        AtomicInteger attempts = new AtomicInteger();
+        try (JobWorkers _ = workers(Map.of("count", step -> {
+            switch (attempts.getAndIncrement()) {
+                case 0 -> {
+                    platform.database.inTenant(tenant, tx -> tx.execute("UPDATE open_job SET attempts = 10"));
+                    throw new UnavailableException("the storage is away");
+                }
+                case 1 -> throw new VaultException("the token is away", true);
+                default -> count(step);
+            }
+        }))) {
+            Job job = ended(tenant, start(tenant, "count", 1));
+
+            assertThat(job.state()).as(job.failure()).isEqualTo(Job.State.COMPLETED);
+            assertThat(attempts).hasValue(3);
         }
     }
 

@@ -256,7 +256,9 @@ final class StatusTest {
         Unit unit = enrol();
         assertThat(opensslOcsp(unit)).contains("Response verify OK", ": good").doesNotContain("WARNING");
         assertThat(opensslOcsp(unit, "-no_nonce")).contains("Response verify OK", ": good");
-        assertThat(opensslOcsp(unit, "-no_nonce", "-sha256")).contains("Response verify OK");
+        for (String hash : List.of("-sha1", "-sha256", "-sha384", "-sha512")) {
+            assertThat(opensslOcsp(unit, "-no_nonce", hash)).contains("Response verify OK", unit.id() + ".pem: good");
+        }
         TENANT.change(unit.id(), "revoke");
         assertThat(opensslOcsp(unit)).contains(": revoked");
         assertThat(opensslOcsp(unit, "-no_nonce")).contains("Response verify OK", ": revoked");
