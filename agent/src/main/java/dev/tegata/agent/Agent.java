@@ -58,6 +58,7 @@ import org.jspecify.annotations.Nullable;
 public final class Agent {
     private static final Duration FIRST_PAUSE = Duration.ofSeconds(5);
     private static final Duration LONGEST_PAUSE = Duration.ofHours(1);
+    private static final Duration LONGEST_PARALLEL_PAUSE = Duration.ofDays(1);
     private static final double SPREAD = 0.05;
 
     /// The server's word for a device that could come with a certificate, and came with its birth identity.
@@ -100,6 +101,8 @@ public final class Agent {
 
     /// A certificate of the second chain that was refused is not asked for before this.
     private Instant noParallelBefore = Instant.MIN;
+
+    private int parallelRefusals;
 
     private int failures;
 
@@ -224,11 +227,15 @@ public final class Agent {
 
     private Duration pause(String why) {
         failures++;
-        long doubled = FIRST_PAUSE.toMillis() << Math.min(failures - 1, 20);
-        double most = Math.min(doubled, LONGEST_PAUSE.toMillis());
-        Duration wait = paced(Duration.ofMillis((long) (most * setup.random().nextDouble(0.5, 1))));
+        Duration wait = paced(backOff(failures, LONGEST_PAUSE));
         setup.events().accept(new AgentEvent.Failed(why, wait));
         return wait;
+    }
+
+    private Duration backOff(int failures, Duration longest) {
+        long doubled = FIRST_PAUSE.toMillis() << Math.min(failures - 1, 20);
+        double most = Math.min(doubled, longest.toMillis());
+        return Duration.ofMillis((long) (most * setup.random().nextDouble(0.5, 1)));
     }
 
     private Duration paced(Duration wait) {
@@ -423,7 +430,8 @@ public final class Agent {
     }
 
     /// Asks for a certificate of the second chain with the identity of the first. Where there is none to be
-    /// had, the device lives on with the first, and asks again tomorrow.
+    /// had, the device lives on with the first, and asks again after ever longer pauses, or once the first is
+    /// renewed.
     private Optional<Duration> enrolBeside() throws IOException {
         Identity current = state.identity().orElseThrow();
         SoftwareKey key = secondKey();
@@ -445,12 +453,14 @@ public final class Agent {
                         change.parallel = second;
                         change.anchors = anchors(roots);
                     });
+                    parallelRefusals = 0;
                     setup.events().accept(new AgentEvent.EnrolledBeside(certificate));
                 }
                 case EstClient.Answer.Later(Duration wait) ->
                     noParallelBefore = clock.now().plus(wait);
                 case EstClient.Answer.Refused(int status, String reason) -> {
-                    noParallelBefore = clock.now().plus(Duration.ofDays(1));
+                    parallelRefusals++;
+                    noParallelBefore = clock.now().plus(backOff(parallelRefusals, LONGEST_PARALLEL_PAUSE));
                     setup.events().accept(new AgentEvent.Refused(status, reason.strip()));
                 }
             }
@@ -583,6 +593,7 @@ public final class Agent {
                 change.task = null;
             }
         });
+        noParallelBefore = Instant.MIN;
         identityRefused = false;
         triedAgain = false;
         shutOut = false;

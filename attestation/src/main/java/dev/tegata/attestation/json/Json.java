@@ -12,7 +12,10 @@ import org.jspecify.annotations.Nullable;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.StreamReadConstraints;
 import tools.jackson.core.StreamReadFeature;
+import tools.jackson.core.TokenStreamLocation;
+import tools.jackson.core.exc.StreamConstraintsException;
 import tools.jackson.core.json.JsonFactory;
+import tools.jackson.databind.DatabindException;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -38,6 +41,29 @@ public final class Json {
 
     private Json() {}
 
+    /// What is wrong with JSON that could not be read, to be said after its name. The library's own words name its
+    /// classes.
+    public static String fault(JacksonException e) {
+        String problem = String.valueOf(e.getOriginalMessage());
+        if (e instanceof StreamConstraintsException) {
+            return problem.contains("nesting depth")
+                    ? "is nested too deep"
+                    : problem.startsWith("Number")
+                            ? "has a number that is too long"
+                            : problem.startsWith("String")
+                                    ? "has a text that is too long"
+                                    : problem.startsWith("Name") ? "has a name that is too long" : "is too long";
+        }
+        if (problem.startsWith("Duplicate")) {
+            return "has a member twice";
+        }
+        if (e instanceof DatabindException) {
+            return "goes on after its end";
+        }
+        TokenStreamLocation where = e.getLocation();
+        return "is not well-formed" + (where == null ? "" : " at byte " + where.getByteOffset());
+    }
+
     public static JsonNode parse(Bytes document) throws MalformedException {
         if (document.size() > MAX_SIZE) {
             throw new MalformedException(
@@ -46,7 +72,7 @@ public final class Json {
         try {
             return MAPPER.readTree(document.toArray());
         } catch (JacksonException e) {
-            throw new MalformedException("the JSON is malformed: " + e.getOriginalMessage());
+            throw new MalformedException("the JSON " + fault(e));
         }
     }
 

@@ -31,11 +31,11 @@ public record KeyCertification(Bytes attest, Bytes signature, Bytes publicArea) 
     private TpmAttest verify(PublicKeyInfo attestationKey, Bytes nonce, PublicKeyInfo certified)
             throws MalformedException {
         if (!TpmSignature.parse(signature).verifies(attestationKey, attest)) {
-            throw new MalformedException("the signature of the TPM's statement is wrong");
+            throw new MalformedException("the TPM's statement is not signed by the device's attestation key");
         }
         TpmAttest statement = TpmAttest.parse(attest);
         if (!statement.extraData().equals(nonce)) {
-            throw new MalformedException("the TPM's statement is not for this nonce");
+            throw new MalformedException("the TPM's statement was made for another nonce or challenge");
         }
         requireKey(statement, certified);
         return statement;

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.claim;
 
+import dev.tegata.attestation.json.Json;
 import dev.tegata.platform.Texts;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
@@ -67,7 +68,7 @@ final class JsonWalk {
                 throw malformed(what + " goes on after its end");
             }
         } catch (JacksonException e) {
-            throw malformed(what + " is not well-formed JSON: " + Texts.quoted(String.valueOf(e.getOriginalMessage())));
+            throw malformed(what + " " + Json.fault(e));
         }
     }
 

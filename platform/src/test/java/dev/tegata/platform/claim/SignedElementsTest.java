@@ -16,6 +16,7 @@ import java.time.Instant;
 import java.util.Base64;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.DisplayName;
@@ -36,6 +37,32 @@ class SignedElementsTest {
         assertThat(candidate.serial()).isEqualTo(SERIAL);
         assertThat(candidate.model()).isEqualTo("ATECC608B-TEST");
         assertThat(candidate.keys()).containsExactly(BirthKey.of(0, key.encoded()));
+    }
+
+    @Test
+    @DisplayName("JSON that cannot be read: the report says why, and where")
+    void unreadable() {
+        String good = signer.element(SERIAL, key);
+        for (var value : Map.of(
+                        "[".repeat(40) + "]".repeat(40),
+                        "is nested too deep",
+                        "9".repeat(100),
+                        "has a number that is too long",
+                        "{\"" + "n".repeat(70_000) + "\":1}",
+                        "has a name that is too long",
+                        "{\"a\" 1}",
+                        "is not well-formed at byte 10",
+                        "nul",
+                        "is not well-formed at byte 5")
+                .entrySet()) {
+            assertDetail("the element " + value.getValue(), good.replaceFirst("\\{", "{\"x\":" + value.getKey() + ","));
+        }
+    }
+
+    private void assertDetail(String detail, String element) {
+        assertThat(one(element, signer.trust()).rejected())
+                .extracting(Element.Rejected::detail)
+                .containsExactly(detail);
     }
 
     @Nested

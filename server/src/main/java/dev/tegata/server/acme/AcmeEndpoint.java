@@ -216,10 +216,20 @@ public final class AcmeEndpoint {
         AcmeAccount account = named ? activeAccount(asked, jws.text("kid")) : null;
         AccountKey key = account != null ? AccountKey.parse(account.jwk()) : AccountKey.of(jwk(jws));
         jws.requireSignedBy(key);
-        if (!services.nonces().use(asked.fleet().tenant(), jws.text("nonce"))) {
+        if (!services.nonces().use(asked.fleet().tenant(), nonce(jws))) {
             throw new AcmeProblem("badNonce", 400, "the nonce is not one of ours, too old, or used");
         }
         return new Signed(asked, jws, key, account);
+    }
+
+    /// spec| RFC 8555 §6.5.2: a nonce that is no base64url is malformed
+    private static String nonce(Jws jws) throws AcmeProblem {
+        try {
+            Json.base64Url(jws.header().get("nonce"), "nonce");
+        } catch (MalformedException e) {
+            throw AcmeProblem.malformed(String.valueOf(e.getMessage()));
+        }
+        return jws.text("nonce");
     }
 
     /// spec| RFC 8555 §6.4: the 'url' must be that of the request
@@ -459,10 +469,24 @@ public final class AcmeEndpoint {
             body.put("certificate", signed.url("/certificate/" + order.id()));
         }
         if (order.failure() != null) {
-            body.set("error", AcmeProblem.document("unauthorized", order.failure()));
+            body.set("error", AcmeProblem.document(failureType(order), order.failure()));
         }
         Response response = json(status, body).with("Location", url);
         return order.state() == State.PROCESSING ? response.with("Retry-After", "10") : response;
+    }
+
+    /// That of the authorization that failed, where one did; otherwise the device gets no certificate.
+    private static String failureType(AcmeOrder order) {
+        return order.authorizations().stream()
+                .filter(authorization -> authorization.state() == Validation.INVALID)
+                .findFirst()
+                .map(AcmeEndpoint::failureType)
+                .orElse("unauthorized");
+    }
+
+    /// spec| draft-ietf-acme-device-attest-10 §5: where it fails, a badAttestationStatement error
+    private static String failureType(Authorization authorization) {
+        return authorization.identifier().isDns() ? "incorrectResponse" : "badAttestationStatement";
     }
 
     private static ObjectNode identifier(Identifier identifier) {
@@ -608,9 +632,7 @@ public final class AcmeEndpoint {
             body.put("validated", decided.toString());
         }
         if (authorization.failure() != null) {
-            // spec| draft-ietf-acme-device-attest-10 §5: where it fails, a badAttestationStatement error
-            String type = authorization.identifier().isDns() ? "incorrectResponse" : "badAttestationStatement";
-            body.set("error", AcmeProblem.document(type, authorization.failure()));
+            body.set("error", AcmeProblem.document(failureType(authorization), authorization.failure()));
         }
         return body;
     }

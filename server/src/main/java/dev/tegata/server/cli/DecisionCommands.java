@@ -46,7 +46,7 @@ final class DecisionCommands {
             description = "Ask whether a device may come in now.",
             footer = "  tegata decision ask --certificate device.pem --party broker")
     void ask(
-            @ArgGroup(exclusive = true, multiplicity = "1") Subject subject,
+            @ArgGroup(multiplicity = "1", heading = Tegata.ALTERNATIVES) Subject subject,
             @Option(names = "--party", paramLabel = "NAME", description = "By whose policy.") @Nullable String party) {
         ObjectNode body = ApiClient.object();
         Bodies.put(body, "device", subject.device);

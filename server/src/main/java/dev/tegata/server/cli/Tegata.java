@@ -17,7 +17,6 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Help;
 import picocli.CommandLine.IVersionProvider;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.ArgSpec;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.UsageMessageSpec;
 import picocli.CommandLine.Option;
@@ -48,6 +47,9 @@ import picocli.CommandLine.UnmatchedArgumentException;
             "3:the server cannot be reached, or cannot start"
         })
 public final class Tegata {
+    /// Above options of which one must be given.
+    static final String ALTERNATIVES = "%nOne of these must be given:%n";
+
     private static final int WIDTH = 100;
 
     private static final List<Entry> COMMANDS = List.of(
@@ -199,7 +201,9 @@ public final class Tegata {
         usage.abbreviateSynopsis(true);
         usage.requiredOptionMarker('*');
         usage.descriptionHeading("%n");
-        boolean marked = command.getCommandSpec().args().stream().anyMatch(ArgSpec::required);
+        // Of alternatives one must be given, which their own heading says.
+        boolean marked = command.getCommandSpec().args().stream()
+                .anyMatch(argument -> argument.required() && argument.group() == null);
         usage.parameterListHeading(marked ? "%nParameters (* must be given):%n" : "%nParameters:%n");
         usage.optionListHeading(marked ? "%nOptions (* must be given):%n" : "%nOptions:%n");
         usage.commandListHeading("%nCommands:%n");

@@ -24,14 +24,13 @@ final class TokenCommands {
     }
 
     static final class For {
-        @Option(names = "--device", paramLabel = "DEVICE", required = true, description = "Make one for this device.")
+        @Option(names = "--device", paramLabel = "DEVICE", description = "Make one for this device.")
         @Nullable
         String device;
 
         @Option(
                 names = "--manifest",
                 paramLabel = "MANIFEST",
-                required = true,
                 description =
                         "Make one for each device of this manifest that has no key to enrol with and is still claimed.")
         @Nullable
@@ -52,7 +51,7 @@ final class TokenCommands {
                 "  tegata token create --device DEVICE --cmp --json"
             })
     void create(
-            @ArgGroup(multiplicity = "1") For target,
+            @ArgGroup(multiplicity = "1", heading = Tegata.ALTERNATIVES) For target,
             @Option(
                             names = "--validity",
                             paramLabel = "TIME",

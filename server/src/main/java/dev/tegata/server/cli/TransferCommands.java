@@ -37,7 +37,6 @@ final class TransferCommands {
         @Option(
                 names = "--device",
                 paramLabel = "DEVICE",
-                required = true,
                 description = "A device by its id or serial number; repeat it for several.")
         @Nullable
         List<String> devices;
@@ -45,7 +44,6 @@ final class TransferCommands {
         @Option(
                 names = "--list",
                 paramLabel = "FILE",
-                required = true,
                 description = "A CSV file whose first column is a device id or serial number; - reads the input.")
         @Nullable
         Path list;
@@ -57,11 +55,17 @@ final class TransferCommands {
 
     /// A filter over the tenant's devices.
     static final class Filter {
-        @Option(names = "--fleet", paramLabel = "FLEET", description = "All devices of this fleet.")
+        @Option(
+                names = "--fleet",
+                paramLabel = "FLEET",
+                description = "All devices of this fleet; with --state, those in it.")
         @Nullable
         String fleet;
 
-        @Option(names = "--state", paramLabel = "STATE", description = "Only devices in this state.")
+        @Option(
+                names = "--state",
+                paramLabel = "STATE",
+                description = "All devices in this state; with --fleet, those of the fleet.")
         @Nullable
         String state;
     }
@@ -73,7 +77,7 @@ final class TransferCommands {
                 "  tegata transfer offer --list devices.csv --validity 30d"
             })
     void offer(
-            @ArgGroup(multiplicity = "1") What what,
+            @ArgGroup(multiplicity = "1", heading = Tegata.ALTERNATIVES) What what,
             @Option(names = "--to", paramLabel = "TENANT", description = "Whom they are for; otherwise a code is made.")
                     @Nullable
                     String to,

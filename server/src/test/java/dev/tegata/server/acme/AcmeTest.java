@@ -80,6 +80,7 @@ class AcmeTest extends AcmeDialogue {
         other.offerAcme(foreign, "*.gateways.example", 1);
         assertProblem(post(url, jws(header(nonce(foreign), url), payload, key)), 400, "badNonce");
         assertProblem(post(url, jws(header("AAAA", url), payload, key)), 400, "badNonce");
+        assertProblem(post(url, jws(header("A+/=", url), payload, key)), 400, "malformed");
 
         String elsewhere = url(foreign, "/new-order");
         String walls = "{\"alg\":\"ES256\",\"kid\":\"%s\",\"nonce\":\"%s\",\"url\":\"%s\"}"

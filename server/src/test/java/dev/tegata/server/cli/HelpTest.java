@@ -18,6 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
 import picocli.CommandLine;
+import picocli.CommandLine.Model.ArgGroupSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Model.PositionalParamSpec;
 
@@ -75,6 +76,24 @@ class HelpTest {
         assertThat(help.lines().mapToInt(String::length).max().orElse(0)).isLessThanOrEqualTo(120);
         if (command.getSubcommands().isEmpty()) {
             assertThat(help.substring(help.indexOf("\nExample"))).contains(name);
+        }
+    }
+
+    @Test
+    void oneOfSeveralIsNotMarkedAsNeededItself() {
+        for (CommandLine command : all(whole())) {
+            String help = command.getUsageMessage(CommandLine.Help.Ansi.OFF);
+            String name = command.getCommandSpec().qualifiedName();
+            for (ArgGroupSpec group : command.getCommandSpec().argGroups()) {
+                assertThat(help).as(name).contains("One of these must be given:");
+                assertThat(group.exclusive()).as(name).isTrue();
+                for (OptionSpec option : group.options()) {
+                    assertThat(help).as(name).containsPattern("(?m)^ +" + option.longestName());
+                }
+            }
+            assertThat(help.contains("(* must be given)"))
+                    .as(name)
+                    .isEqualTo(help.lines().anyMatch(line -> line.startsWith("*")));
         }
     }
 

@@ -31,6 +31,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.file.Path;
 import java.security.SecureRandom;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
@@ -38,6 +39,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -66,6 +68,10 @@ final class ParallelChainTest {
     }
 
     private Agent agent(VirtualChip chip, String fleet) throws Exception {
+        return agent(chip, fleet, InstantSource.system());
+    }
+
+    private Agent agent(VirtualChip chip, String fleet, InstantSource clock) throws Exception {
         ChipKeys keys = ChipKeys.of(new Ecc608(Transport.of(chip), new SecureRandom()));
         return Agent.start(new Agent.Setup(
                 keys,
@@ -75,9 +81,9 @@ final class ParallelChainTest {
                 Optional.empty(),
                 new Agent.Habits(
                         2.0 / 3, false, CheckInForm.CBOR, Optional.empty(), Optional.of(KeyAlgorithm.ML_DSA_65)),
-                StateStore.inFile(Disk.local(), folder.resolve("state")),
+                StateStore.inFile(Disk.local(), folder.resolve(fleet)),
                 Network.ofThisMachine(),
-                InstantSource.system(),
+                clock,
                 new Random(1),
                 Agent.Pace.USUAL,
                 events::add));
@@ -97,12 +103,7 @@ final class ParallelChainTest {
         JsonNode root = made(
                 "/api/v1/authorities",
                 "{\"name\":\"PQ root\",\"subject\":\"CN=PQ Root\",\"algorithm\":\"ml-dsa-87\",\"root\":true}");
-        String pq = made(
-                        "/api/v1/authorities",
-                        "{\"name\":\"PQ\",\"subject\":\"CN=PQ\",\"algorithm\":\"ml-dsa-65\",\"parent\":\"%s\"}"
-                                .formatted(root.path("id").asString()))
-                .path("id")
-                .asString();
+        String pq = below(root, "ml-dsa-65");
         String fleet = TENANT.fleet("\"authority\":\"%s\",\"parallelAuthority\":\"%s\"".formatted(classical, pq));
         assertThat(get("/api/v1/fleets/" + fleet).path("parallelAuthority").asString())
                 .isEqualTo(pq);
@@ -159,6 +160,62 @@ final class ParallelChainTest {
                             .statusCode())
                     .isEqualTo(404);
         }
+    }
+
+    private String below(JsonNode root, String algorithm) {
+        return made(
+                        "/api/v1/authorities",
+                        "{\"name\":\"I\",\"subject\":\"CN=I\",\"algorithm\":\"%s\",\"parent\":\"%s\"}"
+                                .formatted(algorithm, root.path("id").asString()))
+                .path("id")
+                .asString();
+    }
+
+    @Test
+    @DisplayName("is asked for its second certificate again by an agent that was refused: after a while, or when told")
+    void refusedAtFirst() throws Exception {
+        String own = below(
+                made(
+                        "/api/v1/authorities",
+                        "{\"name\":\"R\",\"subject\":\"CN=R\",\"algorithm\":\"ec-p256\",\"root\":true}"),
+                "ec-p256");
+        String pq = below(
+                made(
+                        "/api/v1/authorities",
+                        "{\"name\":\"PQ R\",\"subject\":\"CN=PQ R\",\"algorithm\":\"ml-dsa-87\",\"root\":true}"),
+                "ml-dsa-65");
+        for (boolean told : List.of(true, false)) {
+            String fleet = TENANT.fleet("\"authority\":\"" + own + "\"");
+            VirtualChip chip = FACTORY.make(Preset.TRUST_GO, Instant.now());
+            TENANT.claim(fleet, FACTORY, List.of(chip));
+            String device = TENANT.deviceOf(HexFormat.of().formatHex(chip.serial()));
+            AtomicReference<Duration> ahead = new AtomicReference<>(Duration.ZERO);
+            Agent agent = agent(chip, fleet, () -> Instant.now().plus(ahead.get()));
+            agent.step();
+            assertThat(agent.state().parallel()).isEmpty();
+            assertThat(events.toString()).contains("key-not-allowed");
+            assertThat(patched(fleet, "{\"parallelAuthority\":\"" + pq + "\"}")).isEqualTo(200);
+
+            if (told) {
+                made("/api/v1/devices/" + device + "/orders", "{\"kind\":\"renew-certificate\"}");
+            } else {
+                ahead.set(Duration.ofMinutes(1));
+            }
+            agent.step();
+
+            assertThat(agent.state().parallel()).as(events.toString()).isPresent();
+            events.clear();
+        }
+    }
+
+    private static int patched(String fleet, String change) {
+        return TENANT.running
+                .send(TENANT.running
+                        .to(TENANT.tenant.ownerKey(), "/api/v1/fleets/" + fleet)
+                        .header("Content-Type", "application/json")
+                        .header("If-Match", "\"1\"")
+                        .method("PATCH", HttpRequest.BodyPublishers.ofString(change)))
+                .statusCode();
     }
 
     /// Over the API, with each list read; and as the command tells a person.

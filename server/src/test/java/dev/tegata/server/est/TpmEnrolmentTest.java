@@ -707,6 +707,10 @@ final class TpmEnrolmentTest {
                 JsonNode again = ordered(client, gateway.id);
                 JsonNode fresh = read(client, again.at("/authorizations/0").asString());
                 assertThat(answered(client, again, fresh, bad)).as(bad).isEqualTo("invalid");
+                assertThat(read(client, again.path("finalize").asString().replace("/finalize", ""))
+                                .at("/error/type")
+                                .asString())
+                        .isEqualTo("urn:ietf:params:acme:error:badAttestationStatement");
             }
             JsonNode last = ordered(client, gateway.id);
             JsonNode fresh = read(client, last.at("/authorizations/0").asString());
