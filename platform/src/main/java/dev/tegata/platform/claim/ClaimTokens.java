@@ -57,22 +57,30 @@ public final class ClaimTokens {
 
     /// Makes a token for one device.
     ///
-    /// @throws RefusedException where there is no such device, or its state does not allow a first
-    /// enrolment
+    /// An active device gets one where its certificate is revoked, after its authority was compromised for one:
+    /// who began with a token may have nothing else to come back with.
+    ///
+    /// @throws RefusedException where there is no such device, or it needs no token
     public ClaimToken create(TenantId tenant, Actor actor, DeviceId device, Duration validity) {
         Instant expiresAt = expiry(validity);
         return database.inTenant(tenant, tx -> {
             Waiting waiting = tx.createQuery("""
-                            SELECT device_id, serial, state FROM device
-                            WHERE tenant_id = :tenant AND device_id = :device""")
+                            SELECT d.device_id, d.serial, d.state, c.revoked_at IS NOT NULL AS revoked
+                            FROM device d
+                            LEFT JOIN certificate c
+                                ON c.tenant_id = d.tenant_id AND c.serial_number = d.certificate
+                            WHERE d.tenant_id = :tenant AND d.device_id = :device""")
                     .bind("tenant", tenant)
                     .bind("device", device)
                     .map((row, context) -> {
                         DeviceState state = DeviceState.valueOf(row.getString("state"));
-                        if (state != DeviceState.CLAIMED) {
+                        boolean shutOut = state == DeviceState.ACTIVE && row.getBoolean("revoked");
+                        if (state != DeviceState.CLAIMED && !shutOut) {
                             throw new RefusedException(
                                     ErrorCode.CONFLICT,
-                                    "a token is for a device that is claimed, this one is " + Texts.word(state));
+                                    "a token is for a device that is claimed, or active with a revoked certificate; this one is "
+                                            + Texts.word(state)
+                                            + (state == DeviceState.ACTIVE ? ", and its certificate is good" : ""));
                         }
                         return new Waiting(row.getObject("device_id", UUID.class), row.getString("serial"));
                     })

@@ -462,12 +462,14 @@ public final class Enrolments {
                 throw new Refusal(
                         ErrorCode.DEVICE_NOT_ACTIVE, "the device is " + Texts.word(device.state()), device.id());
             }
-            if (device.state() == DeviceState.ACTIVE && found.basis() == Identification.Basis.CLAIM_TOKEN) {
+            Candidate.CurrentCertificate current = device.current();
+            if (device.state() == DeviceState.ACTIVE
+                    && found.basis() == Identification.Basis.CLAIM_TOKEN
+                    && (current == null || !current.revoked())) {
                 throw new Refusal(
-                        ErrorCode.TOKEN_INVALID, "the device has been activated without the token", device.id());
+                        ErrorCode.TOKEN_INVALID, "the device has a certificate without the token", device.id());
             }
             // Past the grace period nobody knows any more whose hands the device is in.
-            Candidate.CurrentCertificate current = device.current();
             if (current != null
                     && device.state() == DeviceState.ACTIVE
                     && now.isAfter(

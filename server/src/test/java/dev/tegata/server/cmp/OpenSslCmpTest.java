@@ -50,11 +50,7 @@ class OpenSslCmpTest {
     @BeforeEach
     void trustRoot() {
         tool = new Tool(folder);
-        Certificate root = TENANT.authorities().stream()
-                .filter(Certificate::isSelfIssued)
-                .findFirst()
-                .orElseThrow();
-        tool.write("root.pem", root.pem());
+        writeRoot(TENANT);
     }
 
     record Secret(String device, String reference, String text) {}
@@ -152,6 +148,89 @@ class OpenSslCmpTest {
     }
 
     @Test
+    @DisplayName("a second secret for an active device: once its authority was compromised, and not before")
+    void afterCompromise() {
+        EstTenant tenant = new EstTenant("Compromised CMP");
+        String fleet = tenant.fleet("");
+        Secret first = secret(tenant, fleet);
+        String tokens = "/api/v1/devices/" + first.device() + "/claim-tokens";
+        String wanted = "{\"validity\":\"PT1H\",\"cmp\":true}";
+        String request = "-newkey first.key -subject /CN=device -certout first.pem";
+        writeRoot(tenant);
+        key("first");
+        cmp("ir", fleet, with(first), request);
+        assertThat(tenant.post(tokens, wanted).statusCode()).isEqualTo(409);
+
+        String issuing = tenant.get("/api/v1/authorities")
+                .path("items")
+                .valueStream()
+                .filter(authority -> authority.path("kind").asString().equals("issuing"))
+                .findFirst()
+                .orElseThrow()
+                .path("id")
+                .asString();
+        assertThat(tenant.post("/api/v1/authorities/" + issuing + "/compromise", "{}")
+                        .statusCode())
+                .isBetween(200, 202);
+        Instant end = Instant.now().plus(Duration.ofMinutes(2));
+        while (!tenant.revoked(first.device(), pem("first.pem").serial())) {
+            assertThat(Instant.now()).isBefore(end);
+            LockSupport.parkNanos(50_000_000);
+        }
+        assertThat(refused("ir", fleet, with(first), request)).contains("notAuthorized");
+
+        JsonNode made = RunningServer.body(tenant.post(tokens, wanted));
+        Secret second = new Secret(
+                first.device(),
+                made.path("reference").asString(),
+                made.path("secret").asString());
+        key("second");
+        String again = "-newkey second.key -subject /CN=device -certout second.pem";
+        cmp("ir", fleet, with(second), again);
+        assertThat(pem("second.pem").issuer()).isNotEqualTo(pem("first.pem").issuer());
+        assertThat(tenant.state(first.device())).isEqualTo("active");
+        assertThat(refused("ir", fleet, with(second), again)).contains("notAuthorized");
+        assertThat(tenant.post(tokens, wanted).statusCode()).isEqualTo(409);
+        key("third");
+        cmp("kur", fleet, signing("second"), "-newkey third.key -certout third.pem");
+        assertThat(tenant.certificates(first.device())).hasSize(3);
+    }
+
+    @Test
+    @DisplayName("a secret that was left over when the device enrolled without it is good for nothing later")
+    void leftOver() {
+        key("birth");
+        String device = claimBirth("birth");
+        Secret left = secretOf(device);
+        key("first");
+        cmp("ir", FLEET, signing("birth"), "-newkey first.key -subject /CN=x -certout first.pem");
+        cmp("rr", FLEET, signing("first"), "-oldcert first.pem -revreason 4");
+        assertThat(TENANT.revoked(device, pem("first.pem").serial())).isTrue();
+
+        key("second");
+        String request = "-newkey second.key -subject /CN=x -certout second.pem";
+        assertThat(refused("ir", FLEET, with(left), request)).contains("notAuthorized");
+        cmp("ir", FLEET, with(secretOf(device)), request);
+        assertThat(TENANT.certificates(device)).containsExactly(pem("second.pem"), pem("first.pem"));
+    }
+
+    private static Secret secretOf(String device) {
+        JsonNode made = TENANT.sharedSecret(device);
+        return new Secret(
+                device, made.path("reference").asString(), made.path("secret").asString());
+    }
+
+    private void writeRoot(EstTenant tenant) {
+        tool.write(
+                "root.pem",
+                tenant.authorities().stream()
+                        .filter(Certificate::isSelfIssued)
+                        .findFirst()
+                        .orElseThrow()
+                        .pem());
+    }
+
+    @Test
     @DisplayName("a message that is sent again is refused, and so is one of another transaction's nonce")
     void replay() {
         key("birth");
@@ -213,13 +292,7 @@ class OpenSslCmpTest {
         String fleet = tenant.fleet("");
         JsonNode authorities = tenant.get("/api/v1/authorities").path("items");
         String root = authorities.get(0).path("id").asString();
-        tool.write(
-                "root.pem",
-                tenant.authorities().stream()
-                        .filter(Certificate::isSelfIssued)
-                        .findFirst()
-                        .orElseThrow()
-                        .pem());
+        writeRoot(tenant);
         key("first");
         cmp("ir", fleet, with(secret(tenant, fleet)), "-newkey first.key -subject /CN=device -certout first.pem");
         String rollovers = "/api/v1/rollovers";
