@@ -3,7 +3,7 @@
 package dev.tegata.server;
 
 import dev.tegata.pki.Bytes;
-import dev.tegata.pki.key.VaultCondition;
+import dev.tegata.pki.key.WatchedVault;
 import dev.tegata.pki.status.OcspFailure;
 import dev.tegata.pki.status.OcspRequest;
 import dev.tegata.platform.AuthorityId;
@@ -31,7 +31,6 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
-import java.util.function.Supplier;
 
 /// What anybody may fetch over plain HTTP: revocation lists, OCSP answers and CA certificates, which carry
 /// their own proof, and whether the server is well.
@@ -59,7 +58,7 @@ final class PublicPki {
     private final Health health;
 
     /// What load balancers and people ask for.
-    record Health(BooleanSupplier database, Supplier<VaultCondition> vault) {}
+    record Health(BooleanSupplier database, WatchedVault vault) {}
 
     PublicPki(Authorities authorities, Crls crls, Ocsp ocsp, InstantSource clock, Health health) {
         this.authorities = authorities;
@@ -218,7 +217,17 @@ final class PublicPki {
             throw new RefusedException(ErrorCode.UNAVAILABLE, "the database does not answer");
         }
         // Not a reason to take the node away: check-ins, verdicts and most statuses need no signature.
-        String vaultHangs = health.vault().get().answers() ? "" : "but calls hang in the vault: nothing is issued\n";
-        return Response.text(200, "text/plain", "ready\n" + vaultHangs);
+        return Response.text(200, "text/plain", "ready\n" + vaultTrouble());
+    }
+
+    private String vaultTrouble() {
+        if (!health.vault().condition().answers()) {
+            return "but calls hang in the vault: nothing is issued\n";
+        }
+        int failing = health.vault().failing().size();
+        return failing == 0
+                ? ""
+                : "but the vault makes no signatures for %d tenant%s: nothing is issued there\n"
+                        .formatted(failing, failing == 1 ? "" : "s");
     }
 }

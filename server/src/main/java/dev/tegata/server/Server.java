@@ -7,6 +7,7 @@ import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.pki.key.KeyEncryptionKey;
 import dev.tegata.pki.key.SoftwareVault;
 import dev.tegata.pki.key.Vault;
+import dev.tegata.pki.key.WatchedVault;
 import dev.tegata.pki.path.TrustAnchors;
 import dev.tegata.platform.PeriodicWork;
 import dev.tegata.platform.RecentValues;
@@ -196,7 +197,8 @@ public final class Server implements AutoCloseable {
             measure(registry, database);
             PostgresSealedKeyStore sealedKeys = new PostgresSealedKeyStore(database);
             Optional<VaultKeys> vaultKeys = vaultKeys(config, sealedKeys, random);
-            Vault vault = opened(openVault(config.vault(), sealedKeys, vaultKeys, random));
+            WatchedVault vault =
+                    opened(new WatchedVault(openVault(config.vault(), sealedKeys, vaultKeys, random), clock));
             measure(registry, vault);
             AuditLog auditLog = opened(new AuditLog(database, vault, clock));
             Optional<KeyRotation> rotation =
@@ -355,6 +357,7 @@ public final class Server implements AutoCloseable {
                                     authorities,
                                     new HealthRules(AlgorithmPolicy.standard()),
                                     new HttpProbe(this::publicBase, config.webhookPrivateTargets()),
+                                    vault,
                                     clock)),
                             new Readiness(database),
                             fleets,
@@ -427,11 +430,7 @@ public final class Server implements AutoCloseable {
                     options("public", config.ports().publicPki(), Transport.PLAIN),
                     publicRoutes(
                             new PublicPki(
-                                    authorities,
-                                    crls,
-                                    ocsp,
-                                    clock,
-                                    new PublicPki.Health(database::isReady, vault::condition)),
+                                    authorities, crls, ocsp, clock, new PublicPki.Health(database::isReady, vault)),
                             cmp));
             this.devices = listen(
                     http,
@@ -705,9 +704,15 @@ public final class Server implements AutoCloseable {
         }
     }
 
-    private static void measure(PrometheusMeterRegistry registry, Vault vault) {
-        Gauge.builder("tegata.vault.answers", vault, v -> v.condition().answers() ? 1 : 0)
-                .description("0 where calls hang in the vault and others are refused")
+    private static void measure(PrometheusMeterRegistry registry, WatchedVault vault) {
+        Gauge.builder(
+                        "tegata.vault.answers",
+                        vault,
+                        v -> v.condition().answers() && v.failing().isEmpty() ? 1 : 0)
+                .description("0 where calls hang in the vault, or a tenant's last signature failed")
+                .register(registry);
+        Gauge.builder("tegata.vault.failing.tenants", vault, v -> v.failing().size())
+                .description("Tenants whose last signature failed")
                 .register(registry);
         Gauge.builder("tegata.vault.hanging", vault, v -> v.condition().hangingCalls())
                 .description("Calls into the PKCS#11 library that were given up and have not come back")

@@ -44,7 +44,12 @@ public enum FindingCode {
     KEY_SHARED(
             Severity.CRITICAL,
             "Several devices have one key: revoke them, and see where the key came from.",
-            Remedy.REVOKE);
+            Remedy.REVOKE),
+    VAULT_FAILING(
+            Severity.CRITICAL,
+            "Have the operator mend the vault (tegata vault show, and the server's log): nothing is issued, and lists"
+                    + " and answers run out.",
+            Remedy.BY_HAND);
 
     private final Severity severity;
     private final String next;
@@ -78,7 +83,8 @@ public enum FindingCode {
         PUBLISH,
         RENEW,
         NEW_KEY,
-        REVOKE
+        REVOKE,
+        BY_HAND
     }
 
     /// Whether it is about lists, answers and their addresses.
@@ -92,14 +98,15 @@ public enum FindingCode {
     public record Call(String method, String path, @Nullable Map<String, Object> body) {}
 
     /// The one request that mends it, for the devices that it affects where it affects some. A rollover is
-    /// only prepared by it: no device is told anything yet.
-    public Call fix(String authority) {
+    /// only prepared by it: no device is told anything yet. Null where no request does.
+    public @Nullable Call fix(String authority) {
         return switch (remedy) {
             case ROLL_OVER -> new Call("POST", "/api/v1/rollovers", Map.of("authority", authority));
             case PUBLISH -> new Call("POST", "/api/v1/authorities/" + authority + "/crl", null);
             case RENEW -> bulk(authority, Map.of("action", "renew"));
             case NEW_KEY -> bulk(authority, Map.of("action", "renew", "newKey", true));
             case REVOKE -> bulk(authority, Map.of("action", "revoke", "revocationReason", "keyCompromise"));
+            case BY_HAND -> null;
         };
     }
 

@@ -11,6 +11,7 @@ import dev.tegata.pki.certificate.InvalidCertificateException;
 import dev.tegata.pki.key.InvalidKeyInfoException;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.PublicKeyInfo;
+import dev.tegata.pki.key.WatchedVault;
 import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.DeviceId;
 import dev.tegata.platform.IntegrityException;
@@ -46,6 +47,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jdbi.v3.core.Handle;
 import org.jspecify.annotations.Nullable;
 
@@ -67,6 +69,7 @@ public final class HealthSweep implements AutoCloseable {
     private final Authorities authorities;
     private final HealthRules rules;
     private final StatusProbe probe;
+    private final WatchedVault vault;
     private final InstantSource clock;
     private final PeriodicWork rounds;
 
@@ -74,11 +77,17 @@ public final class HealthSweep implements AutoCloseable {
     private final Map<TenantId, Probed> probed = new ConcurrentHashMap<>();
 
     public HealthSweep(
-            Database database, Authorities authorities, HealthRules rules, StatusProbe probe, InstantSource clock) {
+            Database database,
+            Authorities authorities,
+            HealthRules rules,
+            StatusProbe probe,
+            WatchedVault vault,
+            InstantSource clock) {
         this.database = database;
         this.authorities = authorities;
         this.rules = rules;
         this.probe = probe;
+        this.vault = vault;
         this.clock = clock;
         this.rounds = PeriodicWork.start("health-sweep", PAUSE, this::goRound);
     }
@@ -213,8 +222,9 @@ public final class HealthSweep implements AutoCloseable {
                         .orElse(new Freshness(null, false, 0)));
     }
 
-    /// The findings of the last whole sweep.
+    /// The findings of the last whole sweep, and what is wrong with the vault now, as this node sees it.
     public Page<Finding> findings(TenantId tenant, Page.Request page) {
+        String after = page.after(key -> key, "");
         List<Finding> rows = database.inTenant(
                 tenant,
                 tx -> tx.createQuery("""
@@ -222,7 +232,7 @@ public final class HealthSweep implements AutoCloseable {
                                 WHERE tenant_id = :tenant AND code || ' ' || subject > :after
                                 ORDER BY code || ' ' || subject LIMIT :limit""")
                         .bind("tenant", tenant)
-                        .bind("after", page.after(key -> key, ""))
+                        .bind("after", after)
                         .bind("limit", page.limit() + 1)
                         .map((row, context) -> new Finding(
                                 FindingCode.valueOf(row.getString(1)),
@@ -231,7 +241,25 @@ public final class HealthSweep implements AutoCloseable {
                                 row.getString(4),
                                 row.getObject(5, OffsetDateTime.class).toInstant()))
                         .list());
-        return Page.of(rows, page, finding -> finding.code().name() + " " + finding.subject());
+        // Its code is the last one in the order of the listing.
+        List<Finding> all = Stream.concat(
+                        rows.stream(),
+                        ofVault(tenant).stream()
+                                .filter(finding -> position(finding).compareTo(after) > 0))
+                .toList();
+        return Page.of(all, page, HealthSweep::position);
+    }
+
+    private static String position(Finding finding) {
+        return finding.code().name() + " " + finding.subject();
+    }
+
+    private Optional<Finding> ofVault(TenantId tenant) {
+        WatchedVault.Signing signing = vault.signing(tenant.keySpace());
+        String before = signing.signedAt() == null ? "" : "; the last signature was made at " + signing.signedAt();
+        return signing.failing()
+                .map(failure ->
+                        new Finding(FindingCode.VAULT_FAILING, "vault", 0, failure.told() + before, failure.at()));
     }
 
     /// The devices that a finding affects.

@@ -9,6 +9,7 @@ import dev.tegata.platform.health.HealthRules.DeviceRecord;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Objects;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.DisplayName;
@@ -136,10 +137,12 @@ final class HealthRulesTest {
     }
 
     @ParameterizedTest(name = "{0}")
-    @org.junit.jupiter.params.provider.EnumSource
-    @DisplayName("have one request each that mends what they find")
+    @org.junit.jupiter.params.provider.EnumSource(
+            mode = org.junit.jupiter.params.provider.EnumSource.Mode.EXCLUDE,
+            names = "VAULT_FAILING")
+    @DisplayName("have one request each that mends what they find, but for those of the vault")
     void fixes(FindingCode code) {
-        FindingCode.Call fix = code.fix("018f0000-0000-7000-8000-000000000001");
+        FindingCode.Call fix = Objects.requireNonNull(code.fix("018f0000-0000-7000-8000-000000000001"));
         assertThat(fix.method()).isEqualTo("POST");
         assertThat(fix.path()).startsWith("/api/v1/");
         assertThat(fix.path() + fix.body()).contains("018f0000-0000-7000-8000-000000000001");

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.platform.health;
 
+import dev.tegata.pki.key.WatchedVault;
 import dev.tegata.platform.enrol.EnrolmentWorld;
 
 /// Looks through a tenant now.
@@ -14,6 +15,7 @@ public final class HealthSweepRunner {
                 world.authorities,
                 new HealthRules(AlgorithmPolicy.standard()),
                 StatusProbe.NONE,
+                new WatchedVault(world.vault, world.clock),
                 world.clock)) {
             sweep.run(world.tenant);
         }

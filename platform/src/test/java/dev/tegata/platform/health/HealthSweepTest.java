@@ -8,6 +8,7 @@ import dev.tegata.pki.certificate.CertificateProfile;
 import dev.tegata.pki.certificate.CertificateProfile.Locations;
 import dev.tegata.pki.key.KeyAlgorithm;
 import dev.tegata.pki.key.SoftwareKey;
+import dev.tegata.pki.key.WatchedVault;
 import dev.tegata.platform.AuthorityId;
 import dev.tegata.platform.FleetId;
 import dev.tegata.platform.Page;
@@ -38,6 +39,7 @@ final class HealthSweepTest {
                         world.authorities,
                         new HealthRules(AlgorithmPolicy.standard()),
                         StatusProbe.NONE,
+                        new WatchedVault(world.vault, world.clock),
                         world.clock)) {
             FleetId fleet = world.fleet(FleetPolicy.standard());
             AuthorityId issuer = world.created.authorities().getLast().id();
@@ -72,6 +74,7 @@ final class HealthSweepTest {
                 world.authorities,
                 new HealthRules(AlgorithmPolicy.standard()),
                 StatusProbe.NONE,
+                new WatchedVault(world.vault, world.clock),
                 world.clock);
     }
 
@@ -163,6 +166,7 @@ final class HealthSweepTest {
                     world.authorities,
                     new HealthRules(AlgorithmPolicy.standard()),
                     probe,
+                    new WatchedVault(world.vault, world.clock),
                     world.clock)) {
                 health.run(world.tenant);
 

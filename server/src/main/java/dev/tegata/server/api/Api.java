@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tegata.server.api;
 
-import dev.tegata.pki.key.Vault;
+import dev.tegata.pki.key.WatchedVault;
 import dev.tegata.platform.access.ApiKeys;
 import dev.tegata.platform.access.OperatorKey;
 import dev.tegata.platform.acme.AcmeSettings;
@@ -105,7 +105,7 @@ public final class Api {
             Decisions decisions,
             RelyingParties relyingParties,
             String version,
-            Vault vault,
+            WatchedVault vault,
             Optional<KeyRotation> keyRotation,
             Approvals approvals,
             Backups backups) {}
@@ -169,8 +169,7 @@ public final class Api {
         routes.addAll(new StatusResource(
                         services.deviceCounts(),
                         clock,
-                        new StatusResource.Installation(
-                                services.version(), services.vault().kind()))
+                        new StatusResource.Installation(services.version(), services.vault()))
                 .routes(gate));
     }
 

@@ -42,7 +42,7 @@ final class HealthResource {
             long affected,
             String detail,
             String next,
-            FindingCode.Call fix,
+            FindingCode.@Nullable Call fix,
             Instant foundAt) {
         static View of(Finding finding) {
             return new View(
@@ -52,7 +52,7 @@ final class HealthResource {
                     finding.affected(),
                     finding.detail(),
                     finding.code().next(),
-                    finding.code().fix(finding.subject().substring("authority:".length())),
+                    finding.fix(),
                     finding.foundAt());
         }
     }

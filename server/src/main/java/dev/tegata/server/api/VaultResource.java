@@ -5,34 +5,47 @@ package dev.tegata.server.api;
 import dev.tegata.pki.Bytes;
 import dev.tegata.pki.key.Pkcs11Vault;
 import dev.tegata.pki.key.ReplicatedVault;
-import dev.tegata.pki.key.Vault;
 import dev.tegata.pki.key.VaultCondition;
 import dev.tegata.pki.key.VaultException;
 import dev.tegata.pki.key.VaultSurvey;
+import dev.tegata.pki.key.WatchedVault;
 import dev.tegata.platform.ErrorCode;
 import dev.tegata.platform.RefusedException;
 import dev.tegata.platform.tenant.KeyRotation;
 import dev.tegata.server.http.Response;
 import dev.tegata.server.http.Route;
+import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /// The vault, as the installation's operator sees it.
 final class VaultResource {
-    private final Vault vault;
+    /// How many tenants without signatures are named.
+    private static final int MOST_NAMED = 100;
+
+    private final WatchedVault vault;
     private final Optional<KeyRotation> rotation;
 
     /// @param rotation of the software vault's key-encryption key
-    VaultResource(Vault vault, Optional<KeyRotation> rotation) {
+    VaultResource(WatchedVault vault, Optional<KeyRotation> rotation) {
         this.vault = vault;
         this.rotation = rotation;
     }
 
     /// @param modules of a PKCS#11 vault, one for each replica
+    /// @param failingTenants whose last signature on this node failed
+    /// @param failing the first of them
     record View(
-            String kind, List<ModuleView> modules, @Nullable KeyView keyEncryptionKey) {}
+            String kind,
+            int failingTenants,
+            List<FailingView> failing,
+            List<ModuleView> modules,
+            @Nullable KeyView keyEncryptionKey) {}
+
+    record FailingView(String tenant, @Nullable Instant signedAt, Instant failedAt, String problem) {}
 
     /// @param next while keys are sealed anew
     /// @param known what this node was given
@@ -133,13 +146,24 @@ final class VaultResource {
     }
 
     private View view() {
-        List<Pkcs11Vault> modules = switch (vault) {
+        List<Pkcs11Vault> modules = switch (vault.watched()) {
             case Pkcs11Vault hsm -> List.of(hsm);
             case ReplicatedVault replicas -> replicas.tokens();
             default -> List.of();
         };
+        Map<String, WatchedVault.Signing> failing = vault.failing();
         return new View(
                 vault.kind(),
+                failing.size(),
+                failing.entrySet().stream()
+                        .limit(MOST_NAMED)
+                        .flatMap(tenant -> tenant.getValue().failing().stream()
+                                .map(failure -> new FailingView(
+                                        tenant.getKey(),
+                                        tenant.getValue().signedAt(),
+                                        failure.at(),
+                                        failure.problem())))
+                        .toList(),
                 modules.stream().map(ModuleView::of).toList(),
                 rotation.map(KeyRotation::state).map(KeyView::of).orElse(null));
     }

@@ -59,6 +59,10 @@ final class HealthCommands {
             @Option(names = "--yes", description = "Do not ask.") boolean yes) {
         try (ApiClient api = session.api()) {
             List<JsonNode> findings = find(api, code, authority);
+            if (!findings.getFirst().has("fix")) {
+                throw CommandFailure.refused("no request mends that: "
+                        + findings.getFirst().path("next").asString());
+            }
             for (JsonNode finding : findings) {
                 session.output()
                         .say("%s of %s, %s devices: %s %s %s"

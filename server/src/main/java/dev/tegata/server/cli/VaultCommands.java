@@ -9,6 +9,7 @@ import dev.tegata.server.ServerConfig;
 import dev.tegata.server.VaultInspection;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -54,8 +55,12 @@ final class VaultCommands {
             output.print(vault);
             return;
         }
-        ObjectNode about = ((ObjectNode) vault).deepCopy().without("modules");
+        ObjectNode about = ((ObjectNode) vault).deepCopy().without(List.of("modules", "failing"));
         output.fields(about);
+        if (!vault.path("failing").isEmpty()) {
+            output.say("");
+            output.rows(vault.path("failing"), "tenant", "SIGNED=signedAt", "FAILED=failedAt", "problem");
+        }
         for (JsonNode module : vault.path("modules")) {
             output.say("");
             output.fields(((ObjectNode) module).deepCopy().without("tokens"));

@@ -36,6 +36,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.DisplayName;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -101,21 +102,86 @@ final class HsmTest {
             assertThat(module.path("answers").asBoolean()).isFalse();
             assertThat(module.path("hangingCalls").asInt()).isPositive();
             signal(hsm, "CONT");
-            Answer answer = device.enrol();
-            for (int i = 0; i < PATIENCE && !(answer instanceof Answer.Enrolled); i++) {
-                TimeUnit.MILLISECONDS.sleep(100);
-                answer = device.enrol();
-            }
-            assertThat(answer).isInstanceOf(Answer.Enrolled.class);
-            awaitReadiness(server, "ready\n", () -> {});
+            device.awaitEnrolled();
+            awaitReadiness(server, "ready\n", device::awaitEnrolled);
         } finally {
             hsm.descendants().forEach(ProcessHandle::destroyForcibly);
             hsm.destroyForcibly().waitFor();
         }
     }
 
+    @Test
+    @DisplayName("says whose token is gone, everywhere where an operator looks, until it is back")
+    void tokenRemoved(@TempDir Path directory) throws Throwable {
+        assertThat(LIBRARY).as("install the package softhsm2").exists();
+        configure(directory);
+        try (RunningServer server = new RunningServer(data -> config(directory, data, Map.of()))) {
+            NewDevice other = new NewDevice(server);
+            List<Path> tokens = tokens(directory);
+            NewDevice device = new NewDevice(server);
+            String tenant = device.tenant.tenant.id();
+            Path token = tokens(directory).stream()
+                    .filter(each -> !tokens.contains(each))
+                    .findFirst()
+                    .orElseThrow();
+            Path away = Files.move(token, directory.resolve("away"));
+
+            awaitReadiness(
+                    server,
+                    "no signatures for 1 tenant: nothing is issued there\n",
+                    () -> assertThat(device.enrol()).isNotNull());
+
+            other.awaitEnrolled();
+            assertThat(metrics(server)).contains("tegata_vault_answers 0.0\n", "tegata_vault_failing_tenants 1.0\n");
+            JsonNode signing = signing(server, device);
+            assertThat(signing.path("works").asBoolean()).isFalse();
+            assertThat(signing.path("problem").asString()).contains("vault");
+            assertThat(signing.has("failedAt")).isTrue();
+            assertThat(signing(server, other).path("works").asBoolean()).isTrue();
+            assertThat(findings(server, device)).contains("vault-failing");
+            assertThat(findings(server, other)).doesNotContain("vault-failing");
+            JsonNode vault = RunningServer.body(server.get(server.operatorKey(), "/api/v1/vault"));
+            assertThat(vault.path("failingTenants").asInt()).isOne();
+            assertThat(vault.at("/failing/0/tenant").asString()).isEqualTo(tenant);
+            assertThat(vault.at("/failing/0/problem").asString()).isNotBlank();
+
+            Files.move(away, token);
+            device.awaitEnrolled();
+            assertThat(signing(server, device).path("works").asBoolean()).isTrue();
+            assertThat(findings(server, device)).doesNotContain("vault-failing");
+            awaitReadiness(server, "ready\n", device::awaitEnrolled);
+            assertThat(metrics(server)).contains("tegata_vault_answers 1.0\n");
+        }
+    }
+
+    private static List<Path> tokens(Path directory) throws IOException {
+        try (Stream<Path> tokens = Files.list(directory.resolve("tokens"))) {
+            return tokens.toList();
+        }
+    }
+
+    private static JsonNode signing(RunningServer server, NewDevice device) {
+        return RunningServer.body(server.get(device.tenant.tenant.ownerKey(), "/api/v1/status"))
+                .path("signing");
+    }
+
+    private static List<String> findings(RunningServer server, NewDevice device) {
+        return RunningServer.body(server.get(device.tenant.tenant.ownerKey(), "/api/v1/health/findings"))
+                .path("items")
+                .valueStream()
+                .map(finding -> finding.path("code").asString())
+                .toList();
+    }
+
+    private static String metrics(RunningServer server) throws IOException, InterruptedException {
+        URI metrics = URI.create(server.server().metricsUrl() + "/metrics");
+        return server.client()
+                .send(HttpRequest.newBuilder(metrics).build(), HttpResponse.BodyHandlers.ofString())
+                .body();
+    }
+
     private interface Step {
-        void run() throws IOException;
+        void run() throws IOException, InterruptedException;
     }
 
     /// Takes the step until the server says of itself what is waited for.
@@ -188,6 +254,15 @@ final class HsmTest {
                     DeviceKey.inChip(chip, 0),
                     chip.certificateChain().stream().map(Bytes::of).toList());
             return client.enrol(birth, DeviceKey.inChip(chip, 2));
+        }
+
+        void awaitEnrolled() throws IOException, InterruptedException {
+            Answer answer = enrol();
+            for (int i = 0; i < PATIENCE && !(answer instanceof Answer.Enrolled); i++) {
+                TimeUnit.MILLISECONDS.sleep(100);
+                answer = enrol();
+            }
+            assertThat(answer).isInstanceOf(Answer.Enrolled.class);
         }
     }
 
