@@ -176,8 +176,8 @@ final class DeviceLookup {
                 });
     }
 
-    /// The device that an unused, unexpired token was made for. One of an active device is from after its last
-    /// certificate: older ones were left over when it was activated without them.
+    /// The device that an unused, unexpired token was made for. Where its certificate is revoked, the token is from
+    /// after that one: older ones were left over when it was activated without them.
     Optional<Candidate> byToken(TenantId tenant, Bytes tokenHash, Instant now) {
         return query(
                 tenant,
@@ -186,7 +186,7 @@ final class DeviceLookup {
                         JOIN device d ON d.tenant_id = t.tenant_id AND d.device_id = t.device_id
                         """ + CURRENT + """
                         WHERE t.tenant_id = ? AND t.token_hash = ? AND t.used_at IS NULL AND t.expires_at > ?
-                            AND (d.state <> 'ACTIVE' OR t.created_at > c.issued_at)""",
+                            AND (d.state <> 'ACTIVE' OR c.revoked_at IS NULL OR t.created_at > c.issued_at)""",
                 (statement, connection) -> {
                     statement.setString(1, tenant.value());
                     statement.setBytes(2, tokenHash.toArray());
